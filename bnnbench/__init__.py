@@ -1,0 +1,98 @@
+"""Is this Bayesian neural network robust to adversarial attack, or was the attack just weak?
+
+The names below are the public interface; everything else may change between releases. They are imported when first
+used, so that `import bnnbench` costs nothing and loads no framework.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bnnbench.core.attack import Attack as Attack
+    from bnnbench.core.component import Component as Component
+    from bnnbench.core.component import InputPath as InputPath
+    from bnnbench.core.dataset import Data as Data
+    from bnnbench.core.dataset import Dataset as Dataset
+    from bnnbench.core.fitting import fit as fit
+    from bnnbench.core.network import Network as Network
+    from bnnbench.core.network import initialise as initialise
+    from bnnbench.core.objective import Objective as Objective
+    from bnnbench.core.objective import ObjectiveParameter as ObjectiveParameter
+    from bnnbench.core.posterior import Draws as Draws
+    from bnnbench.core.posterior import NormalPrior as NormalPrior
+    from bnnbench.core.posterior import Posterior as Posterior
+    from bnnbench.core.posterior import Progress as Progress
+    from bnnbench.core.posterior import no_progress as no_progress
+    from bnnbench.core.predictive import Predictive as Predictive
+    from bnnbench.core.saving import load as load
+    from bnnbench.core.threat import Threat as Threat
+    from bnnbench.core.victim import Victim as Victim
+    from bnnbench.errors import BnnbenchError as BnnbenchError
+    from bnnbench.errors import ConfigError as ConfigError
+    from bnnbench.errors import ContractBreach as ContractBreach
+    from bnnbench.errors import DataError as DataError
+    from bnnbench.errors import GradientRefused as GradientRefused
+    from bnnbench.errors import Incompatible as Incompatible
+    from bnnbench.errors import PluginError as PluginError
+    from bnnbench.errors import StoreError as StoreError
+    from bnnbench.errors import UnknownComponent as UnknownComponent
+    from bnnbench.evidence.evaluate import evaluate as evaluate
+    from bnnbench.evidence.outcome import Outcome as Outcome
+    from bnnbench.matrix.run import run as run
+    from bnnbench.plugins.hookspecs import hookimpl as hookimpl
+    from bnnbench.plugins.registry import attack as attack
+    from bnnbench.plugins.registry import dataset as dataset
+    from bnnbench.plugins.registry import network as network
+    from bnnbench.plugins.registry import objective as objective
+    from bnnbench.plugins.registry import posterior as posterior
+
+_HOMES = {
+    "core.attack": ["Attack"],
+    "core.component": ["Component", "InputPath"],
+    "core.dataset": ["Data", "Dataset"],
+    "core.fitting": ["fit"],
+    "core.network": ["Network", "initialise"],
+    "core.objective": ["Objective", "ObjectiveParameter"],
+    "core.posterior": ["Draws", "NormalPrior", "Posterior", "Progress", "no_progress"],
+    "core.predictive": ["Predictive"],
+    "core.saving": ["load"],
+    "core.threat": ["Threat"],
+    "core.victim": ["Victim"],
+    "errors": [
+        "BnnbenchError",
+        "ConfigError",
+        "ContractBreach",
+        "DataError",
+        "GradientRefused",
+        "Incompatible",
+        "PluginError",
+        "StoreError",
+        "UnknownComponent",
+    ],
+    "evidence.evaluate": ["evaluate"],
+    "evidence.outcome": ["Outcome"],
+    "matrix.run": ["run"],
+    "plugins.hookspecs": ["hookimpl"],
+    "plugins.registry": ["attack", "dataset", "network", "objective", "posterior"],
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("bnnbench")
+    if name not in _HOME:
+        raise AttributeError(f"module 'bnnbench' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f"bnnbench.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,12 @@
+"""The command line: one small file a command, each importing what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; exit 0, 1 (something failed), 2 (bad input), 130 (Ctrl-C) or 143 (terminated)."""
+    from bnnbench.cli.app import run_app
+
+    sys.exit(run_app())

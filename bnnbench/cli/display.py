@@ -1,0 +1,109 @@
+"""What a person sees of a run: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from bnnbench.matrix.plan import Plan
+from bnnbench.matrix.progress import Step
+from bnnbench.matrix.run import Observer, Task
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+
+def observer() -> Observer:
+    """Bars if standard error is a terminal, plain lines if not: the tables alone go to standard output."""
+    return _Bars() if sys.stderr.isatty() else _Lines()
+
+
+class _Lines:
+    """One line a finished task, and one now and then for a long one."""
+
+    EVERY = 15.0
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._last: dict[str, float] = {}
+        self._done = self._tasks = 0
+
+    def begin(self, plan: Plan, tasks: int, cached: int) -> None:
+        self._names, self._tasks = task_names(plan), tasks
+        _say(f"{len(plan.fits)} fits, {len(plan.cells)} cells, {cached} cells in the store, {tasks} tasks to run")
+
+    def done(self, task: Task, statuses: dict[str, str], seconds: float) -> None:
+        self._done += 1
+        _say(f"[{self._done}/{self._tasks}] {task.name}: {told(statuses)} ({seconds:.1f} s)")
+
+    def step(self, step: Step) -> None:
+        now = time.monotonic()
+        if now - self._last.setdefault(step.task, now) >= self.EVERY:
+            self._last[step.task] = now
+            name = self._names.get(step.task, step.task[:12])
+            _say(f"{name}: {step.done}/{step.total} {step.note}".rstrip())
+
+    def end(self, seconds: float) -> None:
+        _say(f"{self._done} of {self._tasks} tasks in {seconds:.0f} s\n")
+
+
+class _Bars:
+    """A bar for the whole run and one for each fit that is under way."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._names: dict[str, str] = {}
+        self._rows: dict[str, TaskID] = {}
+
+    def begin(self, plan: Plan, tasks: int, cached: int) -> None:
+        self._names = task_names(plan)
+        self._bars.console.print(f"{len(plan.fits)} fits, {len(plan.cells)} cells, {cached} cells in the store")
+        self._all = self._bars.add_task("all", total=tasks, note="")
+        self._bars.start()
+
+    def done(self, task: Task, statuses: dict[str, str], seconds: float) -> None:
+        row = self._rows.pop(task.key, None)
+        if row is not None:
+            self._bars.remove_task(row)
+        self._bars.advance(self._all)
+        style = None if set(statuses.values()) <= {"ok", "skipped"} else "red"
+        self._bars.console.print(f"{task.name}: {told(statuses)} ({seconds:.1f} s)", style=style, markup=False)
+
+    def step(self, step: Step) -> None:
+        if step.task not in self._names:
+            return
+        if step.task not in self._rows:
+            self._rows[step.task] = self._bars.add_task(self._names[step.task], total=step.total, note="")
+        self._bars.update(self._rows[step.task], completed=step.done, total=step.total, note=step.note[:24])
+
+    def end(self, seconds: float) -> None:
+        self._bars.stop()
+        self._bars.console.print(f"{seconds:.0f} s\n", markup=False)
+
+
+def task_names(plan: Plan) -> dict[str, str]:
+    """What each fit is called, by key."""
+    return {cell.fit.key: f"{cell.posterior} on {cell.dataset}" for cell in plan.cells}
+
+
+def told(statuses: dict[str, str]) -> str:
+    """`ok`, or how many cells had which status."""
+    counts = Counter(statuses.values())
+    return next(iter(counts)) if len(counts) == 1 else ", ".join(f"{count} {status}" for status, count in counts.items())
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,32 @@
+"""`bnnbench plan`."""
+
+from __future__ import annotations
+
+from bnnbench.cli.options import DEFAULT_CELLS, DEFAULT_FILE, DEFAULT_STORE, File, MaxCells, Only, StoreOption
+
+
+def plan(
+    file: File = DEFAULT_FILE,
+    store: StoreOption = DEFAULT_STORE,
+    only: Only = None,
+    max_cells: MaxCells = DEFAULT_CELLS,
+) -> None:
+    """Say what a run would do: the fits and cells asked for, and which of them the store has. Nothing is run."""
+    from bnnbench.matrix.config import read_config
+    from bnnbench.matrix.plan import make_plan
+    from bnnbench.matrix.run import restricted
+    from bnnbench.matrix.store import Store
+    from bnnbench.matrix.timing import estimate
+
+    asked = restricted(make_plan(read_config(file, max_cells)), only or ())
+    kept = Store(store)
+    fits = {key: kept.record("fits", key) for key in asked.fits}
+    print(f"{len(asked.fits)} fits and {len(asked.cells)} cells")
+    for key, groups in asked.tasks.items():
+        cells = [cell for group in groups for cell in group]
+        first, record = cells[0], fits[key]
+        have = sum(kept.record("cells", cell.key) is not None for cell in cells)
+        state = record["status"] if record else "to fit"
+        seed = f" seed {first.seed}" if len(asked.config.settings.seeds) > 1 else ""
+        print(f"  {first.dataset} / {first.network} / {first.posterior}{seed}: {state}; {have} of {len(cells)} cells in the store")
+    print(estimate(asked, kept))

@@ -1,0 +1,55 @@
+"""`bnnbench report`."""
+
+from __future__ import annotations
+
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bnnbench.cli.options import DEFAULT_CELLS, DEFAULT_FILE, DEFAULT_STORE, File, MaxCells, Only, StoreOption
+
+
+class Format(str, Enum):
+    """How a report is written."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    markdown = "markdown"
+    latex = "latex"
+
+
+def report(
+    file: File = DEFAULT_FILE,
+    store: StoreOption = DEFAULT_STORE,
+    only: Only = None,
+    form: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file.")] = None,
+    max_cells: MaxCells = DEFAULT_CELLS,
+) -> None:
+    """Print what the store has of a benchmarks file. Nothing is run."""
+    from bnnbench.cli.printing import print_tables
+    from bnnbench.errors import ConfigError
+    from bnnbench.matrix.config import read_config
+    from bnnbench.matrix.plan import make_plan
+    from bnnbench.matrix.results import Results
+    from bnnbench.matrix.run import restricted
+    from bnnbench.matrix.store import Store
+    from bnnbench.report.formats import FORMATS
+
+    results = Results(restricted(make_plan(read_config(file, max_cells)), only or ()), Store(store))
+    if form is Format.table:
+        if output:
+            raise ConfigError(["--output needs a --format other than table"])
+        print_tables(results)
+    else:
+        text = FORMATS[form.value](results)
+        if output:
+            output.write_text(text, encoding="utf-8")
+        else:
+            sys.stdout.write(text)
+    for line in results.store.quarantined:
+        print(f"quarantined {line}", file=sys.stderr)

@@ -1,0 +1,42 @@
+"""`bnnbench run`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from bnnbench.cli.options import DEFAULT_CELLS, DEFAULT_FILE, DEFAULT_STORE, File, MaxCells, Only, StoreOption
+
+
+def run(
+    file: File = DEFAULT_FILE,
+    store: StoreOption = DEFAULT_STORE,
+    only: Only = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compute everything anew.")] = False,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes; fills the cores.")] = None,
+    max_cells: MaxCells = DEFAULT_CELLS,
+) -> int:
+    """Run a benchmarks file, and print its tables. What the store already has is not computed again.
+
+    Exit code: 0 all ok or skipped, 1 some failed, 2 bad input, 130 interrupted.
+    """
+    from bnnbench.cli.display import observer
+    from bnnbench.cli.printing import print_tables
+    from bnnbench.matrix.run import run as run_matrix
+
+    signal.signal(signal.SIGTERM, _terminated)
+    results = run_matrix(
+        file, store=store, jobs=jobs, only=only or (), fresh=fresh, max_cells=max_cells, observer=observer()
+    )
+    for line in results.store.quarantined:
+        print(f"quarantined {line}", file=sys.stderr)
+    print_tables(results)
+    return 0 if results.complete else 1
+
+
+def _terminated(number: int, frame: Any) -> None:
+    # Unwinds through the worker pool, which ends its processes.
+    raise SystemExit(143)

@@ -1,0 +1,33 @@
+"""`bnnbench show`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bnnbench.cli.options import DEFAULT_STORE, StoreOption
+
+
+def show(
+    key: Annotated[str, typer.Argument(help="The key of a fit or cell, or enough of its beginning.")],
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Print one record whole: identity, status, card, timings, environment, and a failed one's traceback."""
+    import json
+
+    from bnnbench.errors import StoreError
+    from bnnbench.matrix.store import Store
+
+    kept = Store(store)
+    found = kept.find(key)
+    if len(found) != 1:
+        listed = ", ".join(f"{kind}/{name[:12]}" for kind, name in found[:5])
+        raise StoreError(f"{len(found)} records in {store} begin with '{key}'" + (f": {listed}" if listed else ""))
+    record = kept.record(*found[0])
+    if record is None:
+        raise StoreError("; ".join(kept.quarantined))
+    trace = record.pop("traceback", None)
+    print(json.dumps(record, indent=2, sort_keys=True))
+    if trace:
+        print(trace)

@@ -1,0 +1,1 @@
+"""The nouns: data sets, networks, posteriors, predictives, objectives, threats, attacks."""

@@ -1,0 +1,99 @@
+"""What every data set, network, posterior, objective and attack is: parameters with a meaning, and an identity."""
+
+from __future__ import annotations
+
+import functools
+import typing
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, model_validator
+
+from bnnbench.errors import PluginError
+from bnnbench.plugins.provenance import version_of
+
+
+class Component(BaseModel):
+    """A frozen set of parameters: its fields are its YAML parameters, its docstring is its description.
+
+    Every parameter has a default, and values are never coerced: `true` is not 1 and `"3"` is not 3 (a list is taken
+    where a tuple is meant). A class may declare `revision`, an integer raised whenever the same parameters would give
+    another outcome; without it the version of the distribution that provides the class is part of the identity.
+
+    Raises `PluginError` while a subclass is defined if a field shadows a pydantic attribute, a parameter has no
+    default, or a method that the core owns is overridden.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", validate_default=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+    kind: ClassVar[str] = "component"
+    revision: ClassVar[int | None] = None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        where = f"{cls.__module__}.{cls.__qualname__}"
+        for name, field in cls.model_fields.items():
+            if hasattr(BaseModel, name):
+                raise PluginError(f"{where}: parameter '{name}' shadows an attribute of pydantic.BaseModel; rename it")
+            if field.is_required():
+                raise PluginError(f"{where}: parameter '{name}' has no default")
+        for base in cls.__mro__[1:]:
+            for name, member in vars(base).items():
+                if getattr(member, "__final__", False) and vars(cls).get(name, member) is not member:
+                    raise PluginError(f"{where}: '{name}' belongs to the core and must not be overridden")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists_become_tuples(cls, values: Any) -> Any:
+        # YAML and JSON have no tuples, and strict pydantic takes no list for one.
+        if not isinstance(values, dict):
+            return values
+        return {
+            name: tuple(value) if isinstance(value, list) and _is_tuple(cls, name) else value
+            for name, value in values.items()
+        }
+
+    def fingerprint(self) -> str:
+        """What the outcome depends on beside the parameters, such as a file's checksum; empty if there is nothing."""
+        return ""
+
+    def identity(self) -> dict[str, Any]:
+        """The canonical JSON object by which the store knows this component."""
+        return self._identity
+
+    @functools.cached_property
+    def _identity(self) -> dict[str, Any]:
+        parameters = self.model_dump(mode="json")
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Component):
+                parameters[name] = value.identity()
+            elif name in self.not_in_identity:
+                del parameters[name]
+        identity = {
+            "component": f"{type(self).__module__}:{type(self).__qualname__}",
+            "version": self.revision if self.revision is not None else version_of(type(self)),
+            "parameters": parameters,
+        }
+        fingerprint = self.fingerprint()
+        return identity | {"fingerprint": fingerprint} if fingerprint else identity
+
+    not_in_identity: ClassVar[frozenset[str]] = frozenset()
+    """Parameters that say where something lies, not what it is; `fingerprint` must speak for the content."""
+
+
+def _is_tuple(cls: type[Component], name: str) -> bool:
+    field = cls.model_fields.get(name)
+    return field is not None and typing.get_origin(field.annotation) is tuple
+
+
+def _beside_the_file(path: str, info: ValidationInfo) -> str:
+    from pathlib import Path
+
+    folder = (info.context or {}).get("folder")
+    return str(Path(folder, path)) if folder and path else path
+
+
+InputPath = Annotated[str, AfterValidator(_beside_the_file)]
+"""A parameter that names an input file; in a benchmarks file a relative one is meant from that file's folder."""

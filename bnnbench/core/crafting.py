@@ -1,0 +1,145 @@
+"""Run an attack under the core's rules: what every attack must obey, whoever wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bnnbench.core import seeds, streams
+from bnnbench.core.attack import Attack
+from bnnbench.core.predictive import Predictive
+from bnnbench.core.threat import TOLERANCE, Threat
+from bnnbench.core.victim import Victim
+from bnnbench.errors import ContractBreach
+
+
+@dataclass(frozen=True)
+class Crafted:
+    """What an attack made under one threat, and what it took.
+
+    `inputs` (N, *shape) on the device and of the dtype of the inputs given; passes for each image, over the whole
+    ensemble (work that an attack shares between threats is counted for each of them); `zero_direction` (N,) bool, None
+    if no direction was asked for; `steps`, name -> (steps, N).
+    """
+
+    inputs: Tensor
+    forward_passes: float
+    gradient_passes: float
+    zero_direction: Tensor | None
+    steps: dict[str, Tensor]
+
+
+def craft(
+    attack: Attack,
+    predictive: Predictive,
+    x: Tensor,
+    y: Tensor,
+    threats: Sequence[Threat],
+    *,
+    seed: int,
+    limit: int | None = None,
+) -> list[Crafted]:
+    """Attack inputs x (N, *shape) with labels y (N,) under threats that share their stream, access, goal and box.
+
+    `limit` is the most draws that defend; under `fixed` the same ones attack. Raises `ContractBreach` if the attack
+    breaks a rule, `Incompatible` if there are too few draws for the stream, `ValueError` for inputs outside the box.
+    """
+    _check_inputs(x, y, threats)
+    first = threats[0]
+    draws = streams.split(first, predictive.chains, predictive.per_chain, limit).attack
+    given_x = x.detach().to(predictive.device, predictive.dtype)
+    given_y = y.to(predictive.device)
+    untouched = (given_x.clone(), given_y.clone(), _weights(predictive))
+    victims: dict[int, Victim] = {}
+    shared = _SharedVictim(predictive, first, draws, len(x), seed, victims)
+    rngs = [seeds.generator(seed, seeds.ATTACK) for _ in threats]
+    made = attack.perturb_each(shared, given_x, given_y, list(threats), rngs)
+    if not isinstance(made, list | tuple) or len(made) != len(threats):
+        raise ContractBreach(f"{_name(attack)} returned no list with one batch for each threat")
+    if not (torch.equal(given_x, untouched[0]) and torch.equal(given_y, untouched[1])):
+        raise ContractBreach(f"{_name(attack)} changed the inputs or labels that it was given")
+    if _weights(predictive) != untouched[2]:
+        raise ContractBreach(f"{_name(attack)} changed the weights of the predictive")
+    crafted = []
+    for threat, adversarial in zip(threats, made, strict=True):
+        _check_output(attack, given_x, adversarial, threat)
+        own = victims.get(id(threat))
+        crafted.append(_crafted(adversarial.detach().to(x.device, x.dtype), [shared, own] if own else [shared]))
+    return crafted
+
+
+class _SharedVictim(Victim):
+    """The victim of a whole task; remembers the one it hands out for each threat."""
+
+    def __init__(
+        self,
+        predictive: Predictive,
+        threat: Threat,
+        draws: Sequence[int],
+        images: int,
+        seed: int,
+        children: dict[int, Victim],
+    ) -> None:
+        super().__init__(predictive, threat, draws, images, seed)
+        self._children = children
+
+    def under(self, threat: Threat) -> Victim:
+        child = super().under(threat)
+        self._children[id(threat)] = child
+        return child
+
+
+def _crafted(inputs: Tensor, victims: Sequence[Victim]) -> Crafted:
+    zero = [victim.zero_direction.cpu() for victim in victims if victim.zero_direction is not None]
+    return Crafted(
+        inputs,
+        sum(victim.forward_passes for victim in victims),
+        sum(victim.gradient_passes for victim in victims),
+        torch.stack(zero).any(0) if zero else None,
+        {name: torch.stack(values) for victim in victims for name, values in victim.steps.items()},
+    )
+
+
+def _check_inputs(x: Tensor, y: Tensor, threats: Sequence[Threat]) -> None:
+    if not threats:
+        raise ValueError("no threat was given")
+    if len({replace(threat, epsilon=0.0, norm="linf") for threat in threats}) > 1:
+        raise ValueError("threats given together must share their box, stream, attack_draws, access and goal")
+    if x.ndim < 2 or len(x) == 0 or y.shape != (len(x),):
+        raise ValueError(f"inputs {tuple(x.shape)} with labels {tuple(y.shape)}: (N, *shape) and (N,) were expected")
+    low, high = threats[0].bounds
+    if not x.isfinite().all() or x.min() < low or x.max() > high:
+        raise ValueError(f"inputs lie outside the box [{low:g}, {high:g}]")
+
+
+def _check_output(attack: Attack, x: Tensor, adversarial: Any, threat: Threat) -> None:
+    if not isinstance(adversarial, Tensor) or adversarial.shape != x.shape or adversarial.dtype != x.dtype:
+        found = f"{tuple(adversarial.shape)} {adversarial.dtype}" if isinstance(adversarial, Tensor) else adversarial
+        raise ContractBreach(f"{_name(attack)} returned {found}, not {tuple(x.shape)} {x.dtype}")
+    if not adversarial.isfinite().all():
+        raise ContractBreach(f"{_name(attack)} returned inputs that are not finite")
+    slack = TOLERANCE * threat.width
+    low, high = threat.bounds
+    outside = max(low - float(adversarial.min()), float(adversarial.max()) - high)
+    if outside > slack:
+        raise ContractBreach(f"{_name(attack)} left the box [{low:g}, {high:g}] by {outside:.3g}")
+    beyond = float((threat.distance(x, adversarial) - threat.epsilon).max())
+    if beyond > slack:
+        raise ContractBreach(f"{_name(attack)} left the {threat.norm} ball of radius {threat.epsilon:g} by {beyond:.3g}")
+
+
+_WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def _weights(predictive: Predictive) -> list[int]:
+    """A sum over the bits of all draws: cheap beside one pass, and no single changed weight leaves it as it was."""
+    tensors = [*predictive.draws.values(), *predictive.shared.values()]
+    return [int(tensor.contiguous().view(_WORDS[tensor.element_size()]).sum(dtype=torch.int64)) for tensor in tensors]
+
+
+def _name(attack: Attack) -> str:
+    return f"attack {type(attack).__module__}.{type(attack).__qualname__}"

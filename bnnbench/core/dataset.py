@@ -1,0 +1,84 @@
+"""Data sets, and the data that they load to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bnnbench.core.component import Component
+from bnnbench.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Data:
+    """A training and a test sample of inputs with their labels.
+
+    `train` and `test` are pairs `(x, y)`: x float32 of shape (N, *shape) inside the box `bounds`, y int64 of shape
+    (N,) in [0, classes). Arrays of another float or integer type are converted. `classes` defaults to one more than
+    the largest label. Raises `DataError` for anything else.
+    """
+
+    train: tuple[Tensor, Tensor]
+    test: tuple[Tensor, Tensor]
+    bounds: tuple[float, float] = (0.0, 1.0)
+    classes: int = 0
+
+    def __post_init__(self) -> None:
+        low, high = (float(bound) for bound in self.bounds)
+        if not low < high:
+            raise DataError(f"bounds {self.bounds} are not an interval")
+        object.__setattr__(self, "bounds", (low, high))
+        for name in ("train", "test"):
+            object.__setattr__(self, name, _checked(name, getattr(self, name), low, high))
+        if self.train[0].shape[1:] != self.test[0].shape[1:]:
+            raise DataError(
+                f"training inputs have shape {tuple(self.train[0].shape[1:])}, "
+                f"test inputs {tuple(self.test[0].shape[1:])}"
+            )
+        largest = int(max(self.train[1].max(), self.test[1].max()))
+        classes = self.classes or largest + 1
+        if largest >= classes:
+            raise DataError(f"label {largest} with {classes} classes")
+        if classes < 2:
+            raise DataError("fewer than two classes")
+        object.__setattr__(self, "classes", classes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one input."""
+        return tuple(self.train[0].shape[1:])
+
+
+def _checked(name: str, pair: Any, low: float, high: float) -> tuple[Tensor, Tensor]:
+    import torch
+
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise DataError(f"{name} is not a pair (inputs, labels)")
+    x, y = torch.as_tensor(pair[0]), torch.as_tensor(pair[1])
+    if x.ndim < 2 or len(x) == 0:
+        raise DataError(f"{name} inputs of shape {tuple(x.shape)}: (N, *shape) with N >= 1 was expected")
+    if y.shape != (len(x),):
+        raise DataError(f"{name} labels of shape {tuple(y.shape)} for {len(x)} inputs")
+    if y.is_floating_point() or y.dtype == torch.bool:
+        raise DataError(f"{name} labels are {y.dtype}, not integers")
+    x, y = x.to(torch.float32), y.to(torch.int64)
+    if not x.isfinite().all():
+        raise DataError(f"{name} inputs are not all finite")
+    if x.min() < low or x.max() > high:
+        raise DataError(f"{name} inputs lie in [{x.min():g}, {x.max():g}], outside the box [{low:g}, {high:g}]")
+    if y.min() < 0:
+        raise DataError(f"{name} has a negative label")
+    return x, y
+
+
+class Dataset(Component):
+    """Parameters that load to `Data`."""
+
+    kind: ClassVar[str] = "dataset"
+
+    def load(self, seed: int) -> Data:
+        """The data. The seed (uint32) varies the training sample alone: the test inputs are the same for all seeds."""
+        raise NotImplementedError

@@ -1,0 +1,63 @@
+"""Fit a posterior to a network and data, under the core's rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bnnbench.core.posterior import Draws, Posterior, Progress, no_progress
+from bnnbench.core.seeds import check_seed
+from bnnbench.errors import ContractBreach
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bnnbench.core.dataset import Data
+    from bnnbench.core.predictive import Predictive
+
+
+def fit(
+    posterior: Posterior,
+    network: nn.Module,
+    data: Data,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = no_progress,
+) -> Predictive:
+    """Fit the posterior of the network's weights given the training data, and return its predictive.
+
+    The network is a template: its weights do not matter and are not changed. `device` is a torch device, or `auto` for
+    CUDA where there is one. The same seed (uint32) gives what a benchmarks file gives at that seed. Raises
+    `ContractBreach` if the posterior returns draws that are not finite or not as many as it said.
+    """
+    template = prepared(network, device)
+    draws = posterior.fit(template, data, seed=check_seed(seed), progress=progress)
+    check_draws(posterior, draws)
+    predictive = posterior.predictive(template, draws)
+    predictive.fitted_by = posterior
+    return predictive
+
+
+def prepared(network: nn.Module, device: str = "auto") -> nn.Module:
+    """A copy of the network in eval mode on the device."""
+    import copy
+
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return copy.deepcopy(network).eval().to(device)
+
+
+def check_draws(posterior: Posterior, draws: object) -> None:
+    """Raise `ContractBreach` unless these are finite `Draws`, as many as the posterior's parameters say."""
+    name = f"posterior {type(posterior).__module__}.{type(posterior).__qualname__}"
+    if not isinstance(draws, Draws):
+        raise ContractBreach(f"{name} returned {type(draws).__name__}, not Draws")
+    if len(draws) > posterior.draws:
+        raise ContractBreach(f"{name} returned {len(draws)} draws, its parameter says {posterior.draws}")
+    bad = [key for key, array in draws.arrays.items() if not np.isfinite(array).all()]
+    if bad:
+        raise ContractBreach(f"{name} returned draws that are not finite: {', '.join(bad)}")

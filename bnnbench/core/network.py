@@ -1,0 +1,59 @@
+"""Networks: parameters that build an ordinary torch module."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bnnbench.core.component import Component
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bnnbench.core.dataset import Data
+
+
+class Network(Component):
+    """Parameters that build an ordinary `torch.nn.Module` from inputs (N, *shape) to logits (N, classes)."""
+
+    kind: ClassVar[str] = "network"
+
+    def build(self, data: Data) -> nn.Module:
+        """A module for the data's shape and classes; may raise `Incompatible`, and then the cells are skipped."""
+        raise NotImplementedError
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _remembering(cls.build)  # type: ignore[method-assign]
+
+
+def _remembering(build: Any) -> Any:
+    """Let the module carry its recipe, so that a saved predictive can be loaded without unpickling anything."""
+
+    @functools.wraps(build)
+    def wrapper(self: Network, data: Data) -> nn.Module:
+        module = build(self, data)
+        module.bnnbench_recipe = (self, data.shape, data.classes)
+        return module
+
+    return wrapper
+
+
+def initialise(network: nn.Module, seed: int) -> nn.Module:
+    """A copy of the network with weights drawn anew from the seed by each submodule's own `reset_parameters`.
+
+    Parameters of submodules without that method keep the template's values. No global random state is touched.
+    """
+    import torch
+
+    fresh = copy.deepcopy(network)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for module in fresh.modules():
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                reset()
+    return fresh

@@ -1,0 +1,65 @@
+"""Objectives: what an attacker maximises, from log-probabilities."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, SerializeAsAny, ValidationError, WithJsonSchema
+
+from bnnbench.core.component import Component
+from bnnbench.errors import UnknownComponent
+from bnnbench.plugins.registry import registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Objective(Component):
+    """What the attacker maximises, as a function of the draws' log-probabilities.
+
+    Only `value` is required. `log_weight` makes the attack's direction one streamed pass over the draws; without it
+    the direction takes a second pass and follows the gradient of `ascent`.
+    """
+
+    kind: ClassVar[str] = "objective"
+
+    def value(self, log_probs: Tensor, y: Tensor) -> Tensor:
+        """The objective (N,), larger is better for the attacker, from log_probs (S, N, K) and labels y (N,)."""
+        raise NotImplementedError
+
+    def ascent(self, log_probs: Tensor, y: Tensor) -> Tensor:
+        """A strictly increasing function of `value`, per image, whose gradient does not vanish where the network
+        saturates; `value` itself unless overridden."""
+        return self.value(log_probs, y)
+
+    def log_weight(self, right: Tensor, wrong: Tensor) -> Tensor | None:
+        """The logarithm of the weight with which a draw's gradient of the log odds against y enters the objective's
+        gradient, up to a constant for each image; None if there is no such form.
+
+        Args: right = log p_s[y] and wrong = log(1 - p_s[y]) of draw s, both (N,).
+        """
+        return None
+
+
+def _resolve(value: Any) -> Any:
+    if isinstance(value, str):
+        value = {"use": value}
+    if not isinstance(value, dict):
+        return value
+    parameters = dict(value)
+    name = parameters.pop("use", None)
+    if not isinstance(name, str):
+        raise ValueError("an objective is a name, or a mapping with 'use' and its parameters")
+    try:
+        return registry().create("objective", name, parameters)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(f"objective {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except UnknownComponent as error:
+        raise ValueError(str(error)) from error
+
+
+ObjectiveParameter = Annotated[
+    SerializeAsAny[Objective], BeforeValidator(_resolve), WithJsonSchema({"type": ["string", "object"]})
+]
+"""The type of an attack's parameter that takes an objective: an instance, a registered name, or a mapping with `use`."""

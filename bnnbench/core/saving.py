@@ -1,0 +1,118 @@
+"""Predictives on disk: safetensors, and a recipe of the network where it has one. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bnnbench.core.component import Component
+from bnnbench.core.dataset import Data
+from bnnbench.core.posterior import Draws
+from bnnbench.core.predictive import Predictive
+from bnnbench.errors import StoreError
+from bnnbench.plugins.registry import registry
+
+if TYPE_CHECKING:
+    from torch import nn
+
+SHARED = "shared:"
+"""Prefix of the arrays that do not lead with (chains, draws)."""
+
+
+def save(predictive: Predictive, path: str | Path) -> None:
+    """Write a predictive; raises `TypeError` for a subclass that no registered posterior made."""
+    recipe = getattr(predictive.network, "bnnbench_recipe", None)
+    header = {
+        "format": 1,
+        "network": _written("network", recipe[0]) if recipe else None,
+        "shape": recipe[1] if recipe else None,
+        "classes": recipe[2] if recipe else None,
+        "posterior": _written("posterior", predictive.fitted_by),
+    }
+    if type(predictive) is not Predictive and header["posterior"] is None:
+        raise TypeError(f"no registered posterior made this {type(predictive).__name__}: it cannot be loaded again")
+    lead = (predictive.chains, predictive.per_chain)
+    arrays = {name: tensor.cpu().numpy().reshape(*lead, *tensor.shape[1:]) for name, tensor in predictive.draws.items()}
+    draws = Draws(arrays, shared=predictive.shared, diagnostics=predictive.diagnostics)
+    write_draws(path, draws, header)
+
+
+def load(path: str | Path, network: nn.Module | None = None) -> Predictive:
+    """Read a predictive that `save` wrote.
+
+    A network of one's own must be given: a file carries only the recipes of registered networks, never code. Raises
+    `StoreError` if the file is not one of these, or a network is needed.
+    """
+    draws, header = read_draws(path)
+    if network is None:
+        if not header.get("network"):
+            raise StoreError(f"{path} has no recipe of its network: call load(path, network)")
+        component = registry().create("network", header["network"]["use"], header["network"]["parameters"])
+        network = component.build(_blank(tuple(header["shape"]), header["classes"]))
+    if not header.get("posterior"):
+        return Predictive(network, draws)
+    posterior = registry().create("posterior", header["posterior"]["use"], header["posterior"]["parameters"])
+    predictive = posterior.predictive(network, draws)
+    predictive.fitted_by = posterior
+    return predictive
+
+
+def write_draws(path: str | Path, draws: Draws, header: dict[str, Any] | None = None) -> None:
+    """Write draws with a JSON header as a safetensors file."""
+    from safetensors.numpy import save_file
+
+    arrays = draws.arrays | {SHARED + name: array for name, array in draws.shared.items()}
+    # safetensors silently corrupts arrays that are not contiguous.
+    contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
+    text = json.dumps((header or {}) | {"diagnostics": plain(draws.diagnostics)}, sort_keys=True)
+    save_file(contiguous, str(path), metadata={"bnnbench": text})
+
+
+def read_draws(path: str | Path) -> tuple[Draws, dict[str, Any]]:
+    """Read what `write_draws` wrote; raises `StoreError` for anything else."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        header = json.loads(metadata["bnnbench"])
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: no such file") from error
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise StoreError(f"{path} does not hold draws written by bnnbench: {error}") from error
+    shared = {name.removeprefix(SHARED): array for name, array in arrays.items() if name.startswith(SHARED)}
+    own = {name: array for name, array in arrays.items() if not name.startswith(SHARED)}
+    return Draws(own, shared=shared, diagnostics=header.pop("diagnostics", {})), header
+
+
+def plain(value: Any) -> Any:
+    """Diagnostics as JSON: arrays become lists, numpy's scalars plain ones, and what is not finite becomes null."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def _written(kind: str, component: Component | None) -> dict[str, Any] | None:
+    # A component that names files would let a file of draws run code or read paths on whoever loads it.
+    if component is None or component.not_in_identity:
+        return None
+    target = type(component)
+    for entry in registry().entries:
+        if entry.kind == kind and entry.target in (target, f"{target.__module__}:{target.__qualname__}"):
+            return {"use": f"{entry.distribution}:{entry.name}", "parameters": component.model_dump(mode="json")}
+    return None
+
+
+def _blank(shape: tuple[int, ...], classes: int) -> Data:
+    x, y = np.zeros((1, *shape), np.float32), np.zeros(1, np.int64)
+    return Data(train=(x, y), test=(x, y), classes=classes)

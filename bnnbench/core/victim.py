@@ -1,0 +1,110 @@
+"""What an attack sees of a predictive under a threat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bnnbench.core import seeds, streams
+from bnnbench.core.predictive import Predictive, as_objective
+from bnnbench.core.threat import Threat
+from bnnbench.errors import GradientRefused
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bnnbench.core.objective import Objective
+    from bnnbench.core.streaming import Probe
+
+
+class Victim:
+    """A predictive as its attacker may query it: the draws of the threat's stream, with every pass counted.
+
+    `forward_passes` and `gradient_passes` count looks at the whole ensemble, for each image (a float: an attack may
+    query some images more often than others). `steps` holds what the attack recorded, and `zero_direction` (N,) where
+    a direction that it asked for was exactly zero.
+    """
+
+    def __init__(
+        self, predictive: Predictive, threat: Threat, draws: Sequence[int], images: int, seed: int = 0
+    ) -> None:
+        self._predictive, self._threat, self._draws, self._images = predictive, threat, draws, images
+        self._seed, self._rng = seed, seeds.generator(seed, seeds.QUERIES)
+        self.forward_passes = 0.0
+        self.gradient_passes = 0.0
+        self.zero_direction: Tensor | None = None
+        self.steps: dict[str, list[Tensor]] = {}
+
+    def __len__(self) -> int:
+        """How many draws a query sees."""
+        return streams.seen(self._threat, self._draws)
+
+    def under(self, threat: Threat) -> Victim:
+        """The same victim, counting and recording for one of several threats that share its draws."""
+        return Victim(self._predictive, threat, self._draws, self._images, self._seed)
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits (S, N, K) of the draws that the attacker sees."""
+        self._count(x, gradient=False)
+        return self._predictive.logits(x, self._query())
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        """Log predictive probabilities (N, K), without gradient."""
+        from bnnbench.core import streaming
+
+        return streaming.average(self._each(x)).to(x)
+
+    def value(self, x: Tensor, y: Tensor, objective: Objective | str) -> Tensor:
+        """The objective (N,)."""
+        return self.score(x, y, objective)[1]
+
+    def score(self, x: Tensor, y: Tensor, objective: Objective | str) -> tuple[Tensor, Tensor]:
+        """Log predictive probabilities (N, K) and the objective (N,), from one look without gradient."""
+        from bnnbench.core import streaming
+
+        each = self._each(x)
+        value = as_objective(objective).value(each, y.to(each.device))
+        return streaming.average(each).to(x), value.to(x)
+
+    def gradient(self, x: Tensor, y: Tensor, objective: Objective | str) -> Tensor:
+        """The objective's true gradient, of the inputs' shape. Raises `GradientRefused` if only scores are given."""
+        self._count(x, gradient=True)
+        return self._predictive.gradient(x, y, objective, self._query())
+
+    def direction(self, x: Tensor, y: Tensor, objective: Objective | str) -> Tensor:
+        """The gradient up to a positive factor for each image. Raises `GradientRefused` if only scores are given."""
+        return self.probe(x, y, objective).direction
+
+    def value_and_direction(self, x: Tensor, y: Tensor, objective: Objective | str) -> tuple[Tensor, Tensor]:
+        """Both from one look."""
+        _, value, direction = self.probe(x, y, objective)
+        return value, direction
+
+    def probe(self, x: Tensor, y: Tensor, objective: Objective | str) -> Probe:
+        """Log predictive probabilities (N, K), the objective (N,) and its direction, from one look."""
+        from bnnbench.core import streaming
+
+        self._count(x, gradient=True)
+        found = streaming.probe(self._predictive, x, y, as_objective(objective), self._query())
+        zero = (found.direction.flatten(1) == 0).all(1)
+        if len(x) == self._images:
+            self.zero_direction = zero if self.zero_direction is None else self.zero_direction | zero
+        return found
+
+    def record(self, name: str, values: Tensor) -> None:
+        """Keep a step's diagnostics (N,) with the outcome; each call appends a step."""
+        self.steps.setdefault(name, []).append(values.detach().cpu())
+
+    def _each(self, x: Tensor) -> Tensor:
+        self._count(x, gradient=False)
+        return self._predictive.draw_log_probs(x, self._query())
+
+    def _query(self) -> list[int]:
+        return streams.at_query(self._threat, self._draws, self._rng)
+
+    def _count(self, x: Tensor, *, gradient: bool) -> None:
+        if gradient and self._threat.access == "scores":
+            raise GradientRefused("this threat gives the attacker scores, not gradients")
+        share = len(x) / self._images
+        self.forward_passes += share
+        self.gradient_passes += share if gradient else 0.0

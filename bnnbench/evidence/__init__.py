@@ -1,0 +1,1 @@
+"""From outcomes to claims: metrics, intervals, the posterior card."""

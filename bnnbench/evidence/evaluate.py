@@ -1,0 +1,166 @@
+"""Attack a predictive and score what is left."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from bnnbench.core import seeds, streams
+from bnnbench.core.threat import Threat
+from bnnbench.errors import ContractBreach
+from bnnbench.evidence.outcome import Outcome
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bnnbench.core.attack import Attack
+    from bnnbench.core.crafting import Crafted
+    from bnnbench.core.dataset import Data
+    from bnnbench.core.predictive import Predictive
+
+KEPT_INPUTS = 16
+"""Perturbed images kept with an outcome, unless all are asked for."""
+
+
+def evaluate(
+    predictive: Predictive,
+    attack: Attack,
+    data: Data,
+    *,
+    epsilon: float | None = None,
+    threat: Threat | None = None,
+    images: int = 500,
+    draws: int | None = None,
+    seed: int = 0,
+) -> Outcome:
+    """Attack test images under one threat and score the result.
+
+    Give `epsilon` (the linf ball in the data's box, all else by default) or a whole `threat`. The images are the first
+    `images` of one fixed shuffle of the test set; `draws` is the most draws that defend. Raises `ContractBreach` if the
+    attack breaks a rule or the predictive gives values that are not finite, `Incompatible` if there are too few draws.
+    """
+    if (epsilon is None) == (threat is None):
+        raise TypeError("evaluate takes either epsilon or threat")
+    chosen = threat or Threat(epsilon=float(epsilon or 0.0), bounds=data.bounds)
+    defence = Defence(predictive, data, chosen, images=images, draws=draws, seed=seed)
+    return evaluate_each(attack, defence, [chosen])[0]
+
+
+def evaluate_each(
+    attack: Attack, defence: Defence, threats: Sequence[Threat], *, keep: Literal["few", "inputs"] = "few"
+) -> list[Outcome]:
+    """The same for threats that share all but norm and epsilon: work that the attack can share is done once."""
+    from bnnbench.core.crafting import craft
+
+    x, y = defence.sample.x, defence.sample.y
+    crafted = craft(attack, defence.predictive, x, y, threats, seed=defence.seed, limit=defence.limit)
+    return [_outcome(attack, defence, threat, one, keep) for threat, one in zip(threats, crafted, strict=True)]
+
+
+def _outcome(attack: Attack, defence: Defence, threat: Threat, crafted: Crafted, keep: str) -> Outcome:
+    import numpy as np
+
+    sample, clean, attacked = defence.sample, defence.clean, defence.judge(crafted.inputs)
+    return Outcome(
+        index=sample.index,
+        label=sample.y.numpy(),
+        clean_log_probs=clean.log_probs,
+        attacked_log_probs=attacked.log_probs,
+        clean_entropy=clean.entropy,
+        attacked_entropy=attacked.entropy,
+        distance=threat.distance(sample.x, crafted.inputs).numpy(),
+        passes=np.full(len(sample.y), crafted.forward_passes),
+        objective=_objective_value(attack, attacked.each, sample.y),
+        zero_gradient=defence.zero_gradient,
+        zero_direction=None if crafted.zero_direction is None else crafted.zero_direction.numpy(),
+        inputs=crafted.inputs[: None if keep == "inputs" else KEPT_INPUTS].numpy(),
+        draws=defence.draws,
+        attack_draws=defence.attack_draws,
+        steps={name: values.numpy() for name, values in crafted.steps.items()},
+    )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Test images (N, *shape), their labels (N,) and their positions in the test set (N,)."""
+
+    x: Tensor
+    y: Tensor
+    index: Any
+
+
+def sample_of(data: Data, images: int) -> Sample:
+    """The first `images` of one fixed shuffle of the test set, or all if there are fewer."""
+    index = seeds.test_order(len(data.test[1]))[:images]
+    return Sample(data.test[0][index], data.test[1][index], index)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the defending draws say of inputs: each draw's log-probabilities (S, N, K), the predictive's (N, K), and the
+    mean over draws of their entropies (N,)."""
+
+    each: Tensor
+    log_probs: Any
+    entropy: Any
+
+
+class Defence:
+    """The defending side, shared by all attacks on it: the images, the draws, and what they say of clean images.
+
+    Under `fixed` and `independent` one set of draws defends; under `fresh` each look takes `attack_draws` anew.
+    """
+
+    def __init__(
+        self, predictive: Predictive, data: Data, threat: Threat, *, images: int, draws: int | None, seed: int
+    ) -> None:
+        self.predictive, self.limit, self.seed = predictive, draws, seed
+        self.sample = sample_of(data, images)
+        self._threat = threat
+        attackers, self._defenders = streams.split(threat, predictive.chains, predictive.per_chain, draws)
+        self.attack_draws = streams.seen(threat, attackers)
+        self.draws = len(self._query(seeds.CLEAN))
+
+    def judge(self, x: Tensor, purpose: int = seeds.ATTACKED) -> Judgement:
+        """Score inputs, with draws that depend on the seed and the purpose alone; raises `ContractBreach` if the predictive gives values that are not finite."""
+        from bnnbench.core import streaming
+
+        each = self.predictive.draw_log_probs(x, self._query(purpose)).cpu()
+        log_probs = streaming.average(each)
+        if not log_probs.isfinite().all():
+            raise ContractBreach("the predictive gives log-probabilities that are not finite")
+        probabilities = each.exp()
+        entropy = -(probabilities * each.masked_fill(probabilities == 0, 0)).sum(-1).mean(0)
+        return Judgement(each, log_probs.numpy(), entropy.numpy())
+
+    @functools.cached_property
+    def clean(self) -> Judgement:
+        """The judgement of the clean images."""
+        return self.judge(self.sample.x, seeds.CLEAN)
+
+    @functools.cached_property
+    def zero_gradient(self) -> Any:
+        """Where plain autograd through the clean image's log predictive probability gives exactly zero, (N,) bool."""
+        import torch
+
+        found, draws = [], self._query(seeds.CLEAN)
+        # The graph holds every draw at once: few images at a time.
+        for x, y in zip(self.sample.x.split(64), self.sample.y.split(64), strict=True):
+            leaf = x.detach().clone().requires_grad_()
+            log_probs = self.predictive.log_probs(leaf, draws)
+            (slope,) = torch.autograd.grad(log_probs[range(len(y)), y].sum(), leaf)
+            found.append((slope.flatten(1) == 0).all(1))
+        return torch.cat(found).cpu().numpy()
+
+    def _query(self, purpose: int) -> list[int]:
+        return streams.at_query(self._threat, self._defenders, seeds.generator(self.seed, purpose))
+
+
+def _objective_value(attack: Attack, each: Tensor, y: Tensor) -> Any:
+    import torch
+
+    objective = getattr(attack, "objective", None)
+    value = torch.full((len(y),), torch.nan) if objective is None else objective.value(each, y)
+    return value.numpy()

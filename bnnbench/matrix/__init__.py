@@ -1,0 +1,1 @@
+"""From a benchmarks file to outcomes in a store."""

@@ -1,0 +1,242 @@
+"""A benchmarks file, read and checked whole before anything runs."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from bnnbench.core.component import Component
+from bnnbench.core.module_file import ModuleFile
+from bnnbench.core.threat import Threat
+from bnnbench.errors import ConfigError, PluginError, UnknownComponent
+from bnnbench.matrix.settings import COMPONENTS, PATTERNS, Settings
+from bnnbench.matrix.source import Path_, Source, clean, did_you_mean, dotted, shown
+from bnnbench.plugins.registry import NAME, registry
+
+MAX_CELLS = 100_000
+RESERVED = ("use", "sweep", "epsilons", "threats")
+PATTERN_KEYS = ("dataset", "network", "posterior", "attack", "epsilon", "norm", "seed")
+_FILE = re.compile(r"(?P<path>.+\.py):(?P<name>\w+)")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One component of the matrix: `label` as written, `name` with its swept values (`nuts@max_tree_depth=5`)."""
+
+    label: str
+    name: str
+    component: Any
+    threats: tuple[Threat, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A pattern of `include` or `exclude`: for each key the values that match."""
+
+    wanted: dict[str, list[Any]]
+    path: Path_
+
+
+@dataclass(frozen=True)
+class Config:
+    """A checked benchmarks file."""
+
+    path: Path
+    settings: Settings
+    datasets: list[Variant]
+    networks: list[Variant]
+    posteriors: list[Variant]
+    attacks: list[Variant]
+    include: list[Pattern] = field(default_factory=list)
+    exclude: list[Pattern] = field(default_factory=list)
+    source: Source | None = None
+
+
+def read_config(path: str | Path, max_cells: int = MAX_CELLS) -> Config:
+    """Read and check a benchmarks file; raises `ConfigError` with one line for each problem found in it."""
+    source = Source(path)
+    return _Reader(source, max_cells).read()
+
+
+class _Reader:
+    def __init__(self, source: Source, max_cells: int) -> None:
+        self.source, self.max_cells = source, max_cells
+
+    def read(self) -> Config:
+        source = self.source
+        top = source.mapping((), source.values)
+        source.unknown_keys((), top, [*Settings.model_fields, *COMPONENTS, *PATTERNS])
+        settings = self._settings(top)
+        threats = self._threats((), top, settings)
+        sections = {name: self._section(name, kind, top, settings) for name, kind in COMPONENTS.items()}
+        patterns = {name: self._patterns(name, top) for name in PATTERNS}
+        if not threats and any(variant.threats is None for variant in sections["datasets"]):
+            source.problem((), "no epsilons: say how far an attacker may move, e.g. epsilons: [0.1]")
+        source.raise_problems()
+        datasets = [
+            variant if variant.threats is not None else Variant(variant.label, variant.name, variant.component, threats)
+            for variant in sections.pop("datasets")
+        ]
+        self._check_size(settings, datasets, *sections.values())
+        return Config(source.path, settings, datasets, *sections.values(), **patterns, source=source)
+
+    def _settings(self, top: dict[str, Any]) -> Settings:
+        own = {key: value for key, value in top.items() if key in Settings.model_fields and value is not None}
+        try:
+            return Settings.model_validate(own)
+        except ValidationError as error:
+            self._validation_problems((), error, Settings, "there is no key")
+            return Settings()
+
+    def _threats(self, path: Path_, mapping: dict[str, Any], settings: Settings) -> tuple[Threat, ...] | None:
+        """The threats that a mapping lists: `epsilons` are linf balls, `threats` say the norm themselves."""
+        wanted = {key: mapping[key] for key in ("epsilons", "threats") if mapping.get(key) is not None}
+        if not wanted:
+            return None
+        try:
+            found = Settings.model_validate(wanted)
+        except ValidationError as error:
+            if path:
+                self._validation_problems(path, error, Settings, f"{dotted(path)} has no key")
+            return None
+        stream = {"stream": settings.evaluate.stream, "attack_draws": settings.evaluate.attack_draws}
+        threats = [Threat(epsilon=epsilon, **stream) for epsilon in found.epsilons or []]
+        threats += [Threat(**threat.model_dump(), **stream) for threat in found.threats or []]
+        if not threats:
+            self.source.problem((*path, *wanted), f"{dotted((*path, next(iter(wanted))))} is empty")
+        elif len(set(threats)) < len(threats):
+            self.source.problem((*path, next(iter(wanted))), f"{dotted((*path, next(iter(wanted))))} repeats a value")
+        return tuple(threats)
+
+    def _section(self, name: str, kind: str, top: dict[str, Any], settings: Settings) -> list[Variant]:
+        section = self.source.mapping((name,), top.get(name))
+        if not section:
+            self.source.problem((name,), f"{name} is empty: at least one {kind} is needed")
+        variants = []
+        for label, written in section.items():
+            path = (name, label)
+            if not NAME.fullmatch(label):
+                self.source.problem(path, f"label '{clean(label)}' does not match {NAME.pattern}", at_key=True)
+                continue
+            parameters = dict(self.source.mapping(path, written))
+            threats = self._threats(path, parameters, settings) if kind == "dataset" else None
+            if kind == "dataset":
+                parameters = {key: value for key, value in parameters.items() if key not in ("epsilons", "threats")}
+            for swept, values in self._swept(path, parameters):
+                component = self._component(path, kind, label, values, swept)
+                if component is not None:
+                    variants.append(Variant(label, _swept_name(label, swept), component, threats))
+        return variants
+
+    def _swept(self, path: Path_, parameters: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """Each combination of swept values, with the parameters that it makes."""
+        sweep = self.source.mapping((*path, "sweep"), parameters.pop("sweep", None))
+        for key, values in list(sweep.items()):
+            if not isinstance(values, list) or not values:
+                self.source.problem((*path, "sweep", key), f"{dotted((*path, 'sweep', key))} must be a list of values")
+                del sweep[key]
+            elif key in parameters:
+                self.source.problem((*path, "sweep", key), f"{dotted(path)} both sets and sweeps '{clean(key)}'", at_key=True)
+        if math.prod(len(values) for values in sweep.values()) > self.max_cells:
+            self.source.problem((*path, "sweep"), f"{dotted(path)} sweeps over more than {self.max_cells} combinations")
+            return
+        for combination in itertools.product(*sweep.values()):
+            swept = dict(zip(sweep, combination, strict=True))
+            yield swept, parameters | swept
+
+    def _component(
+        self, path: Path_, kind: str, label: str, parameters: dict[str, Any], swept: dict[str, Any]
+    ) -> Component | None:
+        parameters = dict(parameters)
+        use = parameters.pop("use", label)
+        at = (*path, "use")
+        if not isinstance(use, str):
+            self.source.problem(at, f"{dotted(at)} must be a name, not {shown(use)}")
+            return None
+        file = _FILE.fullmatch(use) if kind == "network" else None
+        if file:
+            parameters = {"path": file["path"], "name": file["name"], "arguments": parameters}
+        try:
+            model = ModuleFile if file else registry().find(kind, use).load()
+            return model.model_validate(parameters, context={"folder": str(self.source.path.parent)})
+        except (UnknownComponent, PluginError) as error:
+            self.source.problem(at, f"{dotted(path)}: {clean(str(error))}", at_key="use" not in self._written(path))
+        except ValidationError as error:
+            self._validation_problems(path, error, model, f"{dotted(path)}: {use} has no parameter", swept)
+        return None
+
+    def _written(self, path: Path_) -> Any:
+        value = self.source.values
+        for part in path:
+            value = value[part]
+        return value or {}
+
+    def _validation_problems(
+        self, path: Path_, error: ValidationError, model: type[BaseModel], unknown: str, swept: dict[str, Any] | None = None
+    ) -> None:
+        for detail in error.errors():
+            location = tuple(part for part in detail["loc"] if isinstance(part, str | int))
+            inside = ("sweep",) if swept and location and location[0] in swept else ()
+            where = (*path, *inside, *location)
+            if detail["type"] == "extra_forbidden":
+                known = _fields_at(model, location)
+                subject = unknown if len(location) == 1 else f"{dotted(where[:-1])} has no key"
+                text = f"{subject} '{clean(str(location[-1]))}'{did_you_mean(str(location[-1]), known)}"
+                self.source.problem(where, text, at_key=True)
+                continue
+            message = detail["msg"].removeprefix("Value error, ")
+            message = message[:1].lower() + message[1:]
+            value = f" is {shown(detail['input'])}" if location else ""
+            self.source.problem(where, f"{dotted((*path, *location))}{value}: {clean(message)}")
+
+    def _patterns(self, name: str, top: dict[str, Any]) -> list[Pattern]:
+        written = top.get(name) or []
+        if not isinstance(written, list):
+            self.source.problem((name,), f"{name} must be a list of patterns, not {shown(written)}")
+            return []
+        patterns = []
+        for position, pattern in enumerate(written):
+            path = (name, position)
+            if not isinstance(pattern, dict) or not pattern:
+                self.source.problem(path, f"{dotted(path)} must be a mapping such as {{dataset: digits}}")
+                continue
+            self.source.unknown_keys(path, pattern, PATTERN_KEYS)
+            patterns.append(
+                Pattern({key: value if isinstance(value, list) else [value] for key, value in pattern.items()}, path)
+            )
+        return patterns
+
+    def _check_size(self, settings: Settings, datasets: list[Variant], *others: list[Variant]) -> None:
+        threats = sum(len(variant.threats or ()) for variant in datasets)
+        cells = threats * len(settings.seeds) * math.prod(len(section) for section in others)
+        if cells > self.max_cells:
+            raise ConfigError([f"{self.source.path}: {cells} cells, more than {self.max_cells} (--max-cells)"])
+
+
+def _swept_name(label: str, swept: dict[str, Any]) -> str:
+    if not swept:
+        return label
+    return f"{label}@" + ",".join(f"{key}={_swept_value(value)}" for key, value in swept.items())
+
+
+def _swept_value(value: Any) -> str:
+    if isinstance(value, list):
+        return "x".join(_swept_value(item) for item in value)
+    return {None: "none", True: "true", False: "false"}[value] if isinstance(value, bool | None) else clean(str(value))
+
+
+def _fields_at(model: Any, location: Path_) -> list[str]:
+    """The names that could have been meant where an unknown one stands, in a model with models inside."""
+    for part in location[:-1]:
+        annotation = model.model_fields[part].annotation if isinstance(part, str) else model
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        candidates += [inner for candidate in candidates for inner in getattr(candidate, "__args__", ())]
+        model = next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), model)
+    return list(model.model_fields)

@@ -1,0 +1,139 @@
+"""What a store holds of a plan: one row for each cell asked for, and what follows from several of them."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bnnbench.evidence.outcome import Outcome
+from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
+from bnnbench.matrix.store import Store
+from bnnbench.matrix.work import to_outcome
+
+if TYPE_CHECKING:
+    import pandas
+
+FINAL = ("ok", "skipped")
+"""Statuses that are kept; a cell of any other is tried again by the next run."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell asked for, and what became of it: `ok | failed | timeout | invalid | skipped | missing`."""
+
+    spec: CellSpec
+    status: str
+    reason: str
+    warnings: list[str]
+    card: str | None
+    outcome: Outcome | None
+
+
+class Results:
+    """A view of a store through a plan."""
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.plan, self.store = plan, store
+
+    @functools.cached_property
+    def cells(self) -> list[Cell]:
+        """Every cell asked for, in the order of the file."""
+        return [self._cell(spec) for spec in self.plan.cells]
+
+    @functools.cached_property
+    def _fits(self) -> dict[str, dict[str, Any] | None]:
+        return {key: self.store.record("fits", key) for key in self.plan.fits}
+
+    def fit_record(self, spec: FitSpec) -> dict[str, Any] | None:
+        """The record of a fit, None if there is none."""
+        return self._fits[spec.key]
+
+    def _cell(self, spec: CellSpec) -> Cell:
+        fit = self.fit_record(spec.fit)
+        card = (fit or {}).get("card")
+        level = card["level"] if card else None
+        if fit is not None and fit["status"] != "ok":
+            # What is wrong with the fit is wrong with its cells; a fit that failed leaves nothing to attack.
+            status = "invalid" if fit["status"] == "invalid" else "skipped"
+            reason = fit["reason"] if fit["status"] in FINAL else f"its fit {_WORDS[fit['status']]}: {fit['reason']}"
+            return Cell(spec, status, reason, [], level, None)
+        record = self.store.record("cells", spec.key)
+        if record is None:
+            return Cell(spec, "missing", "not run yet", [], level, None)
+        if record["status"] != "ok":
+            return Cell(spec, record["status"], record["reason"], [], level, None)
+        outcome = to_outcome(record, self.store.arrays("cells", spec.key))
+        warnings = list(record["warnings"])
+        if card and level == "short":
+            warnings.append(f"posterior is short: {card['why']}")
+        if outcome.zero_gradient.any():
+            warnings.append(f"plain gradient exactly zero at {int(outcome.zero_gradient.sum())} images")
+        if outcome.zero_direction is not None and outcome.zero_direction.any():
+            warnings.append(f"attack direction exactly zero at {int(outcome.zero_direction.sum())} images")
+        return Cell(spec, "ok", "", warnings, level, outcome)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One object a cell, its keys in a fixed order: what `report --format json` prints."""
+        return [_row(cell) for cell in self.cells]
+
+    def frame(self) -> pandas.DataFrame:
+        """The rows as a pandas data frame."""
+        import pandas
+
+        return pandas.DataFrame(self.rows())
+
+    @property
+    def complete(self) -> bool:
+        """True if every cell is ok or skipped because it makes no sense."""
+        return all(cell.status == "ok" or _makes_no_sense(self, cell) for cell in self.cells)
+
+
+def _makes_no_sense(results: Results, cell: Cell) -> bool:
+    fit = results.fit_record(cell.spec.fit)
+    return cell.status == "skipped" and (fit is None or fit["status"] in FINAL)
+
+
+_WORDS = {"failed": "failed", "timeout": "timed out", "invalid": "is invalid"}
+
+
+def _row(cell: Cell) -> dict[str, Any]:
+    spec, outcome = cell.spec, cell.outcome
+    low, high = outcome.interval if outcome else (None, None)
+    clean_low, clean_high = outcome.clean_interval if outcome else (None, None)
+    return {
+        "dataset": spec.dataset,
+        "network": spec.network,
+        "posterior": spec.posterior,
+        "attack": spec.attack,
+        "epsilon": spec.threat.epsilon,
+        "norm": spec.threat.norm,
+        "stream": spec.threat.stream,
+        "seed": spec.seed,
+        "status": cell.status,
+        "reason": cell.reason,
+        "warnings": cell.warnings,
+        "images": len(outcome) if outcome else None,
+        "draws": outcome.draws if outcome else None,
+        "attack_draws": outcome.attack_draws if outcome else None,
+        "clean_accuracy": outcome.clean_accuracy if outcome else None,
+        "clean_low": clean_low,
+        "clean_high": clean_high,
+        "robust_accuracy": outcome.robust_accuracy if outcome else None,
+        "low": low,
+        "high": high,
+        "attacked_accuracy": outcome.attacked_accuracy if outcome else None,
+        "softmax_robustness": outcome.softmax_robustness if outcome else None,
+        "zero_gradient_share": outcome.zero_gradient_share if outcome else None,
+        "zero_direction_share": outcome.zero_direction_share if outcome else None,
+        "fit": spec.fit.key,
+        "cell": spec.key,
+        "card": cell.card,
+    }
+
+
+def worst_case(outcomes: list[Outcome]) -> np.ndarray:
+    """Where an image is robust under every one of several attacks on the same fit, threat and images, (N,) bool."""
+    return np.logical_and.reduce([outcome.robust for outcome in outcomes])

@@ -1,0 +1,38 @@
+"""A JSON schema of benchmarks files, for editors, from what is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bnnbench.matrix.config import PATTERN_KEYS
+from bnnbench.matrix.settings import COMPONENTS, PATTERNS, Settings
+from bnnbench.plugins.registry import NAME, registry
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema: every component's parameters with their types, bounds and meanings."""
+    top = Settings.model_json_schema()
+    definitions = top.setdefault("$defs", {})
+    pattern = {"type": "object", "properties": {key: {} for key in PATTERN_KEYS}, "additionalProperties": False}
+    for section, kind in COMPONENTS.items():
+        choices = [_entry_schema(kind, name, section == "datasets", top) for name in registry().names(kind)]
+        definitions[kind] = {"anyOf": [{"type": "null"}, *choices, {"type": "object", "required": ["use"]}]}
+        top["properties"][section] = {
+            "type": "object",
+            "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+            "additionalProperties": {"$ref": f"#/$defs/{kind}"},
+            "minProperties": 1,
+        }
+    for name in PATTERNS:
+        top["properties"][name] = {"type": "array", "items": pattern}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "title": "bnnbench benchmarks file"}
+
+
+def _entry_schema(kind: str, name: str, threats: bool, top: dict[str, Any]) -> dict[str, Any]:
+    schema = registry().find(kind, name).load().model_json_schema()
+    for field_schema in schema["properties"].values():
+        field_schema.pop("title", None)
+    extra: dict[str, Any] = {"use": {"const": name}, "sweep": {"type": "object"}}
+    if threats:
+        extra |= {key: top["properties"][key] for key in ("epsilons", "threats")}
+    return {**schema, "title": name, "properties": extra | schema["properties"], "additionalProperties": False}

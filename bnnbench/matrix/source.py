@@ -1,0 +1,156 @@
+"""Read a YAML file into plain values that still know their lines."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bnnbench.errors import ConfigError
+
+MAX_BYTES = 1 << 20
+MAX_NODES = 50_000
+"""A file is refused past this many values: a few hundred bytes of aliases can unfold to billions."""
+
+Path_ = tuple[str | int, ...]
+
+
+class Source:
+    """The values of a YAML 1.2 file, where each stands, and the problems found in it.
+
+    Raises `ConfigError` if the file cannot be read or is not YAML.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.problems: list[str] = []
+        self._places: dict[Path_, tuple[int, int]] = {}
+        self._key_places: dict[Path_, tuple[int, int]] = {}
+        self._nodes = 0
+        self.values = self._plain(self._parse(), ())
+        if self.problems:
+            raise ConfigError(self.problems)
+
+    def problem(self, path: Path_, message: str, *, at_key: bool = False) -> None:
+        """Note a problem with the value (or the key) at a path such as `("posteriors", "nuts", "warmup")`."""
+        self.problems.append(f"{self.path}{self._where(path, at_key)}: {message}")
+
+    def raise_problems(self) -> None:
+        """Raise `ConfigError` with all problems noted, in the order of their lines; do nothing if there are none."""
+        if self.problems:
+            raise ConfigError(sorted(dict.fromkeys(self.problems), key=_line_of))
+
+    def mapping(self, path: Path_, value: Any) -> dict[str, Any]:
+        """The value as a mapping; nothing (`digits:`) is an empty one."""
+        if value is None:
+            return {}
+        if isinstance(value, dict):
+            return value
+        self.problem(path, f"{dotted(path)} must be a mapping, not {shown(value)}")
+        return {}
+
+    def unknown_keys(self, path: Path_, mapping: dict[str, Any], known: Sequence[str]) -> None:
+        """Note every key that is not known, with what was probably meant."""
+        for key in mapping:
+            if key not in known:
+                where = f"{dotted(path)} has" if path else "there is"
+                self.problem((*path, key), f"{where} no key '{clean(key)}'{did_you_mean(key, known)}", at_key=True)
+
+    def _where(self, path: Path_, at_key: bool) -> str:
+        places = self._key_places if at_key else self._places
+        for end in range(len(path), -1, -1):
+            place = places.get(path[:end]) or self._places.get(path[:end])
+            if place is not None:
+                return f":{place[0] + 1}:{place[1] + 1}"
+        return ""
+
+    def _parse(self) -> Any:
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+        try:
+            if self.path.stat().st_size > MAX_BYTES:
+                raise ConfigError([f"{self.path}: larger than {MAX_BYTES >> 10} KiB"])
+            text = self.path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError([f"{self.path}: {(error.strerror or str(error)).lower()}"]) from error
+        except UnicodeDecodeError as error:
+            raise ConfigError([f"{self.path}: not UTF-8 text"]) from error
+        if text.count("<<") > 20:
+            raise ConfigError([f"{self.path}: more than 20 merge keys (<<)"])
+        try:
+            return YAML(typ="rt", pure=True).load(text)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+            problem = (error.problem or error.context or "not YAML").partition("\n")[0]
+            raise ConfigError([f"{self.path}{place}: {clean(problem)}"]) from error
+        except (YAMLError, ValueError, RecursionError) as error:
+            raise ConfigError([f"{self.path}: not YAML: {clean(str(error).partition(chr(10))[0])}"]) from error
+
+    def _plain(self, node: Any, path: Path_) -> Any:
+        """Ruamel's nodes as plain Python values; it fills in where each stands."""
+        self._nodes += 1
+        if self._nodes > MAX_NODES or len(path) > 20:
+            raise ConfigError([f"{self.path}: unfolds to more than {MAX_NODES} values, or is nested too deep"])
+        if isinstance(node, dict):
+            return {key: value for key, value in self._items(node, path)}
+        if isinstance(node, list):
+            for position in range(len(node)):
+                self._places[(*path, position)] = node.lc.item(position)
+            return [self._plain(item, (*path, position)) for position, item in enumerate(node)]
+        for kind in (bool, int, float, str):
+            if isinstance(node, kind):
+                return kind(node)
+        if node is None:
+            return None
+        # Ruamel's booleans with an anchor are integers of their own; dates and tagged values end here too.
+        self.problem(path, f"{dotted(path)} is a {type(node).__name__}: put it in quotes if it is text")
+        return None
+
+    def _items(self, node: Any, path: Path_) -> list[tuple[str, Any]]:
+        items = []
+        for key in node:
+            place = (*path, str(key))
+            try:
+                self._key_places[place] = tuple(node.lc.key(key))
+                self._places[place] = tuple(node.lc.value(key))
+            except (KeyError, TypeError, AttributeError):
+                pass  # A merged key stands elsewhere: the mapping's own place will do.
+            if not isinstance(key, str):
+                self.problem(place, f"the key {shown(key)} of {dotted(path) or 'the file'} is not text", at_key=True)
+                continue
+            items.append((str(key), self._plain(node[key], place)))
+        return items
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """A suggestion, or what there is to choose from."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f" (known: {', '.join(known)})"
+
+
+def dotted(path: Path_) -> str:
+    """`posteriors.nuts.warmup`."""
+    return ".".join(clean(str(part)) for part in path)
+
+
+def shown(value: Any) -> str:
+    """A value as it stands in YAML, shortened, with nothing that a terminal would obey."""
+    words = {None: "nothing", True: "true", False: "false"}
+    if isinstance(value, bool) or value is None:
+        return words[value]
+    text = repr(value) if isinstance(value, str | int | float) else f"a {'mapping' if isinstance(value, dict) else 'list'}"
+    return clean(text if len(text) <= 60 else text[:57] + "...")
+
+
+def clean(text: str) -> str:
+    """Text without control or bidirectional characters."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def _line_of(problem: str) -> tuple[int, int]:
+    parts = problem.split(":")
+    numbers = [int(part) for part in parts[1:3] if part.isdigit()]
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else (0, 0)

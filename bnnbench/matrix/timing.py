@@ -1,0 +1,34 @@
+"""How long a run may take, from what the store has timed before."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from bnnbench.matrix.plan import Plan
+from bnnbench.matrix.results import FINAL
+from bnnbench.matrix.store import Store
+
+
+def estimate(plan: Plan, store: Store) -> str:
+    """One line: the work that is left, by the mean time of earlier fits and attacks of the same component."""
+    timed: dict[str, list[float]] = defaultdict(list)
+    for kind, part in (("fits", "posterior"), ("cells", "attack")):
+        for key in store.keys(kind):
+            record = store.record(kind, key)
+            if record and record["status"] == "ok":
+                timed[record["identity"][part]["component"]].append(float(record["seconds"]))
+    left = [
+        fit.identity["posterior"] for key, fit in plan.fits.items() if not _is_final(store.record("fits", key))
+    ] + [cell.identity["attack"] for cell in plan.cells if not _is_final(store.record("cells", cell.key))]
+    if not left:
+        return "nothing is left to do"
+    known = [timed[identity["component"]] for identity in left if timed[identity["component"]]]
+    seconds = sum(sum(times) / len(times) for times in known)
+    unknown = len(left) - len(known)
+    guess = f"about {seconds:.0f} s of work, shared by the workers" if known else "no earlier timings to estimate from"
+    return f"{len(left)} outcomes are left: {guess}" + (f"; {unknown} of a kind not timed yet" if known and unknown else "")
+
+
+def _is_final(record: dict[str, Any] | None) -> bool:
+    return record is not None and record["status"] in FINAL

@@ -1,0 +1,1 @@
+"""Who provides data sets, networks, posteriors, objectives and attacks: discovery, quarantine, lookup."""

@@ -1,0 +1,35 @@
+"""Which distribution provides a class, and at which version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """A distribution, its version and the module through which it registered a component."""
+
+    distribution: str
+    version: str
+    module: str
+
+
+_known: dict[type, Provenance] = {}
+
+
+def remember(cls: type, provenance: Provenance) -> None:
+    """Called by the registry whenever it hands out a class."""
+    _known[cls] = provenance
+
+
+def version_of(cls: type) -> str:
+    """The public version of the distribution that provides the class, or `unversioned` for a class of a script."""
+    known = _known.get(cls)
+    if known is not None:
+        return known.version.partition("+")[0]
+    from importlib import metadata
+
+    top = cls.__module__.partition(".")[0]
+    for distribution in metadata.packages_distributions().get(top, []):
+        return metadata.version(distribution).partition("+")[0]
+    return "unversioned"

@@ -1,0 +1,1 @@
+"""From claims to people: tables, csv, json, markdown, latex."""

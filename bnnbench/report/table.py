@@ -1,0 +1,81 @@
+"""The table on a terminal: it wraps into panels and never drops a digit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from bnnbench.report.summary import MARKS, Block, Figure, Line
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+GAP = 2
+
+
+def render(blocks: Sequence[Block], width: int) -> Iterator[RenderableType]:
+    """Each block as rich tables no wider than `width` columns, with the meaning of its marks below."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    for block in blocks:
+        stacked = _needed(block, block.columns, stacked=False) > width
+        for number, columns in enumerate(_panels(block, width, stacked)):
+            title = block.title if number == 0 else f"{block.dataset} / {block.network}, continued"
+            yield Text(title, style="bold")
+            yield _table(block, columns, stacked)
+        for mark in block.marks:
+            yield Padding(Text(f"{mark}  {MARKS[mark]}", style="dim"), (0, 0, 0, 1))
+        for note in block.notes:
+            yield Padding(Text(note, style="dim"), (0, 0, 0, 1))
+        yield Text("")
+
+
+def _panels(block: Block, width: int, stacked: bool) -> list[list[str]]:
+    """The columns in as few panels as fit; each panel repeats the posterior and the threat."""
+    panels: list[list[str]] = [[]]
+    for column in block.columns:
+        if panels[-1] and _needed(block, [*panels[-1], column], stacked) > width:
+            panels.append([])
+        panels[-1].append(column)
+    return panels
+
+
+def _needed(block: Block, columns: Sequence[str], stacked: bool) -> int:
+    head = max(len("posterior"), *(len(line.posterior) for line in block.lines))
+    threat = max(len("eps"), *(len(line.threat) for line in block.lines))
+    return head + threat + sum(GAP + _column_width(block, column, stacked) for column in columns) + GAP + 2
+
+
+def _column_width(block: Block, column: str, stacked: bool) -> int:
+    place = block.columns.index(column)
+    return max(
+        len(column), *(len(row) for line in block.lines for row in _cell(line.figures[place], stacked).split("\n"))
+    )
+
+
+def _cell(figure: Figure, stacked: bool) -> str:
+    parts = [part for part in (figure.number, figure.interval, figure.range) if part]
+    return "\n".join(parts) if stacked else "  ".join(parts)
+
+
+def _table(block: Block, columns: Sequence[str], stacked: bool) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False)
+    table.add_column("posterior", overflow="fold")
+    table.add_column("eps", justify="right", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True, style="bold" if column == "worst" else None)
+    previous: Line | None = None
+    for line in block.lines:
+        if previous is not None and line.posterior != previous.posterior:
+            table.add_section()
+        repeated = previous is not None and line.posterior == previous.posterior
+        cells = [Text(_cell(line.figures[block.columns.index(column)], stacked), justify="right") for column in columns]
+        table.add_row(Text("" if repeated else line.posterior), Text(line.threat), *cells)
+        previous = line
+    return table

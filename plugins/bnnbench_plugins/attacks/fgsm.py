@@ -1,0 +1,39 @@
+"""The fast gradient sign method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from bnnbench import Attack, ObjectiveParameter
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from bnnbench import Threat, Victim
+
+
+class FastGradientSign(Attack):
+    """One step to the surface of the ball along the objective's gradient (Goodfellow et al. 2015).
+
+    x + epsilon sign(gradient) in the linf ball, x + epsilon gradient / |gradient| in the l2 ball. One gradient serves
+    all epsilons.
+    """
+
+    revision: ClassVar[int | None] = 1
+    traits: ClassVar[frozenset[str]] = frozenset({"single-step"})
+
+    objective: ObjectiveParameter = Field(default="predictive-nll")
+    """What is maximised; `expected-loss` is the paper's Eq. 2."""
+
+    def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
+        return self.perturb_each(victim, x, y, [threat], [rng])[0]
+
+    def perturb_each(
+        self, victim: Victim, x: Tensor, y: Tensor, threats: Sequence[Threat], rngs: Sequence[torch.Generator]
+    ) -> list[Tensor]:
+        direction = victim.direction(x, y, self.objective)
+        return [threat.project(x, x + threat.epsilon * threat.steepest(direction)) for threat in threats]

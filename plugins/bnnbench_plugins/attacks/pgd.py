@@ -1,0 +1,65 @@
+"""Projected gradient descent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from bnnbench import Attack, ObjectiveParameter
+from bnnbench_plugins.attacks.best import Best
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from bnnbench import Threat, Victim
+
+
+class ProjectedGradient(Attack):
+    """Steps along the objective's gradient, each projected into ball and box (Madry et al. 2018).
+
+    The best iterate of all restarts is returned: misclassified first, then of the highest objective.
+    """
+
+    revision: ClassVar[int | None] = 1
+    traits: ClassVar[frozenset[str]] = frozenset({"iterative"})
+
+    objective: ObjectiveParameter = Field(default="predictive-nll")
+    """What is maximised; `expected-loss` is the paper's Eq. 2."""
+    steps: int = Field(default=15, ge=1)
+    """Gradient steps of each restart."""
+    relative_step_size: float | None = Field(default=None, gt=0)
+    """Step length as a share of epsilon; 2.5 / steps by default, enough to cross the ball and return."""
+    random_start: bool = True
+    """Start from uniform noise in the ball, not from the clean input."""
+    restarts: int = Field(default=1, ge=1)
+    """Runs, each from a random start of its own."""
+
+    @model_validator(mode="after")
+    def _restarts_differ(self) -> Self:
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError("restarts above 1 need random_start: without it all runs are the same")
+        return self
+
+    def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
+        best = Best()
+        length = threat.epsilon * (self.relative_step_size or 2.5 / self.steps)
+        for _ in range(self.restarts):
+            current = threat.uniform(x, rng) if self.random_start else x.clone()
+            for _ in range(self.steps):
+                log_probs, value, direction = victim.probe(current, y, self.objective)
+                self._note(victim, best, current, threat.broken(log_probs, y), value)
+                current = threat.project(x, current + length * threat.steepest(direction))
+            log_probs, value = victim.score(current, y, self.objective)
+            self._note(victim, best, current, threat.broken(log_probs, y), value)
+        return best.inputs
+
+    @staticmethod
+    def _note(victim: Victim, best: Best, current: Tensor, broken: Tensor, value: Tensor) -> None:
+        best.offer(current, broken, value)
+        victim.record("objective", value)
+        victim.record("broken", broken)
+
+    def stronger(self) -> ProjectedGradient:
+        return self.model_copy(update={"steps": 2 * self.steps})

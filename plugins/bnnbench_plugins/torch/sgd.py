@@ -1,0 +1,47 @@
+"""A single network, trained as usual."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from bnnbench import Data, Draws, Posterior, Progress, no_progress
+from bnnbench_plugins.torch.buffers import kept_buffers
+from bnnbench_plugins.torch.minibatch import MinibatchTraining, Start
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class Sgd(MinibatchTraining, Posterior):
+    """One network trained by minibatches to minimise cross-entropy: the deterministic baseline, an ensemble of one."""
+
+    revision: ClassVar[int | None] = 1
+
+    draws: int = Field(default=1, ge=1, le=1)
+    """A trained network is one draw."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Adds weight_decay / 2 times the sum of all squared weights and biases to the mean cross-entropy."""
+
+    def fit(self, network: nn.Module, data: Data, *, seed: int, progress: Progress = no_progress) -> Draws:
+        """The trained weights as one draw, arrays (1, 1, *weight); every parameter trains, frozen or not.
+
+        Raises `Incompatible` for a network without parameters, `FloatingPointError` if the training diverges.
+        """
+        from torch.nn.functional import cross_entropy
+
+        began = time.perf_counter()
+        start = Start(network, data, seed)
+
+        def loss(x: Tensor, y: Tensor) -> Tensor:
+            return cross_entropy(start.network(x), y)
+
+        weights = dict(start.network.named_parameters())
+        final = self.minimise(loss, list(weights.values()), start, progress, self.weight_decay)
+        return Draws(
+            {name: weight[None, None] for name, weight in weights.items()},
+            shared=kept_buffers(start.network),
+            diagnostics={"loss": final, "seconds": time.perf_counter() - began},
+        )

@@ -1,0 +1,190 @@
+"""Benchmarks files, right and wrong."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+import bnnbench as bb
+from bnnbench.matrix.config import read_config
+from bnnbench.matrix.plan import make_plan
+
+GOOD = """\
+version: 1
+seeds: [0, 1]
+evaluate: {images: 20, draws: 5}
+epsilons: [0.1, 1e-3]
+datasets:
+  moons: {use: half-moons, epsilons: [0.02]}
+  digits:
+networks:
+  mlp: {use: fc, hidden: [8, 8]}
+posteriors:
+  sgd: {epochs: 1}
+  nuts: {use: numpyro-nuts, draws: 4, warmup: 2, sweep: {max_tree_depth: [2, 3]}}
+attacks:
+  fgsm:
+  pgd: {steps: 3, sweep: {objective: [expected-loss, log-margin]}}
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "benchmarks.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_good_file_becomes_cells_in_its_order(tmp_path: Path) -> None:
+    plan = make_plan(read_config(written(tmp_path, GOOD)))
+    # (1 epsilon on moons + 2 on digits) x 2 seeds x 3 posteriors x 3 attacks, and 2 x 2 x 3 fits.
+    assert len(plan.cells) == 54
+    assert len(plan.fits) == 12
+    assert {cell.posterior for cell in plan.cells} == {"sgd", "nuts@max_tree_depth=2", "nuts@max_tree_depth=3"}
+    assert {cell.attack for cell in plan.cells} == {"fgsm", "pgd@objective=expected-loss", "pgd@objective=log-margin"}
+    assert [cell.threat.epsilon for cell in plan.cells if cell.dataset == "digits"][:4] == [0.1, 0.1, 0.1, 0.001]
+    assert {cell.threat.epsilon for cell in plan.cells if cell.dataset == "moons"} == {0.02}
+    assert len({cell.key for cell in plan.cells}) == 54
+
+
+def test_several_sweeps_are_named_together(tmp_path: Path) -> None:
+    text = GOOD.replace("sweep: {max_tree_depth: [2, 3]}", "sweep: {max_tree_depth: [2, 3], step_size: [0.1]}")
+    plan = make_plan(read_config(written(tmp_path, text)))
+    assert "nuts@max_tree_depth=2,step_size=0.1" in {cell.posterior for cell in plan.cells}
+
+
+def test_labels_order_and_limits_enter_no_key(tmp_path: Path) -> None:
+    first = {cell.key for cell in make_plan(read_config(written(tmp_path, GOOD))).cells}
+    other = GOOD.replace("moons:", "halfmoons:").replace("mlp:", "net:").replace("seeds: [0, 1]", "seeds: [1, 0]")
+    other += "threads: 2\nlimits: {fit: 2h, memory: 1GiB}\ndevice: cpu\n"
+    assert {cell.key for cell in make_plan(read_config(written(tmp_path, other))).cells} == first
+
+
+def test_whatever_changes_an_outcome_changes_its_key(tmp_path: Path) -> None:
+    keys = {cell.key for cell in make_plan(read_config(written(tmp_path, GOOD))).cells}
+    for old, new in [
+        ("images: 20", "images: 21"),
+        ("draws: 5", "draws: 6"),
+        ("[8, 8]", "[8, 9]"),
+        ("epochs: 1", "epochs: 2"),
+        ("warmup: 2", "warmup: 3"),
+    ]:
+        changed = {cell.key for cell in make_plan(read_config(written(tmp_path, GOOD.replace(old, new)))).cells}
+        assert changed != keys, (old, new)
+
+
+def test_include_and_exclude(tmp_path: Path) -> None:
+    text = GOOD + "include: [{dataset: moons}, {dataset: digits, seed: 1}]\nexclude:\n  - {posterior: nuts, epsilon: [0.1]}\n"
+    cells = make_plan(read_config(written(tmp_path, text))).cells
+    assert {(cell.dataset, cell.seed) for cell in cells} == {("moons", 0), ("moons", 1), ("digits", 1)}
+    assert not any(cell.posterior.startswith("nuts") and cell.threat.epsilon == 0.1 for cell in cells)
+    swept = make_plan(read_config(written(tmp_path, GOOD + "exclude: [{posterior: nuts@max_tree_depth=2}]\n"))).cells
+    assert {cell.posterior for cell in swept} == {"sgd", "nuts@max_tree_depth=3"}
+
+
+def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
+    text = GOOD.replace("sgd: {epochs: 1}", "sgd: &base {epochs: 1}\n  again: {<<: *base, use: sgd, batch_size: 16}")
+    cells = make_plan(read_config(written(tmp_path, text))).cells
+    assert "again" in {cell.posterior for cell in cells}
+
+
+BROKEN = {
+    "unknown parameter": ("warmup: 2", "warmpu: 2", ":12:43: posteriors.nuts: numpyro-nuts has no parameter 'warmpu'; did you mean 'warmup'?"),
+    "unknown component": ("use: fc", "use: fcc", ":9:14: networks.mlp: no network named 'fcc'; did you mean 'fc'?"),
+    "label that is no component": ("  fgsm:", "  fgms:", ":14:3: attacks.fgms: no attack named 'fgms'; did you mean 'fgsm'?"),
+    "wrong kind": ("use: fc,", "use: sgd,", "'sgd' is a posterior"),
+    "text for a number": ("epochs: 1", "epochs: 'one'", ":11:17: posteriors.sgd.epochs is 'one': input should be a valid integer"),
+    "quoted number": ("epochs: 1", "epochs: '1'", "posteriors.sgd.epochs is '1': input should be a valid integer"),
+    "true for a number": ("epochs: 1", "epochs: true", "posteriors.sgd.epochs is true: input should be a valid integer"),
+    "out of bounds": ("steps: 3", "steps: 0", "attacks.pgd.steps is 0: input should be greater than or equal to 1"),
+    "not a number": ("steps: 3", "relative_step_size: .nan", "finite"),
+    "unknown objective": ("[expected-loss, log-margin]", "[expected-los]", "no objective named 'expected-los'; did you mean 'expected-loss'?"),
+    "unknown top key": ("seeds:", "seed:", ":2:1: there is no key 'seed'; did you mean 'seeds'?"),
+    "unknown evaluate key": ("images: 20", "image: 20", ":3:12: evaluate has no key 'image'; did you mean 'images'?"),
+    "duplicate key": ("  fgsm:", "  fgsm:\n  fgsm:", ":15:3: found duplicate key"),
+    "not yaml": ("seeds: [0, 1]", "seeds: [0, 1", ""),
+    "tab": ("  fgsm:", "\tfgsm:", ""),
+    "bad label": ("  mlp:", "  MLP:", ":9:3: label 'MLP' does not match"),
+    "path in a label": ("  mlp:", "  ../mlp:", "label '../mlp' does not match"),
+    "no epsilon": ("epsilons: [0.1, 1e-3]\n", "", "no epsilons"),
+    "negative epsilon": ("[0.1, 1e-3]", "[-0.1]", "epsilons.0 is -0.1: input should be greater than or equal to 0"),
+    "repeated epsilon": ("[0.1, 1e-3]", "[0.1, 0.1]", "epsilons repeats a value"),
+    "seed out of range": ("[0, 1]", "[4294967296]", "seeds.0 is 4294967296: input should be less than or equal to 4294967295"),
+    "empty section": ("datasets:\n  moons: {use: half-moons, epsilons: [0.02]}\n  digits:\n", "datasets:\n", "datasets is empty"),
+    "section is a list": ("  fgsm:\n", "  - fgsm\n", ""),
+    "sweep of a scalar": ("{max_tree_depth: [2, 3]}", "{max_tree_depth: 2}", "must be a list of values"),
+    "set and swept": ("draws: 4", "max_tree_depth: 2", "both sets and sweeps 'max_tree_depth'"),
+    "swept value of a wrong type": ("[2, 3]", "[2, deep]", "posteriors.nuts.max_tree_depth is 'deep'"),
+    "pattern that matches nothing": ("attacks:", "exclude: [{dataset: mnist}]\nattacks:", "the pattern {dataset: 'mnist'} matches no cell"),
+    "unknown pattern key": ("attacks:", "exclude: [{data: digits}]\nattacks:", "no key 'data'; did you mean 'dataset'?"),
+    "date": ("hidden: [8, 8]", "hidden: 2020-01-01", "put it in quotes"),
+    "other version": ("version: 1", "version: 2", ":1:10: version is 2: input should be 1"),
+    "bad duration": ("version: 1", "version: 1\nlimits: {fit: 20 minutes}", "a duration such as 90s, 20m, 2h or 1d is meant"),
+    "bad size": ("version: 1", "version: 1\nlimits: {memory: 8G}", "a size such as 512MiB or 8GiB is meant"),
+    "stream without draws": ("draws: 5", "stream: fresh", "stream fresh needs attack_draws"),
+    "no such file": ("use: fc, hidden: [8, 8]", "use: 'gone.py:Net'", "gone.py"),
+    "use is no name": ("use: fc", "use: 3", "networks.mlp.use must be a name, not 3"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_gets_one_clear_line(name: str, tmp_path: Path) -> None:
+    old, new, message = BROKEN[name]
+    assert old in GOOD
+    path = written(tmp_path, GOOD.replace(old, new, 1))
+    with pytest.raises(bb.ConfigError) as caught:
+        make_plan(read_config(path))
+    problems = caught.value.problems
+    assert all(problem.startswith(f"{path}:") and "\n" not in problem for problem in problems), problems
+    assert any(message in problem for problem in problems), problems
+    assert len(problems) <= 2, problems
+
+
+def test_all_problems_are_told_at_once_in_order(tmp_path: Path) -> None:
+    text = GOOD.replace("use: fc", "use: fcc").replace("epochs: 1", "epoch: 1").replace("steps: 3", "steps: -3")
+    with pytest.raises(bb.ConfigError) as caught:
+        read_config(written(tmp_path, text))
+    lines = [int(problem.removeprefix(str(tmp_path / "benchmarks.yaml")).split(":")[1]) for problem in caught.value.problems]
+    assert lines == [9, 11, 15]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}, *{a}]\n" for a, b in zip("abcdefghij", "bcdefghijk", strict=True)),
+        "a: &a {x: 1}\n" + "".join(f"{b}: &{b} {{<<: [*{a}, *{a}, *{a}]}}\n" for a, b in zip("abcdefghijklmnopqrstu", "bcdefghijklmnopqrstuv", strict=True)),
+        "a: " + "[" * 5000 + "]" * 5000,
+        "x" * (2 << 20),
+        "\x00",
+        "!!python/object/apply:os.system [echo]",
+        "[]",
+        "",
+    ],
+)  # fmt: skip
+def test_hostile_files_are_refused_quickly(text: str, tmp_path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(bb.ConfigError):
+        read_config(written(tmp_path, text))
+    assert time.monotonic() - began < 5
+
+
+def test_a_matrix_past_the_limit_is_counted_not_built(tmp_path: Path) -> None:
+    text = GOOD.replace("[0, 1]", str(list(range(3000)))).replace("[2, 3]", str(list(range(1, 10))))
+    with pytest.raises(bb.ConfigError, match=r"cells, more than 1000 \(--max-cells\)"):
+        read_config(written(tmp_path, text), max_cells=1000)
+
+
+def test_the_schema_accepts_the_good_file_and_refuses_a_broken_one() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    from ruamel.yaml import YAML
+
+    from bnnbench.matrix.schema import json_schema
+
+    schema = json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    good = YAML(typ="safe", pure=True).load(GOOD)
+    jsonschema.validate(good, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(good | {"seed": [0]}, schema)

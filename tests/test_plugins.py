@@ -1,0 +1,154 @@
+"""Discovery, quarantine, collisions."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from pydantic import Field
+
+import bnnbench as bb
+from bnnbench.plugins.loading import load_registry
+from bnnbench.plugins.registry import Entry, Registry
+
+GOOD = """
+from bnnbench import Attack, hookimpl
+
+class Uniform(Attack):
+    \"\"\"Uniform noise in the ball.\"\"\"
+    def perturb(self, victim, x, y, threat, rng):
+        return threat.uniform(x, rng)
+
+@hookimpl
+def bnnbench_register(registry):
+    registry.attack("uniform", Uniform)
+"""
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Put a module and its distribution's metadata on the path; gives back its entry points."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def put(distribution: str, module: str, source: str) -> list[metadata.EntryPoint]:
+        (tmp_path / f"{module}.py").write_text(source)
+        info = tmp_path / f"{distribution.replace('-', '_')}-1.2.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
+        (info / "entry_points.txt").write_text(f"[bnnbench]\n{module} = {module}\n")
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        return list(metadata.PathDistribution(info).entry_points)
+
+    return put
+
+
+def test_a_plugin_in_one_file_is_found(install) -> None:  # noqa: ANN001
+    registry = load_registry(install("bnnbench-noise", "noise_plugin", GOOD))
+    entry = registry.find("attack", "uniform")
+    assert (entry.distribution, entry.version, entry.summary) == ("bnnbench-noise", "1.2", "Uniform noise in the ball.")
+    assert registry.create("attack", "uniform", {}).identity()["version"] == "1.2"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import gone_for_good", "ModuleNotFoundError: No module named 'gone_for_good'"),
+        ("raise SystemExit('no licence')", "SystemExit: no licence"),
+        ("def f(:", "SyntaxError"),
+        ("x = 1", "no function bnnbench_register marked with @hookimpl"),
+        (GOOD.replace("def bnnbench_register", "def bnnbench_registr"), "unknown hook"),
+        (GOOD.replace('"uniform"', '"Uni form"'), "does not match"),
+        (GOOD.replace("registry.attack", "registry.posterior"), "is not a posterior class"),
+        (GOOD.replace('"uniform", Uniform', '"uniform", "nowhere"'), "'package.module:Class'"),
+        (GOOD + '    registry.attack("uniform", Uniform)\n', "registered twice"),
+        (GOOD.replace("def perturb", "copy: int = 1\n    def perturb"), "shadows an attribute of pydantic.BaseModel"),
+        (GOOD.replace("def perturb", "strength: int\n    def perturb"), "parameter 'strength' has no default"),
+        (GOOD.replace("def perturb", "def __call__(self): ...\n    def perturb"), "belongs to the core"),
+    ],
+)
+def test_a_broken_plugin_disturbs_nobody_and_says_why(install, source: str, reason: str) -> None:  # noqa: ANN001
+    points = install("bnnbench-bad", "bad_plugin", source) + install("bnnbench-noise", "noise_plugin", GOOD)
+    registry = load_registry(points)
+    assert registry.names("attack") == ["uniform"]
+    (broken,) = registry.quarantined
+    assert reason in broken.reason
+    assert (broken.plugin, broken.distribution, broken.version) == ("bad_plugin", "bnnbench-bad", "1.2")
+    with pytest.raises(bb.UnknownComponent, match="bad_plugin"):
+        registry.find("attack", "wanted")
+
+
+def test_two_distributions_with_one_name_must_be_told_apart(install) -> None:  # noqa: ANN001
+    registry = load_registry(install("one", "one_plugin", GOOD) + install("two", "two_plugin", GOOD))
+    with pytest.raises(bb.UnknownComponent, match="'one:uniform' or 'two:uniform'"):
+        registry.find("attack", "uniform")
+    assert registry.find("attack", "two:uniform").distribution == "two"
+
+
+def test_allow_and_block_lists(install, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
+    points = install("one", "one_plugin", GOOD) + install("two", "two_plugin", GOOD.replace('"uniform"', '"other"'))
+    monkeypatch.setenv("BNNBENCH_PLUGINS", "two, unheard-of")
+    assert load_registry(points).names("attack") == ["other"]
+    monkeypatch.delenv("BNNBENCH_PLUGINS")
+    monkeypatch.setenv("BNNBENCH_BLOCK", "two_plugin")
+    assert load_registry(points).names("attack") == ["uniform"]
+
+
+def test_a_lazy_target_is_imported_when_used_and_its_failure_is_named() -> None:
+    entry = Entry("attack", "lazy", "no_such_module:Attack", "One line.", "plugin", "dist", "1")
+    registry = Registry([entry])
+    assert registry.find("attack", "lazy").summary == "One line."
+    with pytest.raises(bb.PluginError, match=r"attack 'lazy' of dist 1: cannot import no_such_module:Attack"):
+        registry.create("attack", "lazy", {})
+
+
+def test_everything_bundled_is_registered_imports_and_documents_itself() -> None:
+    registry = load_registry()
+    assert {entry.name for entry in registry.entries if entry.distribution == "bnnbench"} >= {
+        "half-moons", "digits", "mnist-5k", "mnist", "fashion-mnist", "fc", "conv", "pyro-hmc", "numpyro-nuts",
+        "numpyro-hmc", "bayes-by-backprop", "sgd", "saved", "predictive-nll", "expected-loss", "log-margin",
+        "mean-logit", "mean-logit-margin", "fgsm", "pgd", "random-sign",
+    }  # fmt: skip
+    assert not [broken for broken in registry.quarantined if broken.distribution == "bnnbench"]
+    for entry in registry.entries:
+        if entry.distribution == "bnnbench":
+            component = entry.load()
+            assert entry.summary
+            assert component.__doc__
+            assert isinstance(component.revision, int), entry
+            assert all(field.description for field in component.model_fields.values()), entry
+
+
+def test_parameters_are_never_coerced() -> None:
+    class Probe(bb.Attack):
+        """For this test."""
+
+        count: int = Field(default=1, ge=0)
+        sizes: tuple[int, ...] = (1, 2)
+
+    assert Probe(sizes=[3, 4]).sizes == (3, 4)  # type: ignore[arg-type]
+    for wrong in ({"count": True}, {"count": "3"}, {"count": 1.0}, {"sizes": [1.5]}, {"sizes": "ab"}, {"other": 1}):
+        with pytest.raises(ValueError):
+            Probe(**wrong)
+    with pytest.raises(ValueError, match="frozen"):
+        Probe().count = 2  # type: ignore[misc]
+
+
+def test_an_objective_is_taken_by_name_instance_or_mapping_and_is_part_of_the_identity() -> None:
+    by_name = bb.attack("pgd", objective="log-margin")
+    assert by_name == bb.attack("pgd", objective=bb.objective("log-margin"))
+    assert by_name == bb.attack("pgd", objective={"use": "log-margin"})
+    assert by_name.identity() != bb.attack("pgd").identity()
+    with pytest.raises(ValueError, match="did you mean 'log-margin'"):
+        bb.attack("pgd", objective="log-margn")
+
+
+def test_a_revision_stands_for_the_code_in_the_identity() -> None:
+    class Revised(bb.Attack):
+        """For this test."""
+
+        revision: ClassVar[int | None] = 7
+
+    assert Revised().identity()["version"] == 7

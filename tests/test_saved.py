@@ -1,0 +1,172 @@
+"""Draws from files: what is read is what was written, and every wrong file is named with its fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bnnbench_plugins.torch.saved import Saved
+from pydantic import ValidationError
+from safetensors.torch import save_file
+from torch import nn
+
+import bnnbench as bb
+
+DATA = bb.Data(train=(np.zeros((2, 2)), np.array([0, 1])), test=(np.zeros((1, 2)), np.array([0])))
+
+
+def network() -> nn.Module:
+    return nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)).eval()
+
+
+def contents(draws: int = 6) -> dict[str, torch.Tensor]:
+    """Draw number d is filled with the number d; the buffers stand once."""
+    state = network().state_dict()
+    numbers = torch.arange(float(draws))
+    arrays = {
+        name: numbers.reshape(-1, *[1] * tensor.ndim).expand(draws, *tensor.shape).contiguous()
+        for name, tensor in state.items()
+        if "running" not in name and "num_batches" not in name
+    }
+    return arrays | {name: tensor for name, tensor in state.items() if name not in arrays}
+
+
+def written(folder: Path, arrays: dict[str, torch.Tensor]) -> str:
+    save_file(arrays, folder / "draws.safetensors")
+    return str(folder / "draws.safetensors")
+
+
+def read(path: str, **parameters: int) -> bb.Draws:
+    return Saved(path=path, **parameters).fit(network(), DATA, seed=0)
+
+
+def numbers_kept(draws: bb.Draws) -> list[list[float]]:
+    return draws.arrays["0.weight"][:, :, 0, 0].tolist()
+
+
+def test_a_fitted_ensemble_comes_back_from_a_file(tmp_path: Path) -> None:
+    rng = torch.Generator().manual_seed(0)
+    arrays = contents(5)
+    for name in dict(network().named_parameters()):
+        arrays[name] = torch.randn(arrays[name].shape, generator=rng)
+    template = network()
+    expected = bb.Predictive(template, {name: arrays[name] for name in dict(template.named_parameters())})
+    found = bb.fit(Saved(path=written(tmp_path, arrays)), template, DATA, device="cpu")
+    x = torch.rand(7, 2, generator=rng)
+    assert torch.equal(found.logits(x), expected.logits(x))
+
+
+def test_all_draws_are_kept_when_the_file_has_no_more(tmp_path: Path) -> None:
+    draws = read(written(tmp_path, contents(6)))
+    assert numbers_kept(draws) == [[0, 1, 2, 3, 4, 5]]
+    assert draws.diagnostics == {"stored_draws": 6}
+
+
+@pytest.mark.parametrize(
+    ("draws", "chains", "kept"),
+    [
+        (3, 1, [[1, 3, 5]]),
+        (1, 1, [[3]]),
+        (2, 2, [[1], [4]]),
+        (4, 2, [[0, 2], [3, 5]]),
+        (6, 3, [[0, 1], [2, 3], [4, 5]]),
+    ],
+)
+def test_fewer_are_evenly_spaced_within_each_chain(tmp_path: Path, draws: int, chains: int, kept: list) -> None:
+    assert numbers_kept(read(written(tmp_path, contents(6)), draws=draws, chains=chains)) == kept
+
+
+def test_a_buffer_stands_once_or_for_each_draw(tmp_path: Path) -> None:
+    arrays = contents(2)
+    arrays["1.running_mean"] = torch.tensor([[1.0, 2, 3], [4, 5, 6]])
+    draws = read(written(tmp_path, arrays))
+    assert draws.arrays["1.running_mean"].tolist() == [[[1, 2, 3], [4, 5, 6]]]
+    assert draws.shared.keys() == {"1.running_var", "1.num_batches_tracked"}
+    assert draws.shared["1.num_batches_tracked"].dtype == np.int64
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_another_precision_becomes_the_networks(tmp_path: Path, dtype: torch.dtype) -> None:
+    arrays = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in contents().items()}
+    draws = read(written(tmp_path, arrays))
+    assert draws.arrays["0.weight"].dtype == np.float32
+    assert numbers_kept(draws) == [[0, 1, 2, 3, 4, 5]]
+
+
+def test_tied_weights_stand_under_their_first_name(tmp_path: Path) -> None:
+    tied = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    tied[1].weight = tied[0].weight
+    path = written(tmp_path, {"0.weight": torch.ones(3, 2, 2), "0.bias": torch.ones(3, 2), "1.bias": torch.ones(3, 2)})
+    predictive = bb.fit(Saved(path=path), tied, DATA, device="cpu")
+    assert torch.equal(predictive.logits(torch.zeros(1, 2)), torch.full((3, 1, 2), 3.0))
+
+
+def changed(**changes: torch.Tensor | None) -> dict[str, torch.Tensor]:
+    arrays: dict[str, torch.Tensor | None] = contents() | {
+        name.replace("__", "."): new for name, new in changes.items()
+    }
+    return {name: tensor for name, tensor in arrays.items() if tensor is not None}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "fault"),
+    [
+        (changed(**{"0__bias": None}), r"lacks 0\.bias"),
+        (changed(**{"1__running_var": None}), r"lacks 1\.running_var"),
+        (changed(**{"7__bias": torch.ones(1)}), r"holds 7\.bias, unknown to the network"),
+        (changed(**{"0__weight": torch.ones(6, 2, 3)}), r"0\.weight has shape \(6, 2, 3\), not \(draws, 3, 2\)"),
+        (changed(**{"0__weight": torch.ones(3, 2)}), r"0\.weight has shape \(3, 2\), not \(draws, 3, 2\)"),
+        (changed(**{"0__weight": torch.tensor(1.0)}), r"0\.weight has shape \(\), not \(draws, 3, 2\)"),
+        (changed(**{"0__bias": torch.ones(5, 3)}), r"different numbers of draws: .*5 of 0\.bias"),
+        (changed(**{"0__bias": torch.full((6, 3), torch.nan)}), r"0\.bias is not finite"),
+        (
+            changed(**{"0__bias": torch.full((6, 3), 1e39, dtype=torch.float64)}),
+            r"0\.bias is not finite as torch.float32",
+        ),
+        (changed(**{"0__bias": torch.ones(6, 3, dtype=torch.int64)}), r"0\.bias is torch\.int64"),
+        (contents(0), "holds 0 draws"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_network_is_named_with_its_fault(
+    tmp_path: Path, arrays: dict[str, torch.Tensor], fault: str
+) -> None:
+    with pytest.raises(bb.DataError, match=rf"draws\.safetensors.*{fault}"):
+        read(written(tmp_path, arrays))
+
+
+def test_chains_must_share_the_draws_equally(tmp_path: Path) -> None:
+    with pytest.raises(bb.DataError, match="6 draws, which 4 chains cannot share"):
+        read(written(tmp_path, contents(6)), draws=4, chains=4)
+    with pytest.raises(ValidationError, match="multiple of chains"):
+        Saved(draws=5, chains=2)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(bb.DataError, match="needs a path"):
+        read("")
+    with pytest.raises(bb.DataError, match="no such file"):
+        read(str(tmp_path / "absent"))
+    with pytest.raises(bb.DataError, match="no such file"):
+        read(str(tmp_path))
+    damaged = Path(written(tmp_path, contents()))
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(bb.DataError, match="not a safetensors file"):
+        read(str(damaged))
+    (tmp_path / "pickle.pt").write_bytes(b"\x80\x04K\x01.")
+    with pytest.raises(bb.DataError, match="not a safetensors file"):
+        read(str(tmp_path / "pickle.pt"))
+
+
+def test_the_content_is_the_identity_not_the_path(tmp_path: Path) -> None:
+    first = Path(written(tmp_path, contents()))
+    second = first.rename(tmp_path / "elsewhere")
+    Path(written(tmp_path, contents(5)))
+    same, other = Saved(path=str(second)).identity(), Saved(path=str(first)).identity()
+    assert same["parameters"] == {"draws": 50, "chains": 1}
+    assert same["fingerprint"] != other["fingerprint"]
+    save_file(contents(), first)
+    assert Saved(path=str(first)).identity() == same
+    with pytest.raises(bb.DataError, match="needs a path"):
+        Saved().fingerprint()
