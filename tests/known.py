@@ -22,7 +22,9 @@ def random_ensemble(
     return bb.Predictive(network.double(), weights)
 
 
-def random_inputs(*, images: int = 11, inputs: int = 5, classes: int = 3, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+def random_inputs(
+    *, images: int = 11, inputs: int = 5, classes: int = 3, seed: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Float64 inputs in the unit box with labels."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.rand(images, inputs, generator=generator, dtype=torch.float64)

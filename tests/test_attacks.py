@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from known import OBJECTIVES, linear_predictive, random_ensemble, random_inputs, small_data
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from known import OBJECTIVES, linear_predictive, random_ensemble, random_inputs, small_data
 
 import bnnbench as bb
 
@@ -17,7 +17,9 @@ GRADIENT_ATTACKS = ("fgsm", "pgd")
 UNBOUNDED = (-1e6, 1e6)
 
 
-def binary_problem(seed: int = 0, inputs: int = 6, images: int = 200) -> tuple[bb.Predictive, torch.Tensor, torch.Tensor, np.ndarray]:
+def binary_problem(
+    seed: int = 0, inputs: int = 6, images: int = 200
+) -> tuple[bb.Predictive, torch.Tensor, torch.Tensor, np.ndarray]:
     """A linear classifier on two classes with the difference of its weights, far from any box."""
     generator = np.random.default_rng(seed)
     weight, bias = generator.normal(size=(2, inputs)), generator.normal(size=2)
@@ -107,7 +109,7 @@ def test_the_loss_never_exceeds_that_of_the_best_corner(name: str) -> None:
 
 
 def test_random_signs_are_exactly_plus_or_minus_epsilon_with_probability_one_half() -> None:
-    """Interior pixels move by exactly epsilon; the share of plus signs is within 5 standard errors (error rate 6e-7)."""
+    """Interior pixels move by exactly epsilon; the share of plus is within 5 standard errors (error rate 6e-7)."""
     predictive = linear_predictive(np.ones((2, 50)), np.zeros(2))
     x, y = torch.full((400, 50), 0.5), torch.zeros(400, dtype=torch.long)
     adversarial = bb.attack("random-sign")(predictive, x, y, bb.Threat(epsilon=0.125), seed=1)

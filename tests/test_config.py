@@ -75,7 +75,10 @@ def test_whatever_changes_an_outcome_changes_its_key(tmp_path: Path) -> None:
 
 
 def test_include_and_exclude(tmp_path: Path) -> None:
-    text = GOOD + "include: [{dataset: moons}, {dataset: digits, seed: 1}]\nexclude:\n  - {posterior: nuts, epsilon: [0.1]}\n"
+    text = (
+        GOOD
+        + "include: [{dataset: moons}, {dataset: digits, seed: 1}]\nexclude:\n  - {posterior: nuts, epsilon: [0.1]}\n"
+    )
     cells = make_plan(read_config(written(tmp_path, text))).cells
     assert {(cell.dataset, cell.seed) for cell in cells} == {("moons", 0), ("moons", 1), ("digits", 1)}
     assert not any(cell.posterior.startswith("nuts") and cell.threat.epsilon == 0.1 for cell in cells)
@@ -145,7 +148,9 @@ def test_all_problems_are_told_at_once_in_order(tmp_path: Path) -> None:
     text = GOOD.replace("use: fc", "use: fcc").replace("epochs: 1", "epoch: 1").replace("steps: 3", "steps: -3")
     with pytest.raises(bb.ConfigError) as caught:
         read_config(written(tmp_path, text))
-    lines = [int(problem.removeprefix(str(tmp_path / "benchmarks.yaml")).split(":")[1]) for problem in caught.value.problems]
+    lines = [
+        int(problem.removeprefix(str(tmp_path / "benchmarks.yaml")).split(":")[1]) for problem in caught.value.problems
+    ]
     assert lines == [9, 11, 15]
 
 

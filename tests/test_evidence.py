@@ -38,7 +38,7 @@ def test_wilson_contains_the_share_and_is_symmetric(trials: int, share: float) -
 
 
 def test_wilson_covers_about_as_often_as_it_says() -> None:
-    """Exact coverage at n = 100, averaged over proportions: published to be close to 95% (Brown, Cai, DasGupta 2001)."""
+    """Exact coverage at n = 100, averaged over proportions, is close to 95% (Brown, Cai, DasGupta 2001)."""
     n = 100
     inside = np.array([wilson(k, n) for k in range(n + 1)])
     coverage = []

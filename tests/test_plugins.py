@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import ClassVar
@@ -13,6 +14,8 @@ from pydantic import Field
 import bnnbench as bb
 from bnnbench.plugins.loading import load_registry
 from bnnbench.plugins.registry import Entry, Registry
+
+Install = Callable[[str, str, str], list[metadata.EntryPoint]]
 
 GOOD = """
 from bnnbench import Attack, hookimpl
@@ -29,7 +32,7 @@ def bnnbench_register(registry):
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put a module and its distribution's metadata on the path; gives back its entry points."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
@@ -45,7 +48,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> object:
     return put
 
 
-def test_a_plugin_in_one_file_is_found(install) -> None:  # noqa: ANN001
+def test_a_plugin_in_one_file_is_found(install: Install) -> None:
     registry = load_registry(install("bnnbench-noise", "noise_plugin", GOOD))
     entry = registry.find("attack", "uniform")
     assert (entry.distribution, entry.version, entry.summary) == ("bnnbench-noise", "1.2", "Uniform noise in the ball.")
@@ -69,7 +72,7 @@ def test_a_plugin_in_one_file_is_found(install) -> None:  # noqa: ANN001
         (GOOD.replace("def perturb", "def __call__(self): ...\n    def perturb"), "belongs to the core"),
     ],
 )
-def test_a_broken_plugin_disturbs_nobody_and_says_why(install, source: str, reason: str) -> None:  # noqa: ANN001
+def test_a_broken_plugin_disturbs_nobody_and_says_why(install: Install, source: str, reason: str) -> None:
     points = install("bnnbench-bad", "bad_plugin", source) + install("bnnbench-noise", "noise_plugin", GOOD)
     registry = load_registry(points)
     assert registry.names("attack") == ["uniform"]
@@ -80,14 +83,14 @@ def test_a_broken_plugin_disturbs_nobody_and_says_why(install, source: str, reas
         registry.find("attack", "wanted")
 
 
-def test_two_distributions_with_one_name_must_be_told_apart(install) -> None:  # noqa: ANN001
+def test_two_distributions_with_one_name_must_be_told_apart(install: Install) -> None:
     registry = load_registry(install("one", "one_plugin", GOOD) + install("two", "two_plugin", GOOD))
     with pytest.raises(bb.UnknownComponent, match="'one:uniform' or 'two:uniform'"):
         registry.find("attack", "uniform")
     assert registry.find("attack", "two:uniform").distribution == "two"
 
 
-def test_allow_and_block_lists(install, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN001
+def test_allow_and_block_lists(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     points = install("one", "one_plugin", GOOD) + install("two", "two_plugin", GOOD.replace('"uniform"', '"other"'))
     monkeypatch.setenv("BNNBENCH_PLUGINS", "two, unheard-of")
     assert load_registry(points).names("attack") == ["other"]

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from known import OBJECTIVES, random_ensemble, random_inputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from known import OBJECTIVES, random_ensemble, random_inputs
 
 import bnnbench as bb
 from bnnbench.core import streaming
@@ -41,7 +41,9 @@ def test_the_prediction_is_the_mean_of_the_draws_softmax() -> None:
     scale=st.sampled_from([0.1, 1.0, 4.0]),
     seed=st.integers(0, 1000),
 )
-def test_gradient_and_direction_agree_with_autograd(name: str, draws: int, classes: int, scale: float, seed: int) -> None:
+def test_gradient_and_direction_agree_with_autograd(
+    name: str, draws: int, classes: int, scale: float, seed: int
+) -> None:
     predictive = random_ensemble(draws=draws, classes=classes, scale=scale, seed=seed)
     x, y = random_inputs(classes=classes, seed=seed)
     expected = plain_gradient(predictive, x, y, name)
@@ -91,7 +93,12 @@ def test_no_direction_vanishes_where_the_softmax_saturates(name: str) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(draws=st.integers(1, 9), classes=st.integers(2, 6), scale=st.sampled_from([0.1, 1.0, 10.0]), seed=st.integers(0, 999))
+@given(
+    draws=st.integers(1, 9),
+    classes=st.integers(2, 6),
+    scale=st.sampled_from([0.1, 1.0, 10.0]),
+    seed=st.integers(0, 999),
+)
 def test_jensen_orders_the_losses(draws: int, classes: int, scale: float, seed: int) -> None:
     predictive = random_ensemble(draws=draws, classes=classes, scale=scale, seed=seed)
     x, y = random_inputs(classes=classes, seed=seed)

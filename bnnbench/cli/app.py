@@ -37,8 +37,12 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    block: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Do not load this plugin or distribution; repeatable.")] = None,
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")] = False,
+    block: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Do not load this plugin or distribution; repeatable.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
 ) -> None:
     if block:
         # The environment, so that worker processes see it too.

@@ -102,7 +102,9 @@ def task_names(plan: Plan) -> dict[str, str]:
 def told(statuses: dict[str, str]) -> str:
     """`ok`, or how many cells had which status."""
     counts = Counter(statuses.values())
-    return next(iter(counts)) if len(counts) == 1 else ", ".join(f"{count} {status}" for status, count in counts.items())
+    return (
+        next(iter(counts)) if len(counts) == 1 else ", ".join(f"{count} {status}" for status, count in counts.items())
+    )
 
 
 def _say(text: str) -> None:

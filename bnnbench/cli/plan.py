@@ -28,5 +28,6 @@ def plan(
         have = sum(kept.record("cells", cell.key) is not None for cell in cells)
         state = record["status"] if record else "to fit"
         seed = f" seed {first.seed}" if len(asked.config.settings.seeds) > 1 else ""
-        print(f"  {first.dataset} / {first.network} / {first.posterior}{seed}: {state}; {have} of {len(cells)} cells in the store")
+        fit = f"{first.dataset} / {first.network} / {first.posterior}{seed}"
+        print(f"  {fit}: {state}; {have} of {len(cells)} cells in the store")
     print(estimate(asked, kept))

@@ -46,9 +46,7 @@ def _find(name: str) -> list[Entry]:
 
     kind, _, bare = name.rpartition(":")
     found = [
-        entry
-        for entry in registry().entries
-        if entry.name == bare and kind in ("", entry.kind, entry.distribution)
+        entry for entry in registry().entries if entry.name == bare and kind in ("", entry.kind, entry.distribution)
     ]
     if not found:
         import difflib
@@ -56,7 +54,9 @@ def _find(name: str) -> list[Entry]:
         close = difflib.get_close_matches(bare, {entry.name for entry in registry().entries}, n=1)
         broken = "".join(f"; {one}" for one in registry().quarantined)
         raise UnknownComponent(
-            f"no component named '{name}'" + (f"; did you mean '{close[0]}'?" if close else f" ({', '.join(KINDS)})") + broken
+            f"no component named '{name}'"
+            + (f"; did you mean '{close[0]}'?" if close else f" ({', '.join(KINDS)})")
+            + broken
         )
     return found
 
@@ -98,7 +98,7 @@ def _type(schema: dict[str, Any]) -> str:
 def _default(value: Any) -> str:
     import json
 
-    return "null" if value is None else value if isinstance(value, str) and value else json.dumps(value)
+    return value if isinstance(value, str) and value else json.dumps(value)
 
 
 _SIGNS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

@@ -50,9 +50,7 @@ class Attack(Component):
         return None
 
     @overload
-    def __call__(
-        self, predictive: Predictive, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0
-    ) -> Tensor: ...
+    def __call__(self, predictive: Predictive, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Tensor: ...
 
     @overload
     def __call__(
@@ -70,7 +68,6 @@ class Attack(Component):
         """
         from bnnbench.core.crafting import craft
 
-        single = not isinstance(threat, Sequence)
-        threats = [threat] if single else list(threat)  # type: ignore[list-item]
-        crafted = craft(self, predictive, x, y, threats, seed=seed)
-        return crafted[0].inputs if single else [one.inputs for one in crafted]
+        if not isinstance(threat, Sequence):
+            return craft(self, predictive, x, y, [threat], seed=seed)[0].inputs
+        return [one.inputs for one in craft(self, predictive, x, y, list(threat), seed=seed)]

@@ -129,7 +129,9 @@ def _check_output(attack: Attack, x: Tensor, adversarial: Any, threat: Threat) -
         raise ContractBreach(f"{_name(attack)} left the box [{low:g}, {high:g}] by {outside:.3g}")
     beyond = float((threat.distance(x, adversarial) - threat.epsilon).max())
     if beyond > slack:
-        raise ContractBreach(f"{_name(attack)} left the {threat.norm} ball of radius {threat.epsilon:g} by {beyond:.3g}")
+        raise ContractBreach(
+            f"{_name(attack)} left the {threat.norm} ball of radius {threat.epsilon:g} by {beyond:.3g}"
+        )
 
 
 _WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}

@@ -62,4 +62,4 @@ def _resolve(value: Any) -> Any:
 ObjectiveParameter = Annotated[
     SerializeAsAny[Objective], BeforeValidator(_resolve), WithJsonSchema({"type": ["string", "object"]})
 ]
-"""The type of an attack's parameter that takes an objective: an instance, a registered name, or a mapping with `use`."""
+"""The type of a parameter that takes an objective: an instance, a registered name, or a mapping with `use`."""

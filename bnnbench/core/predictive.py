@@ -61,7 +61,7 @@ class Predictive:
         return list(every[draws]) if isinstance(draws, slice) else [every[int(draw)] for draw in draws]
 
     def logits(self, x: Tensor, draws: slice | Sequence[int] = slice(None)) -> Tensor:
-        """Logits (S, N, K) of the selected draws at inputs (N, *shape), differentiable in x. The one method to override."""
+        """Logits (S, N, K) of the selected draws at inputs (N, *shape), differentiable in x: the method to override."""
         import torch
         from torch.func import functional_call
 
@@ -113,7 +113,7 @@ class Predictive:
         return LogProbs().eval()
 
     def save(self, path: str | Path) -> None:
-        """Write the draws, and the recipe of their network where it has one, to a safetensors file for `bnnbench.load`."""
+        """Write the draws, and the recipe of their network if it has one, as a safetensors file for `bnnbench.load`."""
         from bnnbench.core.saving import save
 
         save(self, path)

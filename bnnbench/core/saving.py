@@ -114,5 +114,7 @@ def _written(kind: str, component: Component | None) -> dict[str, Any] | None:
 
 
 def _blank(shape: tuple[int, ...], classes: int) -> Data:
-    x, y = np.zeros((1, *shape), np.float32), np.zeros(1, np.int64)
+    import torch
+
+    x, y = torch.zeros(1, *shape), torch.zeros(1, dtype=torch.int64)
     return Data(train=(x, y), test=(x, y), classes=classes)

@@ -37,9 +37,7 @@ def log_probs(predictive: Predictive, x: Tensor, draws: Sequence[int]) -> Tensor
 def draw_log_probs(predictive: Predictive, x: Tensor, draws: Sequence[int]) -> Tensor:
     """Log-probabilities of each draw (S, N, K), without gradient."""
     with torch.no_grad():
-        parts = [
-            torch.stack([_draw(predictive, part, draw) for draw in draws]) for part in _chunks(predictive, x)
-        ]
+        parts = [torch.stack([_draw(predictive, part, draw) for draw in draws]) for part in _chunks(predictive, x)]
     return torch.cat(parts, dim=1)
 
 

@@ -24,8 +24,8 @@ class Threat:
         epsilon: radius of the ball around each input, in the data's units.
         norm: `linf` or `l2`.
         bounds: the box that inputs must stay in.
-        stream: which draws the attacker sees: `fixed`, those that defend; `independent`, others; `fresh`, `attack_draws`
-            of them chosen anew at every query, evaluation likewise.
+        stream: which draws the attacker sees: `fixed`, those that defend; `independent`, others; `fresh`,
+            `attack_draws` of them chosen anew at every query, evaluation likewise.
         attack_draws: how many draws the attacker sees; all that the stream allows by default.
         access: `gradient`, or `scores` alone.
         goal: what the attacker wants: `untargeted`, any other class than the label.
@@ -85,7 +85,7 @@ class Threat:
         return (x + self.epsilon * self.steepest(_signs(x, rng))).clamp(*self.bounds)
 
     def broken(self, log_probs: Tensor, y: Tensor) -> Tensor:
-        """Where the attacker's goal is reached, (N,) bool, given predictive log-probabilities (N, K) and labels (N,)."""
+        """Where the attacker's goal is reached, (N,) bool, from predictive log-probabilities (N, K) and labels (N,)."""
         return log_probs.argmax(-1) != y
 
 

@@ -25,7 +25,7 @@ COORDINATES = 50
 """How many log-probabilities, gradient coordinates and weights are followed along the chains."""
 RHAT = 1.01
 ESS = 100
-"""A converged posterior has rank-normalised split R-hat of at most 1.01 (Vehtari et al. 2021) and 100 effective draws."""
+"""What a converged posterior has at most and at least (Vehtari et al. 2021)."""
 
 
 def posterior_card(posterior: Posterior, predictive: Predictive, data: Data) -> dict[str, Any]:
@@ -120,8 +120,7 @@ def _followed(predictive: Predictive, data: Data) -> list[np.ndarray]:
     weights = torch.cat([tensor.flatten(1) for tensor in predictive.draws.values()], 1)
     lead = (predictive.chains, predictive.per_chain)
     return [
-        _some(array.cpu().numpy()).reshape(*lead, -1)
-        for array in (torch.stack(logs), torch.stack(gradients), weights)
+        _some(array.cpu().numpy()).reshape(*lead, -1) for array in (torch.stack(logs), torch.stack(gradients), weights)
     ]
 
 

@@ -124,7 +124,10 @@ class Defence:
         self.draws = len(self._query(seeds.CLEAN))
 
     def judge(self, x: Tensor, purpose: int = seeds.ATTACKED) -> Judgement:
-        """Score inputs, with draws that depend on the seed and the purpose alone; raises `ContractBreach` if the predictive gives values that are not finite."""
+        """Score inputs, with draws that depend on the seed and the purpose alone.
+
+        Raises `ContractBreach` if the predictive gives values that are not finite.
+        """
         from bnnbench.core import streaming
 
         each = self.predictive.draw_log_probs(x, self._query(purpose)).cpu()

@@ -22,8 +22,8 @@ class Outcome:
     the predictive; `clean_entropy` and `attacked_entropy` (N,), means over draws of each draw's entropy in nats;
     `distance` (N,) in the threat's norm; `passes` (N,) looks at the whole ensemble; `objective` (N,), the attack's own,
     NaN if it has none; `zero_gradient` (N,), where float32 autograd of the negative log predictive probability at the
-    clean image is exactly zero; `zero_direction` (N,), where a direction that the attack followed was exactly zero, None
-    if it followed none; `steps`, name -> (steps, N), what the attack recorded; `inputs`, the perturbed images kept.
+    clean image is exactly zero; `zero_direction` (N,), where a direction the attack followed was exactly zero,
+    None if it followed none; `steps`, name -> (steps, N), what the attack recorded; `inputs`, the images kept.
     `draws` defend, and `attack_draws` are seen by the attacker.
     """
 

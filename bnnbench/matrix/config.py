@@ -6,7 +6,7 @@ import itertools
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,9 @@ class Config:
     networks: list[Variant]
     posteriors: list[Variant]
     attacks: list[Variant]
-    include: list[Pattern] = field(default_factory=list)
-    exclude: list[Pattern] = field(default_factory=list)
-    source: Source | None = None
+    include: list[Pattern]
+    exclude: list[Pattern]
+    source: Source
 
 
 def read_config(path: str | Path, max_cells: int = MAX_CELLS) -> Config:
@@ -85,7 +85,17 @@ class _Reader:
             for variant in sections.pop("datasets")
         ]
         self._check_size(settings, datasets, *sections.values())
-        return Config(source.path, settings, datasets, *sections.values(), **patterns, source=source)
+        return Config(
+            path=source.path,
+            settings=settings,
+            datasets=datasets,
+            networks=sections["networks"],
+            posteriors=sections["posteriors"],
+            attacks=sections["attacks"],
+            include=patterns["include"],
+            exclude=patterns["exclude"],
+            source=source,
+        )
 
     def _settings(self, top: dict[str, Any]) -> Settings:
         own = {key: value for key, value in top.items() if key in Settings.model_fields and value is not None}
@@ -106,7 +116,7 @@ class _Reader:
             if path:
                 self._validation_problems(path, error, Settings, f"{dotted(path)} has no key")
             return None
-        stream = {"stream": settings.evaluate.stream, "attack_draws": settings.evaluate.attack_draws}
+        stream: dict[str, Any] = {"stream": settings.evaluate.stream, "attack_draws": settings.evaluate.attack_draws}
         threats = [Threat(epsilon=epsilon, **stream) for epsilon in found.epsilons or []]
         threats += [Threat(**threat.model_dump(), **stream) for threat in found.threats or []]
         if not threats:
@@ -143,7 +153,9 @@ class _Reader:
                 self.source.problem((*path, "sweep", key), f"{dotted((*path, 'sweep', key))} must be a list of values")
                 del sweep[key]
             elif key in parameters:
-                self.source.problem((*path, "sweep", key), f"{dotted(path)} both sets and sweeps '{clean(key)}'", at_key=True)
+                self.source.problem(
+                    (*path, "sweep", key), f"{dotted(path)} both sets and sweeps '{clean(key)}'", at_key=True
+                )
         if math.prod(len(values) for values in sweep.values()) > self.max_cells:
             self.source.problem((*path, "sweep"), f"{dotted(path)} sweeps over more than {self.max_cells} combinations")
             return
@@ -179,7 +191,12 @@ class _Reader:
         return value or {}
 
     def _validation_problems(
-        self, path: Path_, error: ValidationError, model: type[BaseModel], unknown: str, swept: dict[str, Any] | None = None
+        self,
+        path: Path_,
+        error: ValidationError,
+        model: type[BaseModel],
+        unknown: str,
+        swept: dict[str, Any] | None = None,
     ) -> None:
         for detail in error.errors():
             location = tuple(part for part in detail["loc"] if isinstance(part, str | int))

@@ -69,15 +69,15 @@ class _Process(SpawnProcess):
     """A spawned process that does not run the parent's main module again, so that no script needs a main guard."""
 
     @staticmethod
-    def _Popen(process: Any) -> Any:  # noqa: N802 - multiprocessing's name
+    def _Popen(process: Any) -> Any:
         main = sys.modules.get("__main__")
         sys.modules["__main__"] = types.ModuleType("__main__")
         try:
-            return SpawnProcess._Popen(process)  # type: ignore[attr-defined]
+            return SpawnProcess._Popen(process)
         finally:
             if main is not None:
                 sys.modules["__main__"] = main
 
 
 class _Context(SpawnContext):
-    Process = _Process  # type: ignore[assignment]
+    Process = _Process

@@ -79,7 +79,9 @@ class CellSpec:
     @functools.cached_property
     def identity(self) -> dict[str, Any]:
         """What the cell's key is made of. The box is the data set's, so the threat is taken without it."""
-        threat = {name: getattr(self.threat, name) for name in ("epsilon", "norm", "stream", "attack_draws", "access", "goal")}
+        threat = {
+            name: getattr(self.threat, name) for name in ("epsilon", "norm", "stream", "attack_draws", "access", "goal")
+        }
         evaluation: dict[str, Any] = {"images": self.images, "draws": self.draws}
         if self.keep != "few":
             evaluation["keep"] = self.keep
@@ -140,10 +142,11 @@ def make_plan(config: Config) -> Plan:
         if (included or not config.include) and not excluded:
             kept.append(cell.spec)
     source = config.source
-    assert source is not None
     for pattern in (*config.include, *config.exclude):
         if not matched[pattern.path]:
-            wanted = ", ".join(f"{key}: {'|'.join(shown(value) for value in values)}" for key, values in pattern.wanted.items())
+            wanted = ", ".join(
+                f"{key}: {'|'.join(shown(value) for value in values)}" for key, values in pattern.wanted.items()
+            )
             source.problem(pattern.path, f"the pattern {{{wanted}}} matches no cell")
     source.raise_problems()
     if not kept:
@@ -183,7 +186,7 @@ def _matches(pattern: Pattern, cell: _Candidate) -> bool:
     for key, wanted in pattern.wanted.items():
         variant = cell.variants.get(key)
         if variant is not None:
-            found = [variant.label, variant.name]
+            found: list[Any] = [variant.label, variant.name]
         elif key == "seed":
             found = [cell.spec.seed]
         else:

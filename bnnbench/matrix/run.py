@@ -87,7 +87,10 @@ def restricted(plan: Plan, only: Iterable[str]) -> Plan:
         cell
         for cell in plan.cells
         if all(
-            any(word in (name, name.partition("@")[0]) for name in (cell.dataset, cell.network, cell.posterior, cell.attack))
+            any(
+                word in (name, name.partition("@")[0])
+                for name in (cell.dataset, cell.network, cell.posterior, cell.attack)
+            )
             for word in words
         )
     ]
@@ -228,7 +231,7 @@ def _manifest(plan: Plan, results: Results) -> dict[str, Any]:
     return {
         "schema": 1,
         "file": str(plan.config.path),
-        "config": plan.config.source.values if plan.config.source else None,
+        "config": plan.config.source.values,
         "cells": {cell.spec.key: cell.status for cell in results.cells},
         "fits": list(plan.fits),
         "environment": environment(plan.config.settings.threads),

@@ -95,10 +95,10 @@ class Source:
         if self._nodes > MAX_NODES or len(path) > 20:
             raise ConfigError([f"{self.path}: unfolds to more than {MAX_NODES} values, or is nested too deep"])
         if isinstance(node, dict):
-            return {key: value for key, value in self._items(node, path)}
+            return dict(self._items(node, path))
         if isinstance(node, list):
             for position in range(len(node)):
-                self._places[(*path, position)] = node.lc.item(position)
+                self._places[(*path, position)] = node.lc.item(position)  # type: ignore[attr-defined]
             return [self._plain(item, (*path, position)) for position, item in enumerate(node)]
         for kind in (bool, int, float, str):
             if isinstance(node, kind):
@@ -141,7 +141,9 @@ def shown(value: Any) -> str:
     words = {None: "nothing", True: "true", False: "false"}
     if isinstance(value, bool) or value is None:
         return words[value]
-    text = repr(value) if isinstance(value, str | int | float) else f"a {'mapping' if isinstance(value, dict) else 'list'}"
+    text = (
+        repr(value) if isinstance(value, str | int | float) else f"a {'mapping' if isinstance(value, dict) else 'list'}"
+    )
     return clean(text if len(text) <= 60 else text[:57] + "...")
 
 

@@ -18,16 +18,18 @@ def estimate(plan: Plan, store: Store) -> str:
             record = store.record(kind, key)
             if record and record["status"] == "ok":
                 timed[record["identity"][part]["component"]].append(float(record["seconds"]))
-    left = [
-        fit.identity["posterior"] for key, fit in plan.fits.items() if not _is_final(store.record("fits", key))
-    ] + [cell.identity["attack"] for cell in plan.cells if not _is_final(store.record("cells", cell.key))]
+    left = [fit.identity["posterior"] for key, fit in plan.fits.items() if not _is_final(store.record("fits", key))] + [
+        cell.identity["attack"] for cell in plan.cells if not _is_final(store.record("cells", cell.key))
+    ]
     if not left:
         return "nothing is left to do"
     known = [timed[identity["component"]] for identity in left if timed[identity["component"]]]
     seconds = sum(sum(times) / len(times) for times in known)
     unknown = len(left) - len(known)
     guess = f"about {seconds:.0f} s of work, shared by the workers" if known else "no earlier timings to estimate from"
-    return f"{len(left)} outcomes are left: {guess}" + (f"; {unknown} of a kind not timed yet" if known and unknown else "")
+    return f"{len(left)} outcomes are left: {guess}" + (
+        f"; {unknown} of a kind not timed yet" if known and unknown else ""
+    )
 
 
 def _is_final(record: dict[str, Any] | None) -> bool:

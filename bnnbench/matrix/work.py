@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -121,7 +120,6 @@ def _attacked(cells: Sequence[CellSpec], setting: Setting) -> list[Outcome]:
 _STEP = "step."
 
 
-
 def to_arrays(outcome: Outcome) -> dict[str, np.ndarray]:
     """An outcome's arrays as they are stored: what is None or a number is left out."""
     arrays = {name: value for name, value in vars(outcome).items() if isinstance(value, np.ndarray)}
@@ -133,7 +131,7 @@ def to_outcome(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> Outcome
     steps = {name.removeprefix(_STEP): array for name, array in arrays.items() if name.startswith(_STEP)}
     own = {name: array for name, array in arrays.items() if not name.startswith(_STEP)}
     own.setdefault("zero_direction", None)  # type: ignore[arg-type]
-    return Outcome(**own, steps=steps, draws=record["draws"], attack_draws=record["attack_draws"])  # type: ignore[arg-type]
+    return Outcome(**own, steps=steps, draws=record["draws"], attack_draws=record["attack_draws"])
 
 
 def _failure(error: Exception) -> dict[str, Any]:

@@ -15,7 +15,7 @@ hookimpl = pluggy.HookimplMarker("bnnbench")
 
 @hookspec
 def bnnbench_register(registry: Registrar) -> None:
-    """Register components: `registry.attack("uniform", Uniform)`, or lazily `registry.attack("uniform", "mod:Uniform")`.
+    """Register components: `registry.attack("uniform", Uniform)`, or lazily `"module:Uniform"` in place of the class.
 
     The registrar has one method for each kind: `dataset`, `network`, `posterior`, `objective`, `attack`; each takes
     `(name, target, help=None)`.

@@ -124,7 +124,9 @@ def _clean(cells: Sequence[Cell]) -> Figure:
     if not outcomes:
         return Figure(text="-")
     zero = any(outcome.zero_gradient.any() for outcome in outcomes.values())
-    return _figure([outcome.clean_accuracy for outcome in outcomes.values()], len(next(iter(outcomes.values()))), "!" * zero)
+    return _figure(
+        [outcome.clean_accuracy for outcome in outcomes.values()], len(next(iter(outcomes.values()))), "!" * zero
+    )
 
 
 def _attacked(cells: Sequence[Cell]) -> Figure:
@@ -165,6 +167,13 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
         if cell.outcome is None:
             key = (cell.spec.posterior, cell.status, cell.reason)
             reasons[key] = reasons.get(key, 0) + 1
-    notes = [f"{posterior}: {status} ({count} cells): {reason}" for (posterior, status, reason), count in reasons.items()]
-    short = {cell.spec.posterior: warning for cell in cells for warning in cell.warnings if warning.startswith("posterior is")}
+    notes = [
+        f"{posterior}: {status} ({count} cells): {reason}" for (posterior, status, reason), count in reasons.items()
+    ]
+    short = {
+        cell.spec.posterior: warning
+        for cell in cells
+        for warning in cell.warnings
+        if warning.startswith("posterior is")
+    }
     return notes + [f"{posterior}: {warning}" for posterior, warning in short.items()]

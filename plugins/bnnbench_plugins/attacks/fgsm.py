@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
-from bnnbench import Attack, ObjectiveParameter
+from bnnbench_plugins.attacks.maximising import Maximising
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     from bnnbench import Threat, Victim
 
 
-class FastGradientSign(Attack):
+class FastGradientSign(Maximising):
     """One step to the surface of the ball along the objective's gradient (Goodfellow et al. 2015).
 
     x + epsilon sign(gradient) in the linf ball, x + epsilon gradient / |gradient| in the l2 ball. One gradient serves
@@ -25,9 +23,6 @@ class FastGradientSign(Attack):
 
     revision: ClassVar[int | None] = 1
     traits: ClassVar[frozenset[str]] = frozenset({"single-step"})
-
-    objective: ObjectiveParameter = Field(default="predictive-nll")
-    """What is maximised; `expected-loss` is the paper's Eq. 2."""
 
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         return self.perturb_each(victim, x, y, [threat], [rng])[0]

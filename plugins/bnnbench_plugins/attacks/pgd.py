@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from bnnbench import Attack, ObjectiveParameter
 from bnnbench_plugins.attacks.best import Best
+from bnnbench_plugins.attacks.maximising import Maximising
 
 if TYPE_CHECKING:
     import torch
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bnnbench import Threat, Victim
 
 
-class ProjectedGradient(Attack):
+class ProjectedGradient(Maximising):
     """Steps along the objective's gradient, each projected into ball and box (Madry et al. 2018).
 
     The best iterate of all restarts is returned: misclassified first, then of the highest objective.
@@ -25,8 +25,6 @@ class ProjectedGradient(Attack):
     revision: ClassVar[int | None] = 1
     traits: ClassVar[frozenset[str]] = frozenset({"iterative"})
 
-    objective: ObjectiveParameter = Field(default="predictive-nll")
-    """What is maximised; `expected-loss` is the paper's Eq. 2."""
     steps: int = Field(default=15, ge=1)
     """Gradient steps of each restart."""
     relative_step_size: float | None = Field(default=None, gt=0)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from bnnbench import Attack, ObjectiveParameter
 from bnnbench_plugins.attacks.best import Best
+from bnnbench_plugins.attacks.maximising import Maximising
 
 if TYPE_CHECKING:
     import torch
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from bnnbench import Threat, Victim
 
 
-class RandomSign(Attack):
+class RandomSign(Maximising):
     """Every component moves by +epsilon or -epsilon with probability one half (the paper's random attack).
 
     In the l2 ball the signs are scaled to length epsilon. With `tries` above 1 the best is kept, as in PGD; then the
-    attacker sees scores.
+    attacker sees scores, and `objective` tells the better of two tries that are both misclassified, or both not.
     """
 
     revision: ClassVar[int | None] = 1
@@ -28,8 +28,6 @@ class RandomSign(Attack):
 
     tries: int = Field(default=1, ge=1)
     """How many random points are tried; the best is kept."""
-    objective: ObjectiveParameter = Field(default="predictive-nll")
-    """What tells the better of two tries that are both misclassified, or both not."""
 
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         if self.tries == 1:

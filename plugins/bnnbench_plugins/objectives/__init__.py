@@ -15,7 +15,9 @@ def bnnbench_register(registry: Any) -> None:
         "expected-loss", f"{home}.losses:ExpectedLoss", help="Mean over draws of the cross-entropy (the paper's Eq. 2)."
     )
     registry.objective(
-        "log-margin", f"{home}.margins:LogMargin", help="Best other class less the label, in log predictive probability."
+        "log-margin",
+        f"{home}.margins:LogMargin",
+        help="Best other class less the label, in log predictive probability.",
     )
     registry.objective("mean-logit", f"{home}.losses:MeanLogit", help="Cross-entropy of the mean logits.")
     registry.objective("mean-logit-margin", f"{home}.margins:MeanLogitMargin", help="Margin of the mean logits.")

@@ -1,0 +1,39 @@
+"""scikit-learn's digits."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from bnnbench import Data, Dataset
+from bnnbench_plugins.datasets.package_files import checksum_of_package_file
+from bnnbench_plugins.datasets.samples import test_sample, training_sample
+from bnnbench_plugins.datasets.splits import split
+
+
+class Digits(Dataset):
+    """1,797 handwritten digits of 8x8 pixels (Alpaydin and Kaynak 1998), as scikit-learn ships them.
+
+    A fixed shuffle makes 1,348 training and 449 test images; inputs have shape (1, 8, 8), in [0, 1].
+    """
+
+    revision: ClassVar[int | None] = 1
+
+    train_size: int | None = Field(default=None, ge=2)
+    """Training images, chosen by the seed; all 1,348 by default."""
+    test_size: int | None = Field(default=None, ge=2)
+    """Test images, the same for every seed; all 449 by default."""
+
+    def load(self, seed: int) -> Data:
+        from sklearn.datasets import load_digits
+
+        images, labels = load_digits(return_X_y=True)
+        train, test = split((images / 16).astype("float32").reshape(-1, 1, 8, 8), labels, test_share=0.25)
+        return Data(
+            train=training_sample(*train, self.train_size, seed), test=test_sample(*test, self.test_size), classes=10
+        )
+
+    def fingerprint(self) -> str:
+        """The sha256 of the file that scikit-learn reads."""
+        return checksum_of_package_file("sklearn", "datasets/data/digits.csv.gz")

@@ -1,0 +1,72 @@
+"""IDX files in torchvision's layout: find, verify, read, and download them where they are absent."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from bnnbench import DataError
+
+VARIABLE = "BNNBENCH_DATA"
+
+
+def find_files(folder: str, md5: dict[str, str]) -> dict[str, Path]:
+    """The verified files of a data set, by name: below `$BNNBENCH_DATA` if set, else in the user's cache, downloaded.
+
+    Raises `DataError` if one is absent, differs from its md5, or cannot be downloaded.
+    """
+    given = os.environ.get(VARIABLE)
+    root = Path(given) if given else _cache()
+    files = {name: root / folder / "raw" / name for name in md5}
+    absent = [path for path in files.values() if not path.is_file()]
+    if absent and given:
+        raise DataError(f"{absent[0]} is not there; {VARIABLE} must name a folder with {folder}/raw, as torchvision's")
+    if absent:
+        _download(folder, root)
+    for name, path in files.items():
+        found = _md5(path)
+        if found != md5[name]:
+            raise DataError(f"{path} is damaged or another file: its md5 is {found}, not {md5[name]}")
+    return files
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """The array of an IDX file of unsigned bytes; raises `DataError` if it is not one."""
+    content = path.read_bytes()
+    if len(content) < 4 or content[:3] != b"\x00\x00\x08":
+        raise DataError(f"{path} is not an IDX file of unsigned bytes")
+    axes = content[3]
+    start = 4 + 4 * axes
+    shape = struct.unpack(f">{axes}I", content[4:start]) if len(content) >= start else ()
+    if len(content) != start + math.prod(shape) or len(shape) != axes:
+        raise DataError(f"{path} is cut short: its header asks for {shape}")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _cache() -> Path:
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("bnnbench"), "data")
+
+
+def _download(folder: str, root: Path) -> None:
+    # torchvision knows the mirrors; it takes seconds to import, and is only needed here.
+    import torchvision.datasets
+
+    try:
+        getattr(torchvision.datasets, folder)(str(root), download=True)
+    except (OSError, RuntimeError) as error:
+        raise DataError(
+            f"{folder} is not in {root} and could not be downloaded ({error}); "
+            f"without a network, put torchvision's files into FOLDER/{folder}/raw and set {VARIABLE}=FOLDER"
+        ) from error
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,0 +1,136 @@
+"""The command line as a person meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bnnbench as bb
+
+FILE = """\
+epsilons: [0.05]
+evaluate: {images: 40}
+datasets: {moons: {use: half-moons, train_size: 100, test_size: 60}}
+networks: {fc: {hidden: [4]}}
+posteriors: {sgd: {epochs: 2}}
+attacks: {random: {use: random-sign}, fgsm: , pgd: {steps: 2}}
+"""
+
+
+def call(*words: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "bnnbench", *words]
+    environment = os.environ | {"COLUMNS": "80"} | variables
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=120, check=False, env=environment
+    )
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "benchmarks.yaml").write_text(FILE)
+    return folder, call("run", "benchmarks.yaml", folder=folder)
+
+
+def test_run_prints_the_table_and_report_prints_it_again(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, done = ran
+    assert done.returncode == 0, done.stderr
+    assert "moons / fc: accuracy in %, 40 test images" in done.stdout
+    assert re.search(r"posterior +eps +clean +random +fgsm +pgd +worst", done.stdout)
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
+    again = call("report", folder=folder)
+    assert again.stdout == done.stdout
+
+
+def test_no_digit_of_a_table_is_dropped(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """Every percentage in the narrow table is that of the rows, at any width."""
+    folder, _ = ran
+    rows = json.loads(call("report", "--format", "json", folder=folder).stdout)
+    for width in ("40", "60", "80", "200"):
+        table = call("report", folder=folder, COLUMNS=width).stdout
+        for row in rows:
+            for name in ("clean_accuracy", "robust_accuracy"):
+                assert f"{100 * row[name]:.1f}" in table
+            assert f"{100 * row['low']:.1f}-{100 * row['high']:.1f}" in table
+        assert max(len(line) for line in table.splitlines()) <= int(width)
+
+
+def test_plan_report_and_show_import_no_framework(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = ran
+    key = json.loads(call("report", "--format", "json", folder=folder).stdout)[0]["cell"]
+    for words in (
+        ["--help"],
+        ["plugins", "list"],
+        ["plugins", "show", "pgd"],
+        ["plan"],
+        ["report"],
+        ["report", "--format", "csv"],
+        ["show", key[:8]],
+        ["schema"],
+    ):
+        code = (
+            f"import sys; sys.argv = ['bnnbench', *{words!r}]\n"
+            "from bnnbench.cli.app import run_app; run_app()\n"
+            "print([name for name in ('torch', 'jax', 'pyro', 'numpyro', 'pandas') if name in sys.modules], file=sys.stderr)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+        assert done.stderr == "[]\n", (words, done.stderr)
+
+
+def test_plan_says_what_is_there_and_what_is_left(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = ran
+    assert "nothing is left to do" in call("plan", folder=folder).stdout
+    (folder / "more.yaml").write_text(FILE.replace("epochs: 2", "epochs: 3"))
+    told = call("plan", "more.yaml", folder=folder).stdout
+    assert "1 fits and 3 cells" in told
+    assert "to fit; 0 of 3 cells in the store" in told
+
+
+def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(FILE.replace("epochs", "epoch"))
+    for words, line in [
+        (["run", "gone.yaml"], "gone.yaml: no such file or directory"),
+        (["run", "bad.yaml"], "bad.yaml:5:19: posteriors.sgd: sgd has no parameter 'epoch'; did you mean 'epochs'?"),
+        (["plan", "bad.yaml"], "bad.yaml:5:19: posteriors.sgd: sgd has no parameter 'epoch'; did you mean 'epochs'?"),
+        (["show", "abcd"], "bnnbench: 0 records in store begin with 'abcd'"),
+        (["plugins", "show", "pdg"], "bnnbench: no component named 'pdg'; did you mean 'pgd'?"),
+    ]:
+        done = call(*words, folder=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", line + "\n"), words
+    done = call("run", "--jbos", "2", folder=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_failed_cell_is_exit_1_and_its_traceback_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("import torch\nclass Net(torch.nn.Linear):\n    def __init__(self): raise OSError('on purpose')\n")
+    (tmp_path / "benchmarks.yaml").write_text(FILE.replace("fc: {hidden: [4]}", "net: {use: 'net.py:Net'}"))
+    done = call("run", folder=tmp_path)
+    assert done.returncode == 1
+    assert "on purpose" in done.stdout
+    fit = json.loads(call("report", "--format", "json", folder=tmp_path).stdout)[0]["fit"]
+    shown = call("show", fit[:10], folder=tmp_path).stdout
+    assert "Traceback" in shown
+    assert "on purpose" in shown
+
+
+def test_plugins_show_tells_type_default_bounds_meaning_and_origin(tmp_path: Path) -> None:
+    text = call("plugins", "show", "pgd", folder=tmp_path).stdout
+    assert f"pgd (attack) of bnnbench {bb.__version__}" in text
+    assert "steps: int = 15  (>= 1)" in text
+    assert "Gradient steps of each restart." in text
+    assert "pgd.py" in text
+    assert "objective: text or object = predictive-nll" in text
+
+
+def test_block_leaves_a_plugin_out(tmp_path: Path) -> None:
+    text = call("--block", "attacks", "plugins", "list", folder=tmp_path).stdout
+    assert "half-moons" in text
+    assert "fgsm" not in text

@@ -1,0 +1,206 @@
+"""Whole runs, through worker processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import bnnbench as bb
+from bnnbench.matrix.results import Results
+from bnnbench.matrix.store import RECORD
+from bnnbench.report.formats import to_csv, to_json, to_latex, to_markdown
+
+FILE = """\
+epsilons: [0.0, 0.05]
+evaluate: {images: 50, draws: 4}
+datasets: {moons: {use: half-moons, train_size: 200, test_size: 100}}
+networks:
+  fc: {hidden: [8]}
+posteriors:
+  sgd: {epochs: 2}
+  vi: {use: bayes-by-backprop, epochs: 2, draws: 4}
+attacks: {random: {use: random-sign}, fgsm: , pgd: {steps: 3}}
+"""
+
+
+FIELDS = [
+    *("dataset", "network", "posterior", "attack", "epsilon", "norm", "stream", "seed"),
+    *("status", "reason", "warnings", "images", "draws", "attack_draws"),
+    *("clean_accuracy", "clean_low", "clean_high", "robust_accuracy", "low", "high", "attacked_accuracy"),
+    *("softmax_robustness", "zero_gradient_share", "zero_direction_share", "fit", "cell", "card"),
+]
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "benchmarks.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    folder = tmp_path_factory.mktemp("run")
+    return bb.run(written(folder, FILE), store=folder / "store")
+
+
+def test_every_cell_is_ok_and_says_how_sure_it_is(finished: Results) -> None:
+    rows = finished.rows()
+    assert len(rows) == 12
+    for row in rows:
+        assert row["status"] == "ok", row
+        assert row["clean_low"] <= row["clean_accuracy"] <= row["clean_high"]
+        assert row["low"] <= row["robust_accuracy"] <= row["high"]
+        assert row["robust_accuracy"] <= row["clean_accuracy"]
+        assert row["images"] == 50
+        assert row["draws"] == (1 if row["posterior"] == "sgd" else 4)
+        if row["epsilon"] == 0:
+            assert row["robust_accuracy"] == row["clean_accuracy"]
+            assert row["softmax_robustness"] == 1
+    assert list(rows[0]) == FIELDS
+
+
+def test_the_embedding_gives_what_the_matrix_gives(finished: Results) -> None:
+    """A fit and an attack by hand at the same seed agree with the stored cell to float32's rounding."""
+    data = bb.dataset("half-moons", train_size=200, test_size=100).load(seed=0)
+    network = bb.network("fc", hidden=(8,)).build(data)
+    predictive = bb.fit(bb.posterior("bayes-by-backprop", epochs=2, draws=4), network, data, seed=0)
+    outcome = bb.evaluate(predictive, bb.attack("pgd", steps=3), data, epsilon=0.05, images=50, seed=0)
+    (cell,) = [
+        cell
+        for cell in finished.cells
+        if (cell.spec.posterior, cell.spec.attack, cell.spec.threat.epsilon) == ("vi", "pgd", 0.05)
+    ]
+    assert outcome.clean_log_probs == pytest.approx(cell.outcome.clean_log_probs, abs=1e-4)
+    assert outcome.attacked_log_probs == pytest.approx(cell.outcome.attacked_log_probs, abs=1e-2)
+
+
+def test_a_second_run_computes_nothing_and_an_added_row_only_itself(finished: Results, tmp_path: Path) -> None:
+    store = finished.store.path
+    stamps = {path: path.stat().st_mtime_ns for path in store.rglob(RECORD)}
+    before = to_json(finished)
+    again = bb.run(finished.plan.config.path, store=store)
+    assert to_json(again) == before
+    assert {path: path.stat().st_mtime_ns for path in store.rglob(RECORD)} == stamps
+    more = FILE.replace("[0.0, 0.05]", "[0.05, 0.1, 0.0]").replace(
+        "fgsm: ,", "fgsm: , margin: {use: fgsm, objective: log-margin},"
+    )
+    added = bb.run(written(tmp_path, more), store=store)
+    assert all(cell.status == "ok" for cell in added.cells)
+    now = {path: path.stat().st_mtime_ns for path in store.rglob(RECORD)}
+    assert {path: now[path] for path in stamps} == stamps
+    assert len(now) == len(stamps) + 6 + 6
+    old_rows = {row["cell"]: row for row in finished.rows()}
+    assert all(old_rows.get(row["cell"], row) == row for row in added.rows())
+
+
+def test_results_do_not_depend_on_the_workers(finished: Results, tmp_path: Path) -> None:
+    assert to_json(bb.run(finished.plan.config.path, store=tmp_path / "other", jobs=1)) == to_json(finished)
+
+
+def test_reports_for_machines_and_papers(finished: Results) -> None:
+    assert json.loads(to_json(finished)) == finished.rows()
+    assert len(to_csv(finished).splitlines()) == 13
+    markdown = to_markdown(finished)
+    assert "| posterior | eps | clean | random | fgsm | pgd | worst |" in markdown
+    assert to_latex(finished).count(r"\\") == 5
+    assert len(finished.frame()) == 12
+
+
+def test_a_damaged_outcome_is_quarantined_and_computed_again(finished: Results, tmp_path: Path) -> None:
+    before = to_json(finished)
+    key = finished.cells[3].spec.key
+    arrays = finished.store.place("cells", key) / "arrays.safetensors"
+    content = bytearray(arrays.read_bytes())
+    content[-5] ^= 4
+    arrays.write_bytes(content)
+    again = bb.run(finished.plan.config.path, store=finished.store.path)
+    assert to_json(again) == before
+    assert key in again.store.quarantined[0]
+
+
+BAD_NETWORK = """
+import os, time
+import torch
+
+class Crashes(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        os._exit(7)
+
+class Sleeps(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        time.sleep(60)
+
+class Fails(torch.nn.Linear):
+    def __init__(self):
+        super().__init__(2, 2)
+        raise RuntimeError("on purpose")
+
+class Hungry(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.kept = [bytearray(10**8) for _ in range(100) if not time.sleep(0.05)]
+
+class Fine(torch.nn.Linear):
+    def __init__(self):
+        super().__init__(2, 2)
+"""
+
+
+def test_what_fails_fails_alone_with_its_reason(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(BAD_NETWORK)
+    networks = "".join(
+        f"  {name.lower()}: {{use: 'bad.py:{name}'}}\n" for name in ("Crashes", "Sleeps", "Fails", "Hungry", "Fine")
+    )
+    text = FILE.replace("  fc: {hidden: [8]}\n", networks + "  conv:\n").replace(
+        "  vi: {use: bayes-by-backprop, epochs: 2, draws: 4}\n", ""
+    )
+    path = written(tmp_path, text + "limits: {fit: 20s, memory: 2GiB}\n")
+    results = bb.run(path, store=tmp_path / "store")
+    reasons = {row["network"]: (row["status"], row["reason"]) for row in results.rows()}
+    assert reasons["fine"] == ("ok", "")
+    assert reasons["crashes"] == ("skipped", "its fit failed: its process died (exit code 7)")
+    assert reasons["sleeps"] == ("skipped", "its fit timed out: stopped after its limit of 20 s")
+    assert reasons["hungry"] == ("skipped", "its fit failed: its process used more memory than limits.memory")
+    assert reasons["fails"][0] == "skipped"
+    assert "on purpose" in reasons["fails"][1]
+    assert reasons["conv"][0] == "skipped"
+    assert not results.complete
+
+
+def test_a_script_without_a_main_guard_can_run_a_matrix(tmp_path: Path) -> None:
+    written(tmp_path, FILE.replace("  vi: {use: bayes-by-backprop, epochs: 2, draws: 4}\n", ""))
+    script = tmp_path / "script.py"
+    script.write_text("import bnnbench as bb\nprint(len(bb.run('benchmarks.yaml', jobs=1).frame()))\n")
+    done = subprocess.run(
+        [sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "6\n"), done.stderr
+
+
+def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    import signal
+
+    path = written(
+        tmp_path,
+        FILE.replace("  vi: {use: bayes-by-backprop, epochs: 2", "  vi: {use: bayes-by-backprop, epochs: 20000"),
+    )
+    command = [sys.executable, "-m", "bnnbench", "run", str(path), "-j", "1"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not list((tmp_path / "store").rglob(RECORD)):
+        time.sleep(0.1)
+    began = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130, errors
+    assert time.monotonic() - began < 5
+    assert "Traceback" not in errors
+    kept = list((tmp_path / "store").rglob(RECORD))
+    assert kept
