@@ -122,10 +122,12 @@ def test_draws_have_the_names_shapes_and_precision_of_the_network(posterior: bb.
 @BOTH
 def test_the_seed_decides_and_the_template_does_not(posterior: bb.Posterior) -> None:
     data, network = three_classes(), normalised_network()
-    other = normalised_network()
+    other = normalised_network().train()
     first, again, third = (posterior.fit(net, data, seed=s) for net, s in ((network, 4), (other, 4), (network, 5)))
     for name, array in first.arrays.items():
         np.testing.assert_array_equal(array, again.arrays[name])
+    for name, buffer in first.shared.items():
+        np.testing.assert_array_equal(buffer, again.shared[name])
     assert not np.array_equal(first.arrays["0.weight"], third.arrays["0.weight"])
 
 

@@ -68,7 +68,8 @@ class MeanField:
         total = torch.zeros((), device=self.generator.device)
         for name, mean in self.means.items():
             log_ratio = self.log_scales[name] - math.log(prior_scale)
-            total = total + 0.5 * ((2 * log_ratio).exp() + (mean / prior_scale).square() - 1 - 2 * log_ratio).sum()
+            squares = (2 * log_ratio).exp().sum() + (mean / prior_scale).square().sum()
+            total = total + 0.5 * (squares - mean.numel()) - log_ratio.sum()
         return total
 
     @torch.no_grad()

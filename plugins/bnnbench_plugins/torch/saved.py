@@ -18,8 +18,8 @@ class Saved(Posterior):
     """Draws of the network's weights from a safetensors file, whatever method or framework made them.
 
     The file holds one array for each name of the network's `state_dict`: (M, *weight) for M draws, chains one after
-    another. A buffer may also stand once for all draws, in its own shape. Arrays are converted to the network's
-    precision. Nothing is fitted: data and seed have no effect.
+    another; a weight that has two names stands under the first. A buffer may also stand once for all draws, in its own
+    shape. Arrays are converted to the network's precision. Nothing is fitted: data and seed have no effect.
     """
 
     revision: ClassVar[int | None] = 1

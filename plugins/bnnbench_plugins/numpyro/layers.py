@@ -1,0 +1,164 @@
+"""Torch's layers as JAX functions, with torch's argument names, defaults and layouts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from torch import nn
+
+from bnnbench import Incompatible
+
+Array = jax.Array
+Get = Callable[[str], Array]
+Pair = int | tuple[int, int]
+
+
+def linear(input: Array, weight: Array, bias: Array | None = None) -> Array:  # noqa: A002 - torch's name
+    """x W^T + b."""
+    product = input @ weight.T
+    return product if bias is None else product + bias
+
+
+def conv2d(
+    input: Array,  # noqa: A002 - torch's name
+    weight: Array,
+    bias: Array | None = None,
+    stride: Pair = 1,
+    padding: Pair | str = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+) -> Array:
+    """Cross-correlation of NCHW inputs with OIHW weights."""
+    edges: Any = padding.upper() if isinstance(padding, str) else [(side, side) for side in _pair(padding)]
+    out = lax.conv_general_dilated(
+        input,
+        weight,
+        _pair(stride),
+        edges,
+        rhs_dilation=_pair(dilation),
+        dimension_numbers=("NCHW", "OIHW", "NCHW"),
+        feature_group_count=groups,
+    )
+    return out if bias is None else out + bias[:, None, None]
+
+
+def conv2d_module(layer: nn.Conv2d, get: Get, x: Array) -> Array:
+    """`nn.Conv2d`."""
+    bias = get("bias") if layer.bias is not None else None
+    settings: dict[str, Any] = {name: getattr(layer, name) for name in ("stride", "padding", "dilation", "groups")}
+    return conv2d(x, get("weight"), bias, **settings)
+
+
+def batch_norm_module(layer: nn.BatchNorm2d, get: Get, x: Array) -> Array:
+    """`nn.BatchNorm1d` and `nn.BatchNorm2d` in eval mode: an affine map by the running statistics."""
+    shape = (-1, *[1] * (x.ndim - 2))
+    out = (x - get("running_mean").reshape(shape)) / jnp.sqrt(get("running_var").reshape(shape) + layer.eps)
+    return out * get("weight").reshape(shape) + get("bias").reshape(shape) if layer.affine else out
+
+
+def layer_norm_module(layer: nn.LayerNorm, get: Get, x: Array) -> Array:
+    """`nn.LayerNorm`."""
+    axes = tuple(range(-len(layer.normalized_shape), 0))
+    centred = x - x.mean(axes, keepdims=True)
+    out = centred / jnp.sqrt((centred**2).mean(axes, keepdims=True) + layer.eps)
+    if not layer.elementwise_affine:
+        return out
+    return out * get("weight") + (get("bias") if layer.bias is not None else 0.0)
+
+
+def max_pool(
+    input: Array,  # noqa: A002 - torch's name
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    dilation: Pair = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Array:
+    """The largest of each window."""
+    if ceil_mode or return_indices:
+        raise Incompatible("no JAX form of max_pool2d with ceil_mode or return_indices")
+    return _pool(input, -jnp.inf, lax.max, kernel_size, stride, padding, dilation)
+
+
+def max_pool_module(layer: nn.MaxPool2d, get: Get, x: Array) -> Array:
+    """`nn.MaxPool2d`."""
+    return max_pool(x, layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+
+
+def average_pool(
+    input: Array,  # noqa: A002 - torch's name
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Pair = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Array:
+    """The mean of each window, padding included."""
+    if ceil_mode or divisor_override or (not count_include_pad and _pair(padding) != (0, 0)):
+        raise Incompatible("no JAX form of avg_pool2d with ceil_mode, divisor_override or without count_include_pad")
+    return _pool(input, 0.0, lax.add, kernel_size, stride, padding, 1) / math.prod(_pair(kernel_size))
+
+
+def average_pool_module(layer: nn.AvgPool2d, get: Get, x: Array) -> Array:
+    """`nn.AvgPool2d`."""
+    return average_pool(x, layer.kernel_size, layer.stride, layer.padding)
+
+
+def flatten(input: Array, start_dim: int = 0, end_dim: int = -1) -> Array:  # noqa: A002 - torch's name
+    """Axes `start_dim` to `end_dim` as one."""
+    first, last = start_dim % input.ndim, end_dim % input.ndim
+    return input.reshape(*input.shape[:first], -1, *input.shape[last + 1 :])
+
+
+def reshape(x: Array, *shape: Any) -> Array:
+    """`Tensor.view` and `Tensor.reshape`: the shape as one tuple or as several numbers."""
+    return x.reshape(shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape)
+
+
+def leaky_relu(x: Array, negative_slope: float) -> Array:
+    """x where positive, else a small multiple; its slope at zero is torch's, the small one."""
+    return jnp.where(x > 0, x, negative_slope * x)
+
+
+def gelu(x: Array, approximate: str) -> Array:
+    """The exact form, or the one by tanh."""
+    return jax.nn.gelu(x, approximate=approximate == "tanh")
+
+
+def softplus(x: Array, beta: float) -> Array:
+    """log(1 + exp(beta x)) / beta."""
+    return jax.nn.softplus(beta * x) / beta
+
+
+def check(layer: nn.Module, name: str) -> None:
+    """Raise `Incompatible` for a supported layer in a form that is not."""
+    refused = {
+        "ceil_mode": bool(getattr(layer, "ceil_mode", False)),
+        "return_indices": bool(getattr(layer, "return_indices", False)),
+        "divisor_override": getattr(layer, "divisor_override", None) is not None,
+        "count_include_pad=False": not getattr(layer, "count_include_pad", True),
+        f"padding_mode={getattr(layer, 'padding_mode', 'zeros')}": getattr(layer, "padding_mode", "zeros") != "zeros",
+        "track_running_stats=False": not getattr(layer, "track_running_stats", True),
+    }
+    found = [text for text, wrong in refused.items() if wrong]
+    if found:
+        raise Incompatible(f"no JAX form of layer {type(layer).__name__} ('{name}') with {', '.join(found)}")
+
+
+def _pool(
+    x: Array, start: float, combine: Any, kernel_size: Pair, stride: Pair | None, padding: Pair, dilation: Pair
+) -> Array:
+    window, step = _pair(kernel_size), _pair(kernel_size if stride is None else stride)
+    edges = [(0, 0), (0, 0), *((side, side) for side in _pair(padding))]
+    return lax.reduce_window(x, start, combine, (1, 1, *window), (1, 1, *step), edges, window_dilation=(1, 1, *_pair(dilation)))
+
+
+def _pair(value: Pair) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
