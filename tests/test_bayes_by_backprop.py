@@ -314,7 +314,7 @@ def test_hooks_of_the_users_own_see_the_sampled_outputs() -> None:
 def test_it_exceeds_95_percent_on_mnist_with_the_true_divergence() -> None:
     data = bb.dataset("mnist").load(seed=0)
     network = bb.network("fc", hidden=(128,)).build(data)
-    posterior = BayesByBackprop(epochs=5, learning_rate=0.01, prior_scale=0.1)
+    posterior = BayesByBackprop(epochs=5, learning_rate=0.01, prior_scale=0.1, initial_scale=0.01)
     x, y = data.test
     accuracy = (bb.fit(posterior, network, data, seed=0).log_probs(x).argmax(-1).cpu() == y).double().mean()
     assert len(y) == 10_000

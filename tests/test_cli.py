@@ -96,8 +96,8 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(FILE.replace("epochs", "epoch"))
     for words, line in [
         (["run", "gone.yaml"], "gone.yaml: no such file or directory"),
-        (["run", "bad.yaml"], "bad.yaml:5:19: posteriors.sgd: sgd has no parameter 'epoch'; did you mean 'epochs'?"),
-        (["plan", "bad.yaml"], "bad.yaml:5:19: posteriors.sgd: sgd has no parameter 'epoch'; did you mean 'epochs'?"),
+        (["run", "bad.yaml"], "bad.yaml:5:20: posteriors.sgd: sgd has no parameter 'epoch'; did you mean 'epochs'?"),
+        (["plan", "bad.yaml"], "bad.yaml:5:20: posteriors.sgd: sgd has no parameter 'epoch'; did you mean 'epochs'?"),
         (["show", "abcd"], "bnnbench: 0 records in store begin with 'abcd'"),
         (["plugins", "show", "pdg"], "bnnbench: no component named 'pdg'; did you mean 'pgd'?"),
     ]:

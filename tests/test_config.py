@@ -93,7 +93,7 @@ def test_anchors_and_merge_keys_work(tmp_path: Path) -> None:
 
 
 BROKEN = {
-    "unknown parameter": ("warmup: 2", "warmpu: 2", ":12:43: posteriors.nuts: numpyro-nuts has no parameter 'warmpu'; did you mean 'warmup'?"),
+    "unknown parameter": ("warmup: 2", "warmpu: 2", ":12:39: posteriors.nuts: numpyro-nuts has no parameter 'warmpu'; did you mean 'warmup'?"),
     "unknown component": ("use: fc", "use: fcc", ":9:14: networks.mlp: no network named 'fcc'; did you mean 'fc'?"),
     "label that is no component": ("  fgsm:", "  fgms:", ":14:3: attacks.fgms: no attack named 'fgms'; did you mean 'fgsm'?"),
     "wrong kind": ("use: fc,", "use: sgd,", "'sgd' is a posterior"),

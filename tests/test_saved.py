@@ -170,3 +170,17 @@ def test_the_content_is_the_identity_not_the_path(tmp_path: Path) -> None:
     assert Saved(path=str(first)).identity() == same
     with pytest.raises(bb.DataError, match="needs a path"):
         Saved().fingerprint()
+
+
+def test_a_file_that_bnnbench_saved_will_do_as_it_is(tmp_path: Path) -> None:
+    network = nn.Linear(3, 2)
+    rng = np.random.default_rng(0)
+    own = bb.Predictive(
+        network, bb.Draws({name: rng.normal(size=(2, 3, *w.shape)).astype("f4") for name, w in network.state_dict().items()})
+    )
+    own.save(tmp_path / "own.safetensors")
+    draws = bb.posterior("saved", path=str(tmp_path / "own.safetensors"), chains=2, draws=6).fit(network, DATA, seed=0)
+    assert {name: array.shape for name, array in draws.arrays.items()} == {"weight": (2, 3, 2, 3), "bias": (2, 3, 2)}
+    assert np.array_equal(draws.flat()["weight"], own.draws["weight"].numpy())
+    with pytest.raises(bb.DataError, match="weight have shape"):
+        bb.posterior("saved", path=str(tmp_path / "own.safetensors")).fit(nn.Linear(4, 2), DATA, seed=0)

@@ -50,7 +50,7 @@ def initialise(network: nn.Module, seed: int) -> nn.Module:
     import torch
 
     fresh = copy.deepcopy(network)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         for module in fresh.modules():
             reset = getattr(module, "reset_parameters", None)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from bnnbench.core.component import Component
 from bnnbench.core.module_file import ModuleFile
 from bnnbench.core.threat import Threat
-from bnnbench.errors import ConfigError, PluginError, UnknownComponent
+from bnnbench.errors import ConfigError, DataError, PluginError, UnknownComponent
 from bnnbench.matrix.settings import COMPONENTS, PATTERNS, Settings
 from bnnbench.matrix.source import Path_, Source, clean, did_you_mean, dotted, shown
 from bnnbench.plugins.registry import NAME, registry
@@ -177,8 +177,11 @@ class _Reader:
             parameters = {"path": file["path"], "name": file["name"], "arguments": parameters}
         try:
             model = ModuleFile if file else registry().find(kind, use).load()
-            return model.model_validate(parameters, context={"folder": str(self.source.path.parent)})
-        except (UnknownComponent, PluginError) as error:
+            component = model.model_validate(parameters, context={"folder": str(self.source.path.parent)})
+            # Its files, if it has any, are looked at now: a missing one is a mistake in this line.
+            component.identity()
+            return component
+        except (UnknownComponent, PluginError, DataError, OSError) as error:
             self.source.problem(at, f"{dotted(path)}: {clean(str(error))}", at_key="use" not in self._written(path))
         except ValidationError as error:
             self._validation_problems(path, error, model, f"{dotted(path)}: {use} has no parameter", swept)

