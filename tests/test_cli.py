@@ -77,7 +77,8 @@ def test_plan_report_and_show_import_no_framework(ran: tuple[Path, subprocess.Co
         code = (
             f"import sys; sys.argv = ['bnnbench', *{words!r}]\n"
             "from bnnbench.cli.app import run_app; run_app()\n"
-            "print([name for name in ('torch', 'jax', 'pyro', 'numpyro', 'pandas') if name in sys.modules], file=sys.stderr)"
+            "names = ('torch', 'jax', 'pyro', 'numpyro', 'pandas')\n"
+            "print([name for name in names if name in sys.modules], file=sys.stderr)"
         )
         done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
         assert done.stderr == "[]\n", (words, done.stderr)
@@ -110,7 +111,9 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
 
 
 def test_a_failed_cell_is_exit_1_and_its_traceback_is_shown(tmp_path: Path) -> None:
-    (tmp_path / "net.py").write_text("import torch\nclass Net(torch.nn.Linear):\n    def __init__(self): raise OSError('on purpose')\n")
+    (tmp_path / "net.py").write_text(
+        "import torch\nclass Net(torch.nn.Linear):\n    def __init__(self): raise OSError('on purpose')\n"
+    )
     (tmp_path / "benchmarks.yaml").write_text(FILE.replace("fc: {hidden: [4]}", "net: {use: 'net.py:Net'}"))
     done = call("run", folder=tmp_path)
     assert done.returncode == 1

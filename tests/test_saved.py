@@ -176,7 +176,8 @@ def test_a_file_that_bnnbench_saved_will_do_as_it_is(tmp_path: Path) -> None:
     network = nn.Linear(3, 2)
     rng = np.random.default_rng(0)
     own = bb.Predictive(
-        network, bb.Draws({name: rng.normal(size=(2, 3, *w.shape)).astype("f4") for name, w in network.state_dict().items()})
+        network,
+        bb.Draws({name: rng.normal(size=(2, 3, *w.shape)).astype("f4") for name, w in network.state_dict().items()}),
     )
     own.save(tmp_path / "own.safetensors")
     draws = bb.posterior("saved", path=str(tmp_path / "own.safetensors"), chains=2, draws=6).fit(network, DATA, seed=0)

@@ -34,9 +34,9 @@ class _Lines:
         self._names, self._tasks = task_names(plan), tasks
         _say(f"{len(plan.fits)} fits, {len(plan.cells)} cells, {cached} cells in the store, {tasks} tasks to run")
 
-    def done(self, task: Task, statuses: dict[str, str], seconds: float) -> None:
+    def done(self, task: Task, statuses: dict[str, str], seconds: float, reason: str) -> None:
         self._done += 1
-        _say(f"[{self._done}/{self._tasks}] {task.name}: {told(statuses)} ({seconds:.1f} s)")
+        _say(f"[{self._done}/{self._tasks}] {told(task, statuses, seconds, reason)}")
 
     def step(self, step: Step) -> None:
         now = time.monotonic()
@@ -74,13 +74,13 @@ class _Bars:
         self._all = self._bars.add_task("all", total=tasks, note="")
         self._bars.start()
 
-    def done(self, task: Task, statuses: dict[str, str], seconds: float) -> None:
+    def done(self, task: Task, statuses: dict[str, str], seconds: float, reason: str) -> None:
         row = self._rows.pop(task.key, None)
         if row is not None:
             self._bars.remove_task(row)
         self._bars.advance(self._all)
         style = None if set(statuses.values()) <= {"ok", "skipped"} else "red"
-        self._bars.console.print(f"{task.name}: {told(statuses)} ({seconds:.1f} s)", style=style, markup=False)
+        self._bars.console.print(told(task, statuses, seconds, reason), style=style, markup=False)
 
     def step(self, step: Step) -> None:
         if step.task not in self._names:
@@ -99,12 +99,11 @@ def task_names(plan: Plan) -> dict[str, str]:
     return {cell.fit.key: f"{cell.posterior} on {cell.dataset}" for cell in plan.cells}
 
 
-def told(statuses: dict[str, str]) -> str:
-    """`ok`, or how many cells had which status."""
+def told(task: Task, statuses: dict[str, str], seconds: float, reason: str) -> str:
+    """A finished task in a line: what became of it, how long it took, and why it went wrong if it did."""
     counts = Counter(statuses.values())
-    return (
-        next(iter(counts)) if len(counts) == 1 else ", ".join(f"{count} {status}" for status, count in counts.items())
-    )
+    ended = ", ".join(status if len(counts) == 1 else f"{count} {status}" for status, count in counts.items())
+    return f"{task.name}: {ended} ({seconds:.1f} s)" + (f": {reason}" if reason else "")
 
 
 def _say(text: str) -> None:

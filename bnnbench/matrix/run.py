@@ -37,7 +37,7 @@ class Observer(Protocol):
     """Is told what happens during a run, from the run's own thread."""
 
     def begin(self, plan: Plan, tasks: int, cached: int) -> None: ...
-    def done(self, task: Task, statuses: dict[str, str], seconds: float) -> None: ...
+    def done(self, task: Task, statuses: dict[str, str], seconds: float, reason: str) -> None: ...
     def step(self, step: Step) -> None: ...
     def end(self, seconds: float) -> None: ...
 
@@ -48,7 +48,7 @@ class Silent:
     def begin(self, plan: Plan, tasks: int, cached: int) -> None:
         """Nothing."""
 
-    def done(self, task: Task, statuses: dict[str, str], seconds: float) -> None:
+    def done(self, task: Task, statuses: dict[str, str], seconds: float, reason: str) -> None:
         """Nothing."""
 
     def step(self, step: Step) -> None:
@@ -182,27 +182,32 @@ def _run_pending(
                 observer.step(step)
             for future in finished:
                 task, limit = running.pop(future)
-                statuses, seconds = _collect(task, future, store, setting, limit)
-                observer.done(task, statuses, seconds)
+                statuses, seconds, reason = _collect(task, future, store, setting, limit)
+                observer.done(task, statuses, seconds, reason)
                 followers = pending.waiting.pop(task.fit.key, []) if not task.cells else []
                 for follower in followers:
                     if statuses[task.fit.key] == "ok":
                         submit(follower)
                     else:
-                        observer.done(follower, {cell.key: "skipped" for cell in follower.cells}, 0.0)
+                        observer.done(follower, {cell.key: "skipped" for cell in follower.cells}, 0.0, "")
 
 
 def _collect(
     task: Task, future: concurrent.futures.Future[Any], store: Store, setting: work.Setting, limit: float
-) -> tuple[dict[str, str], float]:
-    """The statuses of a finished task by key; a task that its worker could not record is recorded here."""
+) -> tuple[dict[str, str], float, str]:
+    """The statuses of a finished task by key, its seconds, and what went wrong.
+
+    A task that its worker could not record is recorded here.
+    """
     keys = [cell.key for cell in task.cells] or [task.fit.key]
     kind = "cells" if task.cells else "fits"
     error = future.exception()
     if error is None:
         result = future.result()
         statuses = result if isinstance(result, dict) else {task.fit.key: str(result)}
-        return statuses, _seconds(store, kind, keys)
+        records = [record for key in keys if (record := store.record(kind, key))]
+        reasons = {str(record["reason"]): None for record in records}
+        return statuses, sum(float(record["seconds"]) for record in records), "; ".join(filter(None, reasons))
     status, reason = failure(error, limit)
     for number, key in enumerate(keys):
         identity = task.cells[number].identity if task.cells else task.fit.identity
@@ -219,12 +224,7 @@ def _collect(
                 "environment": environment(setting.threads),
             },
         )
-    return dict.fromkeys(keys, status), limit if status == "timeout" else 0.0
-
-
-def _seconds(store: Store, kind: str, keys: list[str]) -> float:
-    records = [store.record(kind, key) for key in keys]
-    return sum(float(record.get("seconds", 0.0)) for record in records if record)
+    return dict.fromkeys(keys, status), limit if status == "timeout" else 0.0, reason
 
 
 def _manifest(plan: Plan, results: Results) -> dict[str, Any]:

@@ -64,7 +64,9 @@ class Chain:
     step_size: float = 0.0
     gradients: int = 0
 
-    def note(self, transition: int, *, acceptance: float, diverging: bool, leapfrog_steps: int, step_size: float) -> bool:
+    def note(
+        self, transition: int, *, acceptance: float, diverging: bool, leapfrog_steps: int, step_size: float
+    ) -> bool:
         """Record a transition, counted from 0 with the warm-up; True if its weights are to be kept."""
         sampler = self.sampler
         self.gradients += leapfrog_steps

@@ -12,13 +12,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import torch
-import torch.nn.functional as F  # noqa: N812 - the field's name for it
+import torch.nn.functional as F
+from jax import Array
 from torch import fx, nn
 
 from bnnbench import Incompatible
 from bnnbench_plugins.numpyro import layers
 
-Array = jax.Array
 Get = Callable[[str], Array]
 
 MODULES: dict[type[nn.Module], Callable[[Any, Get, Array], Array]] = {

@@ -8,12 +8,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
+from jax import Array, lax
 from torch import nn
 
 from bnnbench import Incompatible
 
-Array = jax.Array
 Get = Callable[[str], Array]
 Pair = int | tuple[int, int]
 
@@ -157,7 +156,9 @@ def _pool(
 ) -> Array:
     window, step = _pair(kernel_size), _pair(kernel_size if stride is None else stride)
     edges = [(0, 0), (0, 0), *((side, side) for side in _pair(padding))]
-    return lax.reduce_window(x, start, combine, (1, 1, *window), (1, 1, *step), edges, window_dilation=(1, 1, *_pair(dilation)))
+    return lax.reduce_window(
+        x, start, combine, (1, 1, *window), (1, 1, *step), edges, window_dilation=(1, 1, *_pair(dilation))
+    )
 
 
 def _pair(value: Pair) -> tuple[int, int]:

@@ -30,7 +30,9 @@ class NumPyroHMC(HamiltonianSampler, Posterior):
         from bnnbench_plugins.numpyro.sampling import sample
 
         # A trajectory length, if there were one, would change the number of steps as the step size adapts.
-        return sample(self, "HMC", {"num_steps": self.leapfrog_steps, "trajectory_length": None}, network, data, seed, progress)
+        return sample(
+            self, "HMC", {"num_steps": self.leapfrog_steps, "trajectory_length": None}, network, data, seed, progress
+        )
 
 
 class NumPyroNUTS(HamiltonianSampler, Posterior):

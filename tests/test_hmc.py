@@ -1,0 +1,144 @@
+"""Hamiltonian samplers against quadrature: Bayesian logistic regression, the same prior, both engines.
+
+A linear layer of two classes has two rows of weights, each N(0, s^2); only their difference, N(0, 2 s^2) under the
+prior, enters the likelihood. So the posterior of the difference is known from a grid in one or two dimensions.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import bnnbench as bb
+from bnnbench.evidence.card import mixing
+
+ENGINES: dict[str, dict[str, Any]] = {
+    "pyro-hmc": {"leapfrog_steps": 3, "step_size": 0.2},
+    "numpyro-hmc": {"leapfrog_steps": 5, "step_size": 0.2},
+    "numpyro-nuts": {"step_size": 0.2},
+}
+PRIOR = 1.5
+
+
+class NoBias(nn.Linear):
+    """A linear layer of two classes without bias: as many differences as inputs."""
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__(inputs, 2, bias=False)
+
+
+def problem(inputs: int) -> bb.Data:
+    generator = np.random.default_rng(inputs)
+    x = generator.uniform(-1, 1, size=(12, inputs)).astype("f4")
+    y = (x @ np.array([2.0, -1.0])[:inputs] + 0.5 * generator.normal(size=12) > 0).astype(int)
+    return bb.Data(train=(x, y), test=(x, y), bounds=(-1, 1))
+
+
+def exact(data: bb.Data, prior: float, points: int = 401) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each coordinate of the difference of weights, by quadrature on a grid."""
+    x, y = data.train[0].double().numpy(), data.train[1].numpy()
+    axis = np.linspace(-6 * prior * np.sqrt(2), 6 * prior * np.sqrt(2), points)
+    grid = np.stack(np.meshgrid(*[axis] * x.shape[1], indexing="ij"), -1).reshape(-1, x.shape[1])
+    logits = grid @ x.T
+    log_density = -np.logaddexp(0, np.where(y == 1, -logits, logits)).sum(1) - (grid**2).sum(1) / (4 * prior**2)
+    weights = np.exp(log_density - log_density.max())
+    weights /= weights.sum()
+    mean = weights @ grid
+    return mean, np.sqrt(weights @ (grid - mean) ** 2)
+
+
+def differences(draws: bb.Draws) -> np.ndarray:
+    weight = draws.arrays["weight"].astype(float)
+    return weight[:, :, 1] - weight[:, :, 0]
+
+
+def deviations(name: str, inputs: int, prior: float, assumed: float) -> float:
+    """The largest deviation of sampled means and standard deviations from those by quadrature, in standard errors."""
+    data = problem(inputs)
+    posterior = bb.posterior(name, draws=2000, chains=2, warmup=200, prior_scale=prior, **ENGINES[name])
+    found = differences(posterior.fit(NoBias(inputs), data, seed=3))
+    rhat, ess = mixing(np.concatenate([found, found**2], -1))
+    assert rhat is not None
+    assert ess is not None
+    assert rhat < 1.05
+    mean, deviation = exact(data, assumed)
+    error_of_mean = np.abs(found.mean((0, 1)) - mean) / (deviation / np.sqrt(ess))
+    # The standard error of a standard deviation, of a distribution about as peaked as a normal, is s / sqrt(2 n).
+    error_of_deviation = np.abs(found.std((0, 1)) - deviation) / (deviation / np.sqrt(2 * ess))
+    return float(max(error_of_mean.max(), error_of_deviation.max()))
+
+
+@pytest.mark.parametrize("inputs", [1, 2])
+@pytest.mark.parametrize("name", ENGINES)
+def test_logistic_regression_agrees_with_quadrature(name: str, inputs: int) -> None:
+    """Within 4.5 standard errors, taken at the smallest ESS: an error rate below 3e-5 for the four figures."""
+    assert deviations(name, inputs, PRIOR, PRIOR) < 4.5
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_prior_that_is_wrong_by_a_root_of_two_would_be_noticed(name: str) -> None:
+    assert deviations(name, 1, PRIOR, PRIOR * np.sqrt(2)) > 6
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_fits_repeat_for_a_seed_and_leave_everything_else_alone(name: str) -> None:
+    data, template = problem(2), nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Tanh(), nn.Linear(3, 2)).eval()
+    settings = {"draws": 4, "chains": 2, "warmup": 3, "thin": 2}
+    bb.posterior(name, **settings).fit(template, data, seed=0)  # importing the engines draws from global generators
+    before = {key: tensor.clone() for key, tensor in template.state_dict().items()}
+    state = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state())  # noqa: NPY002
+    seen: list[tuple[int, int]] = []
+    posterior = bb.posterior(name, **settings)
+    first = posterior.fit(template, data, seed=5, progress=lambda done, total, note="": seen.append((done, total)))
+    again, other = posterior.fit(template, data, seed=5), posterior.fit(template, data, seed=6)
+    assert random.getstate() == state[0]
+    assert np.random.get_state()[1].tolist() == state[1]  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), state[2])
+    assert all(torch.equal(tensor, before[key]) for key, tensor in template.state_dict().items())
+    assert not template.training
+    assert seen[-1] == (14, 14)
+    for key, array in first.arrays.items():
+        assert array.shape == (2, 2, *before[key].shape)
+        assert array.dtype == np.float32
+        assert np.array_equal(array, again.arrays[key])
+        assert not np.array_equal(array, other.arrays[key])
+        assert not np.array_equal(array[0], array[1])
+    assert set(first.shared) == {"1.running_mean", "1.running_var", "1.num_batches_tracked"}
+    assert first.diagnostics["acceptance"].shape == (2, 4)
+    assert first.diagnostics["divergences"].shape == (2, 4)
+    assert (first.diagnostics["leapfrog_steps"] >= 1).all()
+    assert bb.Predictive(template, first).log_probs(data.test[0]).isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["pyro-hmc", "numpyro-hmc"])
+def test_the_number_of_leapfrog_steps_stays_as_the_step_size_adapts(name: str) -> None:
+    posterior = bb.posterior(name, draws=6, warmup=20, leapfrog_steps=7, step_size=0.01)
+    diagnostics = posterior.fit(NoBias(2), problem(2), seed=0).diagnostics
+    assert (diagnostics["leapfrog_steps"] == 7).all()
+    assert diagnostics["step_size"][0] > 0.02
+    assert diagnostics["gradients"] == 26 * 7
+    fixed = bb.posterior(name, draws=6, warmup=20, leapfrog_steps=7, step_size=0.01, adapt_step_size=False)
+    assert fixed.fit(NoBias(2), problem(2), seed=0).diagnostics["step_size"][0] == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_a_step_that_is_far_too_long_shows_as_divergences(name: str) -> None:
+    posterior = bb.posterior(name, draws=8, warmup=0, step_size=500.0, adapt_step_size=False)
+    draws = posterior.fit(NoBias(2), problem(2), seed=0)
+    assert draws.diagnostics["divergences"].all()
+    assert draws.diagnostics["acceptance"].max() < 1e-3
+
+
+def test_draws_must_be_shared_evenly() -> None:
+    with pytest.raises(ValueError, match=r"draws \(10\) must be a multiple of chains \(3\)"):
+        bb.posterior("pyro-hmc", draws=10, chains=3)
+
+
+def test_a_network_that_jax_cannot_run_is_incompatible() -> None:
+    with pytest.raises(bb.Incompatible, match="Hardshrink"):
+        bb.posterior("numpyro-nuts").fit(nn.Sequential(nn.Linear(2, 2), nn.Hardshrink()), problem(2), seed=0)

@@ -1,0 +1,105 @@
+"""Networks are ordinary modules of the shape that they say."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import bnnbench as bb
+from bnnbench.core.module_file import ModuleFile
+
+
+def data(*shape: int, classes: int = 10) -> bb.Data:
+    pair = (np.zeros((2, *shape), "f4"), np.array([0, classes - 1]))
+    return bb.Data(train=pair, test=pair)
+
+
+def count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky-relu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("hidden", [(7,), (7, 5, 3, 4, 6)])
+def test_fully_connected_networks_have_the_weights_of_their_widths(hidden: tuple[int, ...], activation: str) -> None:
+    built = bb.network("fc", hidden=hidden, activation=activation).build(data(1, 4, 3))
+    widths = (12, *hidden, 10)
+    assert count(built) == sum((a + 1) * b for a, b in itertools.pairwise(widths))
+    assert built(torch.rand(5, 1, 4, 3)).shape == (5, 10)
+    kind = {"relu": nn.ReLU, "leaky-relu": nn.LeakyReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}[activation]
+    assert [type(module) for module in built] == [nn.Flatten, *[nn.Linear, kind] * len(hidden), nn.Linear]
+
+
+def test_depth_and_width_have_bounds() -> None:
+    for hidden in ((), (1,) * 6, (0,)):
+        with pytest.raises(ValueError):
+            bb.network("fc", hidden=hidden)
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (1, 16, 16), (2, 17, 23)])
+def test_convolutional_networks_fit_their_images(shape: tuple[int, ...]) -> None:
+    built = bb.network("conv", hidden=6).build(data(*shape))
+    assert built(torch.rand(3, *shape)).shape == (3, 10)
+    if shape == (1, 28, 28):
+        # 28 -> 24 -> 12 -> 8 -> 7.
+        assert count(built) == (25 + 1) * 32 + (25 * 32 + 1) * 6 + (6 * 49 + 1) * 10
+
+
+def test_a_convolution_on_points_or_tiny_images_is_incompatible() -> None:
+    with pytest.raises(bb.Incompatible, match="images"):
+        bb.network("conv").build(data(2))
+    with pytest.raises(bb.Incompatible, match="16x16 pixels or more, not 8x8"):
+        bb.network("conv").build(data(1, 8, 8))
+
+
+def test_initialise_draws_from_the_seed_and_nothing_else() -> None:
+    template = bb.network("fc").build(data(2))
+    state = torch.get_rng_state()
+    first, again, other = bb.initialise(template, 1), bb.initialise(template, 1), bb.initialise(template, 2)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.equal(first[1].weight, again[1].weight)
+    assert not torch.equal(first[1].weight, other[1].weight)
+    assert not torch.equal(first[1].weight, template[1].weight)
+
+
+OWN = """
+import torch
+
+class Net(torch.nn.Sequential):
+    def __init__(self, width=4, shape=(2,), classes=2):
+        super().__init__(torch.nn.Linear(shape[0], width), torch.nn.Linear(width, classes))
+
+class Other:
+    pass
+"""
+
+
+def test_a_module_of_the_users_own(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(OWN)
+    built = ModuleFile(path=str(path), name="Net", arguments={"width": 6}).build(data(3, classes=4))
+    assert [tuple(layer.weight.shape) for layer in built] == [(6, 3), (4, 6)]
+    moved = tmp_path / "elsewhere.py"
+    moved.write_text(OWN)
+    key = ModuleFile(path=str(path), name="Net").identity()
+    assert ModuleFile(path=str(moved), name="Net").identity() == key
+    moved.write_text(OWN + "# changed\n")
+    assert ModuleFile(path=str(moved), name="Net").identity() != key
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "reason"),
+    [
+        ("Nett", {}, "did you mean 'Net'"),
+        ("Other", {}, "not a torch.nn.Module"),
+        ("Net", {"depth": 3}, "unexpected keyword argument 'depth'"),
+    ],
+)
+def test_a_wrong_class_is_named(name: str, arguments: dict[str, object], reason: str, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(OWN)
+    with pytest.raises((ValueError, bb.PluginError), match=reason):
+        ModuleFile(path=str(tmp_path / "net.py"), name=name, arguments=arguments).build(data(3))
