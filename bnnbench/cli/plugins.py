@@ -90,7 +90,7 @@ def _type(schema: dict[str, Any]) -> str:
         return " | ".join(str(option) for option in schema["enum"])
     kind = schema.get("type", "any")
     names = kind if isinstance(kind, list) else [kind]
-    text = " or ".join(_TYPES.get(name, name) for name in names)
+    text = " or ".join(_TYPES.get(str(name), str(name)) for name in names)
     inner = schema.get("items")
     return f"{text} of {_type(inner)}" if inner else text
 

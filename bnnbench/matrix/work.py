@@ -140,7 +140,8 @@ def _failure(error: Exception) -> dict[str, Any]:
     status = "invalid" if isinstance(error, ContractBreach) else "failed"
     known = isinstance(error, BnnbenchError)
     reason = str(error) if known else f"{type(error).__name__}: {error}"
-    return {"status": status, "reason": reason, "traceback": traceback.format_exc()}
+    # One line: the traceback keeps the rest.
+    return {"status": status, "reason": " ".join(reason.split()), "traceback": traceback.format_exc()}
 
 
 def _summary(diagnostics: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from bnnbench.matrix.results import Cell, Results, worst_case
 MARKS = {
     "~": "short posterior: its chains have not converged, so the row is about these draws, not the method's posterior",
     "!": "plain gradient exactly zero at some images (attacks follow a direction free of underflow)",
-    "0": "a direction that the attack followed was exactly zero at some images: its number is not evidence",
+    "#": "a direction that the attack followed was exactly zero at some images: its number is not evidence",
     "+": "partial: some attack of this row has no outcome, so the worst case may be worse",
 }
 """The marks of a table and what they mean."""
@@ -137,7 +137,7 @@ def _attacked(cells: Sequence[Cell]) -> Figure:
         return Figure(text=missing[0].status)
     outcomes = [cell.outcome for cell in cells if cell.outcome]
     zero = any(outcome.zero_direction is not None and outcome.zero_direction.any() for outcome in outcomes)
-    return _figure([outcome.robust_accuracy for outcome in outcomes], len(outcomes[0]), "0" * zero)
+    return _figure([outcome.robust_accuracy for outcome in outcomes], len(outcomes[0]), "#" * zero)
 
 
 def _worst(cells: Sequence[Cell], attacks: int) -> Figure:

@@ -1,0 +1,122 @@
+"""Tables: the worst case, several seeds, and what has no number."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import numpy as np
+import pytest
+
+import bnnbench as bb
+from bnnbench.evidence.intervals import wilson
+from bnnbench.evidence.outcome import Outcome
+from bnnbench.matrix.plan import CellSpec, FitSpec
+from bnnbench.matrix.results import Cell
+from bnnbench.report import summary
+from bnnbench.report.formats import _csv_value, _latex_block, _markdown_block
+from bnnbench.report.table import render
+
+
+def outcome(robust: str, clean: str = "1111111111", *, zero: bool = False) -> Outcome:
+    """Ten images of two classes, all of label 0: 1 where right, 0 where wrong."""
+
+    def log_probs(pattern: str) -> np.ndarray:
+        return np.log([[0.9, 0.1] if bit == "1" else [0.2, 0.8] for bit in pattern])
+
+    nothing, no = np.zeros(10), np.zeros(10, bool)
+    return Outcome(
+        index=np.arange(10),
+        label=np.zeros(10, int),
+        clean_log_probs=log_probs(clean),
+        attacked_log_probs=log_probs(robust),
+        clean_entropy=nothing,
+        attacked_entropy=nothing,
+        distance=nothing,
+        passes=nothing,
+        objective=nothing,
+        zero_gradient=no,
+        zero_direction=no | zero,
+        inputs=nothing,
+        draws=3,
+        attack_draws=3,
+    )
+
+
+def cell(attack: str, seed: int, found: Outcome | None, *, status: str = "ok", card: str = "converged") -> Cell:
+    fit = FitSpec(bb.dataset("half-moons"), bb.network("fc"), bb.posterior("sgd"), seed)
+    spec = CellSpec(
+        "moons", "fc", "sgd", attack, fit, bb.attack("fgsm"), bb.Threat(epsilon=0.1), images=10, draws=3, keep="few"
+    )
+    return Cell(spec, status, "" if found else "on purpose", [], card, found)
+
+
+def test_the_worst_case_is_per_image_not_the_weakest_mean() -> None:
+    """Each attack leaves 6 of 10; no image survives both."""
+    (line,) = summary._block(
+        "moons", "fc", [cell("a", 0, outcome("1111110000")), cell("b", 0, outcome("0000111111"))]
+    ).lines
+    clean, a, b, worst = line.figures
+    assert (clean.mean, a.mean, b.mean, worst.mean) == (1.0, 0.6, 0.6, pytest.approx(0.2))
+    assert (worst.low, worst.high) == wilson(2, 10)
+    assert worst.marks == ""
+
+
+def test_a_clean_error_is_never_robust() -> None:
+    (line,) = summary._block("moons", "fc", [cell("a", 0, outcome("1111111111", clean="0011111111"))]).lines
+    assert [figure.mean for figure in line.figures] == [0.8, 0.8, 0.8]
+
+
+def test_seeds_are_averaged_at_the_number_of_distinct_images() -> None:
+    cells = [cell("a", seed, outcome(robust)) for seed, robust in enumerate(["1111100000", "1111111000", "1111110000"])]
+    block = summary._block("moons", "fc", cells)
+    figure = block.lines[0].figures[1]
+    assert figure.mean == pytest.approx(0.6)
+    assert (figure.low, figure.high) == pytest.approx(wilson(6, 10))
+    assert figure.range == "50.0..70.0"
+    assert "mean over 3 seeds" in block.title
+
+
+def test_what_is_missing_is_said_and_marks_the_worst_case_partial() -> None:
+    cells = [cell("a", 0, outcome("1111111100")), cell("b", 0, None, status="failed")]
+    block = summary._block("moons", "fc", cells)
+    assert block.lines[0].figures[2].number == "failed"
+    assert block.lines[0].figures[3].number == "80.0+"
+    assert block.notes == ["sgd: failed (1 cells): on purpose"]
+    assert block.marks == ["+"]
+
+
+def test_doubtful_rows_are_marked() -> None:
+    cells = [cell("a", 0, outcome("1111111100", zero=True), card="short")]
+    block = summary._block("moons", "fc", cells)
+    assert block.lines[0].posterior == "sgd~"
+    assert block.lines[0].figures[1].number == "80.0#"
+    assert set(block.marks) == {"~", "#"}
+
+
+def test_many_columns_wrap_into_panels_and_keep_every_figure() -> None:
+    from rich.console import Console
+
+    attacks = [f"attack-number-{number}" for number in range(9)]
+    cells = [cell(name, 0, outcome("1" * (10 - number) + "0" * number)) for number, name in enumerate(attacks)]
+    block = summary._block("moons", "fc", cells)
+    for width in (60, 80, 250):
+        buffer = io.StringIO()
+        console = Console(file=buffer, width=width)
+        for part in render([block], width):
+            console.print(part)
+        text = buffer.getvalue()
+        assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+        for number, name in enumerate(attacks):
+            assert name in text
+            assert f"{100 - 10 * number}.0" in text
+            assert re.search(re.escape(block.lines[0].figures[1 + number].interval), text)
+
+
+def test_text_is_no_formula_and_no_markup() -> None:
+    assert _csv_value("=1+1") == "'=1+1"
+    assert _csv_value(["@a", "b"]) == "'@a; b"
+    assert _csv_value(-0.5) == -0.5
+    hostile = summary.Block("a_b", "c|d", 10, 1, ["clean"], [], [], ["x: failed: <script>|`"])
+    assert "<script>" not in _markdown_block(hostile).replace("\\<script\\>", "")
+    assert r"a\_b" in _latex_block(hostile)
