@@ -77,7 +77,8 @@ class _Reader:
         threats = self._threats((), top, settings)
         sections = {name: self._section(name, kind, top, settings) for name, kind in COMPONENTS.items()}
         patterns = {name: self._patterns(name, top) for name in PATTERNS}
-        if not threats and any(variant.threats is None for variant in sections["datasets"]):
+        asked = any(top.get(key) is not None for key in ("epsilons", "threats"))
+        if not threats and not asked and any(variant.threats is None for variant in sections["datasets"]):
             source.problem((), "no epsilons: say how far an attacker may move, e.g. epsilons: [0.1]")
         source.raise_problems()
         datasets = [
@@ -213,7 +214,8 @@ class _Reader:
                 continue
             message = detail["msg"].removeprefix("Value error, ")
             message = message[:1].lower() + message[1:]
-            value = f" is {shown(detail['input'])}" if location else ""
+            plain = location and not isinstance(detail["input"], dict)
+            value = f" is {shown(detail['input'])}" if plain else ""
             self.source.problem(where, f"{dotted((*path, *location))}{value}: {clean(message)}")
 
     def _patterns(self, name: str, top: dict[str, Any]) -> list[Pattern]:

@@ -87,7 +87,7 @@ class Source:
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-            problem = (error.problem or error.context or "not YAML").partition("\n")[0]
+            problem = (error.problem or error.context or "not YAML").partition("\n")[0].partition(" with value")[0]
             raise ConfigError([f"{self.path}{place}: {clean(problem)}"]) from error
         except (YAMLError, ValueError, RecursionError) as error:
             raise ConfigError([f"{self.path}: not YAML: {clean(str(error).partition(chr(10))[0])}"]) from error
