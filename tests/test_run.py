@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -186,14 +187,20 @@ def test_a_script_without_a_main_guard_can_run_a_matrix(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    import signal
-
     path = written(
         tmp_path,
         FILE.replace("  vi: {use: bayes-by-backprop, epochs: 2", "  vi: {use: bayes-by-backprop, epochs: 20000"),
     )
     command = [sys.executable, "-m", "bnnbench", "run", str(path), "-j", "1"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell starts what it puts into the background with the signal ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     while not list((tmp_path / "store").rglob(RECORD)):
         time.sleep(0.1)
     began = time.monotonic()
