@@ -125,6 +125,15 @@ def test_a_damaged_outcome_is_quarantined_and_computed_again(finished: Results, 
     assert key in again.store.quarantined[0]
 
 
+def test_a_fit_that_is_lost_is_fitted_again_though_no_outcome_is_missing(finished: Results) -> None:
+    before = to_json(finished)
+    record = finished.store.place("fits", finished.cells[0].spec.fit.key) / RECORD
+    record.write_text(record.read_text().replace('"ok"', '"OK"'))
+    again = bb.run(finished.plan.config.path, store=finished.store.path)
+    assert to_json(again) == before
+    assert again.fit_record(finished.cells[0].spec.fit) is not None
+
+
 BAD_NETWORK = """
 import os, time
 import torch

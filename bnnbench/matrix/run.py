@@ -132,7 +132,8 @@ class _Pending:
                 self.ready += attacks
             elif record is not None and record["status"] in FINAL:
                 self.cached += sum(len(cells) for cells in missing)
-            elif attacks:
+            elif attacks or record is None:
+                # Without its record nothing says whether the posterior has converged, however many outcomes there are.
                 self.ready.append(Task(_fit_name(plan.tasks[key][0][0]), fit))
                 self.waiting[key] = attacks
         self.size = len(self.ready) + sum(len(tasks) for tasks in self.waiting.values())
