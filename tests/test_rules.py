@@ -31,9 +31,13 @@ def in_place(victim: bb.Victim, x: Tensor, y: Tensor) -> Tensor:
     return x
 
 
-def on_weights(victim: bb.Victim, x: Tensor, y: Tensor) -> Tensor:
-    next(iter(victim._predictive.draws.values())).view(-1)[3] += 1e-3
-    return x
+def on_weight(tensor: int, position: int) -> Callable[..., Tensor]:
+    def change(victim: bb.Victim, x: Tensor, y: Tensor) -> Tensor:
+        weights = list(victim._predictive.draws.values())[tensor].view(-1)
+        weights[position] = weights[position].nextafter(torch.tensor(9.0, dtype=weights.dtype))
+        return x
+
+    return change
 
 
 @pytest.mark.parametrize(
@@ -48,7 +52,9 @@ def on_weights(victim: bb.Victim, x: Tensor, y: Tensor) -> Tensor:
         (lambda victim, x, y: x.numpy(), "returned"),
         (lambda victim, x, y: None, "returned None"),
         (in_place, "changed the inputs"),
-        (on_weights, "changed the weights"),
+        (on_weight(0, 0), "changed the weights"),
+        (on_weight(0, 3), "changed the weights"),
+        (on_weight(-1, -1), "changed the weights"),
     ],
 )
 def test_a_breach_is_named_never_clipped(function: Callable[..., Tensor], reason: str) -> None:
@@ -57,6 +63,13 @@ def test_a_breach_is_named_never_clipped(function: Callable[..., Tensor], reason
     with pytest.raises(bb.ContractBreach, match=reason) as caught:
         attack(function)(random_ensemble(), x, y, THREAT)
     assert "Odd" in str(caught.value)
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_a_changed_weight_is_seen_wherever_it_lies_in_a_word(position: int) -> None:
+    ensemble = linear_predictive(np.ones((3, 2)), np.ones(3))
+    with pytest.raises(bb.ContractBreach, match="changed the weights"):
+        attack(on_weight(1, position))(ensemble, torch.zeros(2, 2), torch.tensor([0, 1]), THREAT)
 
 
 def test_rounding_at_the_border_is_no_breach() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bnnbench.matrix.plan import Plan
 from bnnbench.matrix.progress import Step
-from bnnbench.matrix.run import Observer, Task
+from bnnbench.matrix.run import Observer, Task, fit_name
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -58,7 +58,7 @@ class _Bars:
 
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=12),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
@@ -85,9 +85,11 @@ class _Bars:
     def step(self, step: Step) -> None:
         if step.task not in self._names:
             return
+        # A total of zero is one not known yet.
+        total = step.total or None
         if step.task not in self._rows:
-            self._rows[step.task] = self._bars.add_task(self._names[step.task], total=step.total, note="")
-        self._bars.update(self._rows[step.task], completed=step.done, total=step.total, note=step.note[:24])
+            self._rows[step.task] = self._bars.add_task(self._names[step.task], total=total, note="")
+        self._bars.update(self._rows[step.task], completed=step.done, total=total, note=step.note[:24])
 
     def end(self, seconds: float) -> None:
         self._bars.stop()
@@ -96,7 +98,7 @@ class _Bars:
 
 def task_names(plan: Plan) -> dict[str, str]:
     """What each fit is called, by key."""
-    return {cell.fit.key: f"{cell.posterior} on {cell.dataset}" for cell in plan.cells}
+    return {cell.fit.key: fit_name(cell, plan) for cell in plan.cells}
 
 
 def told(task: Task, statuses: dict[str, str], seconds: float, reason: str) -> str:

@@ -134,13 +134,18 @@ def _check_output(attack: Attack, x: Tensor, adversarial: Any, threat: Threat) -
         )
 
 
-_WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-
-
 def _weights(predictive: Predictive) -> list[int]:
     """A sum over the bits of all draws: cheap beside one pass, and no single changed weight leaves it as it was."""
-    tensors = [*predictive.draws.values(), *predictive.shared.values()]
-    return [int(tensor.contiguous().view(_WORDS[tensor.element_size()]).sum(dtype=torch.int64)) for tensor in tensors]
+    return [_sum_of_bits(tensor) for tensor in (*predictive.draws.values(), *predictive.shared.values())]
+
+
+def _sum_of_bits(tensor: Tensor) -> int:
+    # Words of 64 bits: narrower ones are summed twenty times slower, for each must be widened.
+    every = tensor.contiguous().view(-1).view(torch.uint8)
+    if every.storage_offset() % 8:
+        every = every.clone()
+    words, rest = every[: every.numel() // 8 * 8], every[every.numel() // 8 * 8 :]
+    return int(words.view(torch.int64).sum()) + int(rest.sum(dtype=torch.int64))
 
 
 def _name(attack: Attack) -> str:

@@ -126,7 +126,8 @@ class _Pending:
         for key, fit in plan.fits.items():
             missing, cached = self._missing(plan.tasks[key], store, fresh)
             self.cached += cached
-            attacks = [Task(f"{cells[0].attack} on {_fit_name(cells[0])}", fit, tuple(cells)) for cells in missing]
+            name = fit_name(plan.tasks[key][0][0], plan)
+            attacks = [Task(f"{cells[0].attack} on {name}", fit, tuple(cells)) for cells in missing]
             record = None if fresh else store.record("fits", key)
             if record is not None and record["status"] == "ok":
                 self.ready += attacks
@@ -134,7 +135,7 @@ class _Pending:
                 self.cached += sum(len(cells) for cells in missing)
             elif attacks or record is None:
                 # Without its record nothing says whether the posterior has converged, however many outcomes there are.
-                self.ready.append(Task(_fit_name(plan.tasks[key][0][0]), fit))
+                self.ready.append(Task(name, fit))
                 self.waiting[key] = attacks
         self.size = len(self.ready) + sum(len(tasks) for tasks in self.waiting.values())
 
@@ -154,9 +155,10 @@ def _is_final(record: dict[str, Any] | None) -> bool:
     return record is not None and record["status"] in FINAL
 
 
-def _fit_name(cell: CellSpec) -> str:
-    several = len(cell.fit.identity) and cell.seed
-    return f"{cell.posterior} on {cell.dataset} ({cell.network}{f', seed {cell.seed}' if several else ''})"
+def fit_name(cell: CellSpec, plan: Plan) -> str:
+    """What people call a cell's fit; the seed is named where there are several."""
+    seed = f", seed {cell.seed}" if len(plan.config.settings.seeds) > 1 else ""
+    return f"{cell.posterior} on {cell.dataset} ({cell.network}{seed})"
 
 
 def _run_pending(

@@ -52,9 +52,11 @@ def run_fit(spec: FitSpec, setting: Setting) -> str:
 
 
 def _fitted(spec: FitSpec, setting: Setting, artefacts: dict[str, Callable[..., None]]) -> dict[str, Any]:
+    progress = Reporter(setting.progress, spec.key)
+    progress(0, 0, "loading")
     data = _data(spec.dataset, spec.seed)
     template = fitting.prepared(spec.network.build(data), setting.device)
-    draws = spec.posterior.fit(template, data, seed=spec.seed, progress=Reporter(setting.progress, spec.key))
+    draws = spec.posterior.fit(template, data, seed=spec.seed, progress=progress)
     fitting.check_draws(spec.posterior, draws)
     predictive = spec.posterior.predictive(template, draws)
     artefacts[DRAWS] = lambda path: saving.write_draws(path, draws)
