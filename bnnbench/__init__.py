@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from bnnbench.errors import DataError as DataError
     from bnnbench.errors import GradientRefused as GradientRefused
     from bnnbench.errors import Incompatible as Incompatible
+    from bnnbench.errors import ParameterError as ParameterError
     from bnnbench.errors import PluginError as PluginError
     from bnnbench.errors import StoreError as StoreError
     from bnnbench.errors import UnknownComponent as UnknownComponent
+    from bnnbench.evidence.card import posterior_card as posterior_card
     from bnnbench.evidence.evaluate import evaluate as evaluate
     from bnnbench.evidence.outcome import Outcome as Outcome
     from bnnbench.matrix.run import run as run
@@ -67,10 +69,12 @@ _HOMES = {
         "DataError",
         "GradientRefused",
         "Incompatible",
+        "ParameterError",
         "PluginError",
         "StoreError",
         "UnknownComponent",
     ],
+    "evidence.card": ["posterior_card"],
     "evidence.evaluate": ["evaluate"],
     "evidence.outcome": ["Outcome"],
     "matrix.run": ["run"],

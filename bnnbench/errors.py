@@ -2,6 +2,7 @@
 
     BnnbenchError
     |-- ConfigError          a benchmarks file or a command line is wrong; carries every problem found; exit 2
+    |-- ParameterError       a component was given parameters that it does not take; also a ValueError
     |-- UnknownComponent     no installed plugin provides that name (or two do)
     |-- PluginError          a plugin breaks the rules of registration or of a component's definition
     |-- DataError            a data set is absent, damaged or not what `Data` accepts
@@ -10,11 +11,16 @@
     |-- GradientRefused      an attack with `access="scores"` asked for a gradient
     `-- ContractBreach       a plugin returned what the core's rules forbid: the outcome is invalid
 
-Wrong arguments of public functions raise the built-in `ValueError` or `TypeError`; a component's parameters out of
-their bounds raise `pydantic.ValidationError`, which is a `ValueError`.
+Wrong arguments of public functions raise the built-in `ValueError` or `TypeError`. Parameters that a component does not
+have, or out of their bounds, raise `ParameterError` from `bnnbench.attack(name, ...)` and its sisters, and
+`pydantic.ValidationError` from the class itself; both are `ValueError`s.
 """
 
 from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
 
 
 class BnnbenchError(Exception):
@@ -27,6 +33,10 @@ class ConfigError(BnnbenchError):
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
         super().__init__("\n".join(problems))
+
+
+class ParameterError(BnnbenchError, ValueError):
+    """A component was given parameters that it does not take."""
 
 
 class UnknownComponent(BnnbenchError):
@@ -55,3 +65,12 @@ class GradientRefused(BnnbenchError):
 
 class ContractBreach(BnnbenchError):
     """A plugin returned what the core's rules forbid: the outcome is `invalid`."""
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant: one that is spelt alike or, else, holds the word whole."""
+    names = list(known)
+    holding = [name for name in names if word in re.split(r"[-_.]", name) or (len(word) > 3 and word in name)]
+    if len(holding) == 1:
+        return holding[0]
+    return next(iter(difflib.get_close_matches(word, names, n=1)), None)

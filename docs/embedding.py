@@ -14,14 +14,20 @@ data = bb.dataset("half-moons", noise=0.1).load(seed=0)
 # A registered network; or any torch.nn.Module of your own, from inputs (N, *shape) to logits (N, classes).
 network = bb.network("fc", hidden=(32, 32)).build(data)
 
-# A fitted ensemble of 50 draws. The same seed gives what a benchmarks file gives at that seed.
+# A fitted ensemble of 50 draws. The same seed gives what a benchmarks file gives at that seed, to the bit where threads
+# and cores are the same; chains amplify rounding.
 posterior = bb.posterior("numpyro-nuts", draws=50, warmup=50, max_tree_depth=5, prior_scale=1.0)
 predictive = bb.fit(posterior, network, data, seed=0)
 print(f"{len(predictive)} draws from {predictive.chains} chain(s)")
 
+# Is it a posterior at all? The figures below are about these draws; the card says whether they stand for the method.
+card = bb.posterior_card(predictive, data)
+print(f"card: {card['level']} ({card['why']})")
+
 # Attack it. The outcome keeps every image, so every figure can be recomputed from it.
-for name in ("random-sign", "fgsm", "pgd"):
-    outcome = bb.evaluate(predictive, bb.attack(name), data, epsilon=0.05, images=500, seed=0)
+for name, parameters in {"random-sign": {}, "fgsm": {}, "pgd": {"restarts": 3}}.items():
+    attack = bb.attack(name, **parameters)
+    outcome = bb.evaluate(predictive, attack, data, epsilon=0.05, images=500, seed=0)
     low, high = outcome.interval
     print(
         f"{name:12} clean {outcome.clean_accuracy:.3f}  robust {outcome.robust_accuracy:.3f} "

@@ -127,6 +127,13 @@ BROKEN = {
     "bad size": ("version: 1", "version: 1\nlimits: {memory: 8G}", "a size such as 512MiB or 8GiB is meant"),
     "stream without draws": ("draws: 5", "stream: fresh", "stream fresh needs attack_draws"),
     "no such file": ("use: fc, hidden: [8, 8]", "use: 'gone.py:Net'", "gone.py"),
+    "fraction of a radius": ("epsilons: [0.02]", "epsilons: [8/255]", "is '8/255': YAML has no fractions: write 0.03137"),
+    "number for a list": ("hidden: [8, 8]", "hidden: 16", "networks.mlp.hidden is 16: a list is meant, such as [16]"),
+    "number for a list of radii": ("epsilons: [0.02]", "epsilons: 0.02", "a list is meant, such as [0.02]"),
+    "misspelt section": ("attacks:", "atacks:", "there is no key 'atacks'; did you mean 'attacks'?"),
+    "no mapping": ("  digits:\nnetworks:", "  half-moons\nnetworks:", ""),
+    "part of a name": ("use: numpyro-nuts", "use: nuts", "did you mean 'numpyro-nuts'?"),
+    "part of a parameter": ("steps: 3", "step_size: 0.1", "pgd has no parameter 'step_size'; did you mean 'relative_step_size'?"),
     "use is no name": ("use: fc", "use: 3", "networks.mlp.use must be a name, not 3"),
 }  # fmt: skip
 

@@ -39,7 +39,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     def put(distribution: str, module: str, source: str) -> list[metadata.EntryPoint]:
         (tmp_path / f"{module}.py").write_text(source)
         info = tmp_path / f"{distribution.replace('-', '_')}-1.2.dist-info"
-        info.mkdir()
+        info.mkdir(exist_ok=True)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n")
         (info / "entry_points.txt").write_text(f"[bnnbench]\n{module} = {module}\n")
         monkeypatch.delitem(sys.modules, module, raising=False)
@@ -146,6 +146,35 @@ def test_an_objective_is_taken_by_name_instance_or_mapping_and_is_part_of_the_id
     assert by_name.identity() != bb.attack("pgd").identity()
     with pytest.raises(ValueError, match="did you mean 'log-margin'"):
         bb.attack("pgd", objective="log-margn")
+
+
+def test_what_a_component_does_not_take_is_told_in_one_line() -> None:
+    for parameters, told in (
+        ({"stepz": 3}, "attack pgd: no parameter 'stepz'; did you mean 'steps'?"),
+        ({"step_size": 0.1}, "attack pgd: no parameter 'step_size'; did you mean 'relative_step_size'?"),
+        ({"steps": 0}, "attack pgd: steps: input should be greater than or equal to 1"),
+        ({"restarts": 2, "random_start": False}, "attack pgd: restarts above 1 need random_start"),
+    ):
+        with pytest.raises(bb.ParameterError) as caught:
+            bb.attack("pgd", **parameters)
+        assert str(caught.value).startswith(told)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(bb.UnknownComponent, match="did you mean 'numpyro-nuts'"):
+        bb.posterior("nuts")
+
+
+def test_edited_code_is_another_identity_unless_a_revision_speaks_for_it(install: Install) -> None:
+    def identity(source: str) -> dict[str, object]:
+        return (
+            load_registry(install("bnnbench-noise", "noise_plugin", source)).create("attack", "uniform", {}).identity()
+        )
+
+    edited = GOOD.replace("return threat.uniform(x, rng)", "return x")
+    assert edited != GOOD
+    assert identity(GOOD) == identity(GOOD)
+    assert identity(GOOD) != identity(edited)
+    revised = "    revision = 3\n\n    def perturb"
+    assert identity(GOOD.replace("    def perturb", revised)) == identity(edited.replace("    def perturb", revised))
 
 
 def test_a_revision_stands_for_the_code_in_the_identity() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_what_is_missing_is_said_and_marks_the_worst_case_partial() -> None:
     block = summary._block("moons", "fc", cells)
     assert block.lines[0].figures[2].number == "failed"
     assert block.lines[0].figures[3].number == "80.0+"
-    assert block.notes == ["sgd: failed (1 cells): on purpose"]
+    assert block.notes == ["sgd: failed (1 cell): on purpose"]
     assert block.marks == ["+"]
 
 
@@ -92,6 +93,16 @@ def test_doubtful_rows_are_marked() -> None:
     assert block.lines[0].posterior == "sgd~"
     assert block.lines[0].figures[1].number == "80.0#"
     assert set(block.marks) == {"~", "#"}
+
+
+def test_a_classifier_of_one_class_says_nothing_and_is_marked() -> None:
+    found = outcome("1111111111")
+    assert not found.constant  # One class of labels too: nobody can say.
+    found = replace(found, label=np.array([0] * 6 + [1] * 4))
+    assert found.constant
+    block = summary._block("moons", "fc", [cell("a", 0, found)])
+    assert block.lines[0].figures[0].number == "60.0="
+    assert block.marks == ["="]
 
 
 def test_many_columns_wrap_into_panels_and_keep_every_figure() -> None:

@@ -218,5 +218,6 @@ def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(tmp_path: Path) -> None:
     assert process.returncode == 130, errors
     assert time.monotonic() - began < 5
     assert "Traceback" not in errors
+    assert "interrupted: what was finished is kept in store" in errors
     kept = list((tmp_path / "store").rglob(RECORD))
     assert kept

@@ -41,7 +41,7 @@ def show(name: Annotated[str, typer.Argument(help="A component's name; KIND:NAME
 
 
 def _find(name: str) -> list[Entry]:
-    from bnnbench.errors import UnknownComponent
+    from bnnbench.errors import UnknownComponent, closest
     from bnnbench.plugins.registry import KINDS, registry
 
     kind, _, bare = name.rpartition(":")
@@ -49,13 +49,11 @@ def _find(name: str) -> list[Entry]:
         entry for entry in registry().entries if entry.name == bare and kind in ("", entry.kind, entry.distribution)
     ]
     if not found:
-        import difflib
-
-        close = difflib.get_close_matches(bare, {entry.name for entry in registry().entries}, n=1)
+        close = closest(bare, {entry.name for entry in registry().entries})
         broken = "".join(f"; {one}" for one in registry().quarantined)
         raise UnknownComponent(
             f"no component named '{name}'"
-            + (f"; did you mean '{close[0]}'?" if close else f" ({', '.join(KINDS)})")
+            + (f"; did you mean '{close}'?" if close else f" ({', '.join(KINDS)})")
             + broken
         )
     return found

@@ -28,9 +28,15 @@ def run(
     from bnnbench.matrix.run import run as run_matrix
 
     signal.signal(signal.SIGTERM, _terminated)
-    results = run_matrix(
-        file, store=store, jobs=jobs, only=only or (), fresh=fresh, max_cells=max_cells, observer=observer()
-    )
+    try:
+        results = run_matrix(
+            file, store=store, jobs=jobs, only=only or (), fresh=fresh, max_cells=max_cells, observer=observer()
+        )
+    except KeyboardInterrupt:
+        print(
+            f"interrupted: what was finished is kept in {store}; the same command goes on from there", file=sys.stderr
+        )
+        return 130
     for line in results.store.quarantined:
         print(f"quarantined {line}", file=sys.stderr)
     print_tables(results)

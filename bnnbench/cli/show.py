@@ -13,11 +13,16 @@ def show(
     key: Annotated[str, typer.Argument(help="The key of a fit or cell, or enough of its beginning.")],
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Print one record whole: identity, status, card, timings, environment, and a failed one's traceback."""
+    """Print one record whole: a cell's figures, identity, status, card, timings, environment, a failure's traceback.
+
+    The keys stand in `bnnbench report --format csv` and `json`, as `fit` and `cell`.
+    """
     import json
 
     from bnnbench.errors import StoreError
+    from bnnbench.matrix.results import figures
     from bnnbench.matrix.store import Store
+    from bnnbench.matrix.work import to_outcome
 
     kept = Store(store)
     found = kept.find(key)
@@ -27,6 +32,9 @@ def show(
     record = kept.record(*found[0])
     if record is None:
         raise StoreError("; ".join(kept.quarantined))
+    kind, name = found[0]
+    if kind == "cells" and record["status"] == "ok":
+        record["figures"] = figures(to_outcome(record, kept.arrays(kind, name)))
     trace = record.pop("traceback", None)
     print(json.dumps(record, indent=2, sort_keys=True))
     if trace:

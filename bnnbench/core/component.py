@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, model_validator
 
 from bnnbench.errors import PluginError
-from bnnbench.plugins.provenance import version_of
+from bnnbench.plugins.provenance import code_of, version_of
 
 
 class Component(BaseModel):
@@ -17,7 +17,8 @@ class Component(BaseModel):
 
     Every parameter has a default, and values are never coerced: `true` is not 1 and `"3"` is not 3 (a list is taken
     where a tuple is meant). A class may declare `revision`, an integer raised whenever the same parameters would give
-    another outcome; without it the version of the distribution that provides the class is part of the identity.
+    another outcome; without it the version of the distribution that provides the class, and the checksum of the
+    file that defines it, are part of the identity.
 
     Raises `PluginError` while a subclass is defined if a field shadows a pydantic attribute, a parameter has no
     default, or a method that the core owns is overridden.
@@ -76,11 +77,14 @@ class Component(BaseModel):
                 parameters[name] = value.identity()
             elif name in self.not_in_identity:
                 del parameters[name]
-        identity = {
+        identity: dict[str, Any] = {
             "component": f"{type(self).__module__}:{type(self).__qualname__}",
             "version": self.revision if self.revision is not None else version_of(type(self)),
             "parameters": parameters,
         }
+        if self.revision is None:
+            # A version says nothing of code that is being written: without this an edited plugin kept its old results.
+            identity["code"] = code_of(type(self))
         fingerprint = self.fingerprint()
         return identity | {"fingerprint": fingerprint} if fingerprint else identity
 

@@ -29,8 +29,9 @@ def fit(
     """Fit the posterior of the network's weights given the training data, and return its predictive.
 
     The network is a template: its weights do not matter and are not changed. `device` is a torch device, or `auto` for
-    CUDA where there is one. The same seed (uint32) gives what a benchmarks file gives at that seed. Raises
-    `ContractBreach` if the posterior returns draws that are not finite or not as many as it said.
+    CUDA where there is one. The same seed (uint32) gives what a benchmarks file gives at that seed, to the bit where
+    the threads and the visible cores are the same. Raises `ContractBreach` if the posterior returns draws that are not
+    finite or not as many as it said.
     """
     template = prepared(network, device)
     draws = posterior.fit(template, data, seed=check_seed(seed), progress=progress)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import hashlib
 import importlib.util
 import inspect
@@ -15,7 +14,7 @@ from pydantic import JsonValue, model_validator
 
 from bnnbench.core.component import InputPath
 from bnnbench.core.network import Network
-from bnnbench.errors import PluginError
+from bnnbench.errors import PluginError, closest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,8 +50,8 @@ class ModuleFile(Network):
             raise ValueError(f"{self.path} is not Python: {error}") from error
         names = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
         if self.name not in names:
-            close = difflib.get_close_matches(self.name, names, n=1)
-            hint = f"; did you mean '{close[0]}'?" if close else f" (classes: {', '.join(names) or 'none'})"
+            close = closest(self.name, names)
+            hint = f"; did you mean '{close}'?" if close else f" (classes: {', '.join(names) or 'none'})"
             raise ValueError(f"{self.path} defines no class '{self.name}'{hint}")
         return self
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import BeforeValidator, SerializeAsAny, ValidationError, WithJsonSchema
+from pydantic import BeforeValidator, SerializeAsAny, WithJsonSchema
 
 from bnnbench.core.component import Component
 from bnnbench.errors import UnknownComponent
@@ -52,9 +52,6 @@ def _resolve(value: Any) -> Any:
         raise ValueError("an objective is a name, or a mapping with 'use' and its parameters")
     try:
         return registry().create("objective", name, parameters)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"objective {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except UnknownComponent as error:
         raise ValueError(str(error)) from error
 

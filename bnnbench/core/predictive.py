@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bnnbench.core.objective import Objective
     from bnnbench.core.posterior import Posterior
+    from bnnbench.core.routes import Footprint
 
 
 class Predictive:
@@ -34,6 +35,11 @@ class Predictive:
     def __init__(self, network: nn.Module, draws: Draws | Mapping[str, Any]) -> None:
         import torch
 
+        if not isinstance(draws, Draws | Mapping):
+            raise TypeError(
+                f"draws are a mapping from names to arrays (S, *weight), not {type(draws).__name__}; of several "
+                "state_dicts, stack the tensors of each name"
+            )
         if not isinstance(draws, Draws):
             draws = Draws({name: _with_chain_axis(array) for name, array in draws.items()})
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
@@ -51,6 +57,7 @@ class Predictive:
         floating = [tensor.dtype for tensor in self.draws.values() if tensor.is_floating_point()]
         self.dtype: torch.dtype = floating[0] if floating else torch.float32
         self.fitted_by: Posterior | None = None
+        self.footprints: dict[tuple[int, ...], Footprint] = {}
 
     def __len__(self) -> int:
         return self.chains * self.per_chain

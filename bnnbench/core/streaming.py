@@ -1,24 +1,27 @@
 """The numerics behind `Predictive`: everything is streamed over draws and over chunks of images.
 
-Memory does not grow with the number of draws, and results do not depend on how the work is cut up. All that is asked
-of a predictive is `logits` of one draw at a time, so any network, and any predictive that overrides `logits`, works.
+Memory does not grow with the number of draws, and results do not depend on how the work is cut up, but for rounding.
+`routes` says how the draws themselves are evaluated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
+from bnnbench.core import routes
 from bnnbench.core.objective import Objective
+from bnnbench.core.precision import fast_products
 
 if TYPE_CHECKING:
     from bnnbench.core.predictive import Predictive
 
 BUDGET = 48 * 2**20
-"""Bytes that the activations of one chunk of images may take."""
+"""Bytes that the activations of one chunk of images, and what all draws say of them, may take."""
 
 
 class Probe(NamedTuple):
@@ -29,103 +32,126 @@ class Probe(NamedTuple):
     direction: Tensor
 
 
+class Chunk(NamedTuple):
+    """Images (n, *shape) that are looked at together, and the draws in blocks that are."""
+
+    x: Tensor
+    start: int
+    blocks: list[list[int]]
+
+
 def log_probs(predictive: Predictive, x: Tensor, draws: Sequence[int]) -> Tensor:
     """Log predictive probabilities (N, K), differentiable in x."""
-    return torch.cat([_mean_log_probs(predictive, part, draws) for part in _chunks(predictive, x)])
+    return torch.cat([_mean_log_probs(predictive, chunk) for chunk in _chunks(predictive, x, draws)])
 
 
 def draw_log_probs(predictive: Predictive, x: Tensor, draws: Sequence[int]) -> Tensor:
     """Log-probabilities of each draw (S, N, K), without gradient."""
-    with torch.no_grad():
-        parts = [torch.stack([_draw(predictive, part, draw) for draw in draws]) for part in _chunks(predictive, x)]
-    return torch.cat(parts, dim=1)
+    with torch.no_grad(), fast_products(predictive.device):
+        return torch.cat([_each(predictive, chunk) for chunk in _chunks(predictive, x, draws)], dim=1)
 
 
 def gradient(predictive: Predictive, x: Tensor, y: Tensor, objective: Objective, draws: Sequence[int]) -> Tensor:
-    """The true gradient (N, *shape) of the objective: one pass for its derivative by each draw's log-probabilities,
-    then one that pulls that derivative back through each draw."""
-    parts = []
-    for part, labels in _labelled_chunks(predictive, x, y):
-        each = draw_log_probs(predictive, part, draws)
-        parts.append(_pull_back(predictive, part, draws, _derivative(objective.value, each, labels)))
+    """The true gradient (N, *shape) of the objective."""
+    with fast_products(predictive.device):
+        parts = [
+            _follow(predictive, chunk, labels, objective, objective.value).direction
+            for chunk, labels in _labelled_chunks(predictive, x, y, draws)
+        ]
     return torch.cat(parts).to(x)
 
 
 def probe(predictive: Predictive, x: Tensor, y: Tensor, objective: Objective, draws: Sequence[int]) -> Probe:
     """Predictive log-probabilities, the objective's value and its direction, in one pass where the objective allows."""
     one_pass = type(objective).log_weight is not Objective.log_weight
-    look = _probe_by_weights if one_pass else _probe_by_derivative
-    parts = [look(predictive, part, labels, objective, draws) for part, labels in _labelled_chunks(predictive, x, y)]
+    with fast_products(predictive.device):
+        parts = [
+            _weigh(predictive, chunk, labels, objective)
+            if one_pass
+            else _follow(predictive, chunk, labels, objective, objective.ascent)
+            for chunk, labels in _labelled_chunks(predictive, x, y, draws)
+        ]
     found, value, direction = (torch.cat(pieces) for pieces in zip(*parts, strict=True))
     return Probe(found.to(x), value.to(x), direction.to(x))
 
 
 def average(each: Tensor) -> Tensor:
     """Log predictive probabilities (N, K) of draws' log-probabilities (S, N, K)."""
-    return each.logsumexp(0) - torch.log(torch.tensor(float(len(each)), dtype=each.dtype, device=each.device))
+    return each.logsumexp(0) - math.log(len(each))
 
 
-def _probe_by_weights(
-    predictive: Predictive, x: Tensor, y: Tensor, objective: Objective, draws: Sequence[int]
-) -> Probe:
-    """The direction as a weighted sum of the draws' gradients of the log odds against y.
+def _weigh(predictive: Predictive, chunk: Chunk, y: Tensor, objective: Objective) -> Probe:
+    """The direction as a weighted sum of the draws' gradients of the log odds against y, in one pass.
 
     Those gradients do not vanish where a draw is sure of itself, and the weights are kept as logarithms relative to
     the largest so far, so nothing underflows: the running sum is rescaled whenever the maximum moves.
     """
-    each, total, largest = [], None, None
-    for draw in draws:
-        x = x.detach().requires_grad_()
-        logits = predictive.logits(x, [draw])[0]
-        odds = log_odds_against(logits, y)
-        (slope,) = torch.autograd.grad(odds.sum(), x)
-        own = logits.detach().log_softmax(-1)
-        right = own.gather(1, y[:, None])[:, 0]
-        weight = objective.log_weight(right, odds.detach() + right)
-        assert weight is not None
-        each.append(own)
-        if total is None or largest is None:
-            total, largest = slope, weight
-            continue
-        top = torch.maximum(largest, weight)
-        total = _scale(total, largest, top) + _scale(slope, weight, top)
+    each, total = [], torch.zeros_like(chunk.x)
+    largest = torch.full_like(y, -torch.inf, dtype=chunk.x.dtype)
+    for block in chunk.blocks:
+        logits, pull = routes.forward(predictive, chunk.x, block)
+        log_probs, right, wrong, slope = _against(logits, y)
+        weight = _log_weights(objective, right, wrong)
+        top = torch.maximum(largest, weight.amax(0))
+        if (top > largest).any():
+            total.mul_(_relative(largest, top).view(-1, *[1] * (total.ndim - 1)))
+        # The pull is linear: weighting the few logits spares weighting every pixel.
+        pull(slope.mul_(_relative(weight, top)[..., None]), total)
         largest = top
-    assert total is not None
-    stacked = torch.stack(each)
-    return Probe(average(stacked), objective.value(stacked, y), total)
+        each.append(log_probs)
+    found = torch.cat(each)
+    return Probe(average(found), objective.value(found, y), total)
 
 
-def _scale(batch: Tensor, log_weight: Tensor, top: Tensor) -> Tensor:
+def _against(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of logits (B, N, K): log-probabilities, log p[y] and log(1 - p[y]), both (B, N), and the derivative by the logits
+    of the log odds against y, which is the softmax over the other classes, less one at the label."""
+    log_probs = logits.log_softmax(-1)
+    at = y.expand(logits.shape[:-1])[..., None]
+    right = log_probs.gather(-1, at)
+    others = log_probs.scatter(-1, at, -torch.inf)
+    wrong = others.logsumexp(-1, keepdim=True)
+    slope = (others - wrong).exp_().scatter_(-1, at, -1.0)
+    return log_probs, right[..., 0], wrong[..., 0], slope
+
+
+def _log_weights(objective: Objective, right: Tensor, wrong: Tensor) -> Tensor:
+    weights = []
+    for own_right, own_wrong in zip(right, wrong, strict=True):
+        weight = objective.log_weight(own_right, own_wrong)
+        assert weight is not None
+        weights.append(weight)
+    return torch.stack(weights)
+
+
+def _relative(log_weight: Tensor, top: Tensor) -> Tensor:
     # A draw of weight zero (minus infinity) leaves nothing, also where every draw so far had none.
-    factor = torch.where(log_weight == -torch.inf, 0.0, (log_weight - top).exp())
-    return batch * factor.view(-1, *[1] * (batch.ndim - 1))
+    return torch.where(log_weight == -torch.inf, 0.0, (log_weight - top).exp())
 
 
-def _probe_by_derivative(
-    predictive: Predictive, x: Tensor, y: Tensor, objective: Objective, draws: Sequence[int]
+def _follow(
+    predictive: Predictive, chunk: Chunk, y: Tensor, objective: Objective, function: Callable[[Tensor, Tensor], Tensor]
 ) -> Probe:
-    each = draw_log_probs(predictive, x, draws)
-    direction = _pull_back(predictive, x, draws, _derivative(objective.ascent, each, y))
-    return Probe(average(each), objective.value(each, y), direction)
+    """The gradient of any function of the draws' log-probabilities: one pass for its derivative by them, then one that
+    pulls that derivative back through each draw."""
+    with torch.no_grad():
+        each = _each(predictive, chunk)
+    derivative = _derivative(function, each, y)
+    total, start = torch.zeros_like(chunk.x), 0
+    for block in chunk.blocks:
+        logits, pull = routes.forward(predictive, chunk.x, block)
+        slope = derivative[start : start + len(block)]
+        pull(slope - logits.softmax(-1) * slope.sum(-1, keepdim=True), total)
+        start += len(block)
+    return Probe(average(each), objective.value(each, y), total)
 
 
-def _derivative(function: object, each: Tensor, y: Tensor) -> Tensor:
+def _derivative(function: Callable[[Tensor, Tensor], Tensor], each: Tensor, y: Tensor) -> Tensor:
     """d function / d log_probs (S, N, K), taken in float64: small weights of draws must not be lost here."""
     leaf = each.detach().double().requires_grad_()
     with torch.enable_grad():
-        value = function(leaf, y)  # type: ignore[operator]
-        (derivative,) = torch.autograd.grad(value.sum(), leaf)
+        (derivative,) = torch.autograd.grad(function(leaf, y).sum(), leaf)
     return derivative.to(each.dtype)
-
-
-def _pull_back(predictive: Predictive, x: Tensor, draws: Sequence[int], derivative: Tensor) -> Tensor:
-    total = torch.zeros_like(x)
-    for draw, cotangent in zip(draws, derivative, strict=True):
-        x = x.detach().requires_grad_()
-        with torch.enable_grad():
-            own = _draw(predictive, x, draw)
-            total += torch.autograd.grad(own, x, cotangent)[0]
-    return total
 
 
 def log_odds_against(logits: Tensor, y: Tensor) -> Tensor:
@@ -134,51 +160,34 @@ def log_odds_against(logits: Tensor, y: Tensor) -> Tensor:
     return logits.masked_fill(right, -torch.inf).logsumexp(-1) - logits.gather(1, y[:, None])[:, 0]
 
 
-def _draw(predictive: Predictive, x: Tensor, draw: int) -> Tensor:
-    return predictive.logits(x, [draw])[0].log_softmax(-1)
+def _each(predictive: Predictive, chunk: Chunk) -> Tensor:
+    return torch.cat([routes.logits(predictive, chunk.x, block).log_softmax(-1) for block in chunk.blocks])
 
 
-def _mean_log_probs(predictive: Predictive, x: Tensor, draws: Sequence[int]) -> Tensor:
-    total = _draw(predictive, x, draws[0])
-    for draw in draws[1:]:
-        total = torch.logaddexp(total, _draw(predictive, x, draw))
-    return total - torch.log(torch.tensor(float(len(draws)), dtype=total.dtype, device=total.device))
+def _mean_log_probs(predictive: Predictive, chunk: Chunk) -> Tensor:
+    total = None
+    for block in chunk.blocks:
+        own = routes.logits(predictive, chunk.x, block).log_softmax(-1).logsumexp(0)
+        total = own if total is None else torch.logaddexp(total, own)
+    assert total is not None
+    return total - math.log(sum(len(block) for block in chunk.blocks))
 
 
-def _chunks(predictive: Predictive, x: Tensor) -> Iterator[Tensor]:
+def _chunks(predictive: Predictive, x: Tensor, draws: Sequence[int]) -> Iterator[Chunk]:
+    """Few enough images at a time for the budget; it depends on shapes alone, so that results do not depend on the
+    machine."""
     x = x.to(predictive.device, predictive.dtype)
-    yield from x.split(_images_at_once(predictive, x))
+    found = routes.footprint(predictive, x)
+    # Beside the activations, two copies of what the draws say.
+    at_once = max(1, BUDGET // (found.activations + 2 * len(draws) * found.classes * x.element_size()))
+    for start in range(0, len(x), at_once):
+        part = x[start : start + at_once]
+        yield Chunk(part, start, routes.blocks(predictive, part, draws))
 
 
-def _labelled_chunks(predictive: Predictive, x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+def _labelled_chunks(
+    predictive: Predictive, x: Tensor, y: Tensor, draws: Sequence[int]
+) -> Iterator[tuple[Chunk, Tensor]]:
     y = y.to(predictive.device)
-    start = 0
-    for part in _chunks(predictive, x):
-        yield part, y[start : start + len(part)]
-        start += len(part)
-
-
-def _images_at_once(predictive: Predictive, x: Tensor) -> int:
-    """How many images fit the budget; it depends on shapes alone, so that results do not depend on the machine."""
-    if len(x) == 0:
-        return 1
-    # The activations, their gradients, and what a layer needs beside them.
-    needed = 3 * _floats_per_image(predictive, x[:1]) * x.element_size()
-    return max(1, BUDGET // needed)
-
-
-def _floats_per_image(predictive: Predictive, image: Tensor) -> int:
-    sizes = [image.numel()]
-
-    def note(module: torch.nn.Module, inputs: object, output: object) -> None:
-        if isinstance(output, Tensor):
-            sizes.append(output.numel())
-
-    hooks = [module.register_forward_hook(note) for module in predictive.network.modules()]
-    try:
-        with torch.no_grad():
-            sizes.append(predictive.logits(image, [0]).numel())
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return sum(sizes)
+    for chunk in _chunks(predictive, x, draws):
+        yield chunk, y[chunk.start : chunk.start + len(chunk.x)]

@@ -1,7 +1,8 @@
 """The posterior card: is it a posterior at all?
 
-Chains are judged where it matters, in function space: by the test log-probabilities and the input gradients of their
-draws. Weights, which may wander among symmetric copies of one function, are reported apart.
+Chains are judged where it matters, in function space, by rank-normalised R-hat and ESS (Vehtari et al. 2021) of the
+test log-probabilities and the input gradients of their draws. Weights, which may wander among symmetric copies of one
+function, are reported apart.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bnnbench.core import seeds
-from bnnbench.core.posterior import Posterior
 from bnnbench.evidence.evaluate import sample_of
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ COORDINATES = 50
 """How many log-probabilities, gradient coordinates and weights are followed along the chains."""
 RHAT = 1.01
 ESS = 100
-"""What a converged posterior has at most and at least (Vehtari et al. 2021)."""
+"""What a converged posterior has at most and at least."""
 
 
-def posterior_card(posterior: Posterior, predictive: Predictive, data: Data) -> dict[str, Any]:
-    """The card of a fit, as JSON.
+def posterior_card(predictive: Predictive, data: Data) -> dict[str, Any]:
+    """The card of a fitted predictive, judged on the data's test inputs, as JSON.
 
     `level` is `converged`, `short` or `degenerate` for chains, `independent` for draws that are so by construction,
     `single` for one draw; `why` says what decided it. R-hat is the largest and ESS the smallest over the followed log
@@ -42,7 +42,7 @@ def posterior_card(posterior: Posterior, predictive: Predictive, data: Data) -> 
         return card | {"level": "single", "why": "one draw"}
     if distinct < size / 2:
         return card | {"level": "degenerate", "why": f"only {distinct} of {size} draws are distinct"}
-    if posterior.independent_draws:
+    if predictive.fitted_by is not None and predictive.fitted_by.independent_draws:
         return card | {"level": "independent", "why": "draws are independent by construction"}
     divergences = np.asarray(predictive.diagnostics.get("divergences", 0))
     card["divergences"] = int(divergences.sum())

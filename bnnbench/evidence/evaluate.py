@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bnnbench.core import seeds, streams
+from bnnbench.core.attack import Attack
 from bnnbench.core.threat import Threat
 from bnnbench.errors import ContractBreach
 from bnnbench.evidence.outcome import Outcome
@@ -15,7 +16,6 @@ from bnnbench.evidence.outcome import Outcome
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bnnbench.core.attack import Attack
     from bnnbench.core.crafting import Crafted
     from bnnbench.core.dataset import Data
     from bnnbench.core.predictive import Predictive
@@ -43,6 +43,10 @@ def evaluate(
     """
     if (epsilon is None) == (threat is None):
         raise TypeError("evaluate takes either epsilon or threat")
+    if not isinstance(attack, Attack):
+        raise TypeError(f"evaluate takes an attack such as bnnbench.attack('pgd'), not {attack!r}")
+    if epsilon is not None and not isinstance(epsilon, int | float):
+        raise TypeError(f"epsilon is one number, not {epsilon!r}; call evaluate once for each")
     chosen = threat or Threat(epsilon=float(epsilon or 0.0), bounds=data.bounds)
     defence = Defence(predictive, data, chosen, images=images, draws=draws, seed=seed)
     return evaluate_each(attack, defence, [chosen])[0]

@@ -14,7 +14,7 @@ from bnnbench.evidence.intervals import wilson
 Array = NDArray[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """What an attack on N images left.
 
@@ -46,10 +46,22 @@ class Outcome:
     def __len__(self) -> int:
         return len(self.label)
 
+    def __repr__(self) -> str:
+        low, high = self.interval
+        return (
+            f"Outcome({len(self)} images, {self.draws} draws: clean {self.clean_accuracy:.3f}, "
+            f"robust {self.robust_accuracy:.3f} [{low:.3f}, {high:.3f}])"
+        )
+
     @property
     def clean_correct(self) -> NDArray[np.bool_]:
         """Where the clean image is classified rightly, (N,)."""
         return metrics.correct(self.clean_log_probs, self.label)
+
+    @property
+    def constant(self) -> bool:
+        """Whether all clean images, of several classes, are given one and the same class."""
+        return len(set(self.label.tolist())) > 1 and len(set(self.clean_log_probs.argmax(-1).tolist())) == 1
 
     @property
     def attacked_correct(self) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from bnnbench.core.component import Component
 from bnnbench.core.module_file import ModuleFile
 from bnnbench.core.threat import Threat
-from bnnbench.errors import ConfigError, DataError, PluginError, UnknownComponent
+from bnnbench.errors import ConfigError, DataError, PluginError, UnknownComponent, closest
 from bnnbench.matrix.settings import COMPONENTS, PATTERNS, Settings
 from bnnbench.matrix.source import Path_, Source, clean, did_you_mean, dotted, shown
 from bnnbench.plugins.registry import NAME, registry
@@ -128,7 +128,10 @@ class _Reader:
 
     def _section(self, name: str, kind: str, top: dict[str, Any], settings: Settings) -> list[Variant]:
         section = self.source.mapping((name,), top.get(name))
-        if not section:
+        # One mistake, one line: a section that is misspelt or no mapping has been told of already.
+        written = top.get(name)
+        misspelt = name not in top and any(closest(key, COMPONENTS) == name for key in top)
+        if not section and not misspelt and (written is None or isinstance(written, dict)):
             self.source.problem((name,), f"{name} is empty: at least one {kind} is needed")
         variants = []
         for label, written in section.items():
@@ -212,8 +215,7 @@ class _Reader:
                 text = f"{subject} '{clean(str(location[-1]))}'{did_you_mean(str(location[-1]), known)}"
                 self.source.problem(where, text, at_key=True)
                 continue
-            message = detail["msg"].removeprefix("Value error, ")
-            message = message[:1].lower() + message[1:]
+            message = _message(detail)
             plain = location and not isinstance(detail["input"], dict)
             value = f" is {shown(detail['input'])}" if plain else ""
             self.source.problem(where, f"{dotted((*path, *location))}{value}: {clean(message)}")
@@ -240,6 +242,18 @@ class _Reader:
         cells = threats * len(settings.seeds) * math.prod(len(section) for section in others)
         if cells > self.max_cells:
             raise ConfigError([f"{self.source.path}: {cells} cells, more than {self.max_cells} (--max-cells)"])
+
+
+def _message(detail: Any) -> str:
+    """What is wrong with a value, in the words of the file rather than of Python."""
+    given = detail["input"]
+    if detail["type"] in ("list_type", "tuple_type"):
+        return f"a list is meant, such as [{shown(given)}]" if isinstance(given, int | float) else "a list is meant"
+    fraction = re.fullmatch(r"(\d+)/([1-9]\d*)", given) if isinstance(given, str) else None
+    if fraction:
+        return f"YAML has no fractions: write {int(fraction[1]) / int(fraction[2]):.4g}"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
 
 
 def _swept_name(label: str, swept: dict[str, Any]) -> str:

@@ -73,6 +73,8 @@ class Results:
             warnings.append(f"plain gradient exactly zero at {int(outcome.zero_gradient.sum())} images")
         if outcome.zero_direction is not None and outcome.zero_direction.any():
             warnings.append(f"attack direction exactly zero at {int(outcome.zero_direction.sum())} images")
+        if outcome.constant:
+            warnings.append("every clean image is given one and the same class")
         return Cell(spec, "ok", "", warnings, level, outcome)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -100,9 +102,7 @@ _WORDS = {"failed": "failed", "timeout": "timed out", "invalid": "is invalid"}
 
 
 def _row(cell: Cell) -> dict[str, Any]:
-    spec, outcome = cell.spec, cell.outcome
-    low, high = outcome.interval if outcome else (None, None)
-    clean_low, clean_high = outcome.clean_interval if outcome else (None, None)
+    spec = cell.spec
     return {
         "dataset": spec.dataset,
         "network": spec.network,
@@ -115,6 +115,18 @@ def _row(cell: Cell) -> dict[str, Any]:
         "status": cell.status,
         "reason": cell.reason,
         "warnings": cell.warnings,
+        **figures(cell.outcome),
+        "fit": spec.fit.key,
+        "cell": spec.key,
+        "card": cell.card,
+    }
+
+
+def figures(outcome: Outcome | None) -> dict[str, Any]:
+    """What a row says of an outcome; every figure is None if there is none."""
+    low, high = outcome.interval if outcome else (None, None)
+    clean_low, clean_high = outcome.clean_interval if outcome else (None, None)
+    return {
         "images": len(outcome) if outcome else None,
         "draws": outcome.draws if outcome else None,
         "attack_draws": outcome.attack_draws if outcome else None,
@@ -128,9 +140,6 @@ def _row(cell: Cell) -> dict[str, Any]:
         "softmax_robustness": outcome.softmax_robustness if outcome else None,
         "zero_gradient_share": outcome.zero_gradient_share if outcome else None,
         "zero_direction_share": outcome.zero_direction_share if outcome else None,
-        "fit": spec.fit.key,
-        "cell": spec.key,
-        "card": cell.card,
     }
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bnnbench.errors import ConfigError
+from bnnbench.errors import ConfigError, closest
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 50_000
@@ -136,8 +135,8 @@ def _depth(text: str) -> int:
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """A suggestion, or what there is to choose from."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean '{close[0]}'?" if close else f" (known: {', '.join(known)})"
+    close = closest(word, known)
+    return f"; did you mean '{close}'?" if close else f" (known: {', '.join(known)})"
 
 
 def dotted(path: Path_) -> str:

@@ -26,10 +26,11 @@ def estimate(plan: Plan, store: Store) -> str:
     known = [timed[identity["component"]] for identity in left if timed[identity["component"]]]
     seconds = sum(sum(times) / len(times) for times in known)
     unknown = len(left) - len(known)
-    guess = f"about {seconds:.0f} s of work, shared by the workers" if known else "no earlier timings to estimate from"
-    return f"{len(left)} outcomes are left: {guess}" + (
-        f"; {unknown} of a kind not timed yet" if known and unknown else ""
-    )
+    outcomes = f"{len(left)} outcomes are left"
+    if not known:
+        return f"{outcomes}: no earlier timings to estimate from"
+    more = f", and {unknown} of a kind not timed yet" if unknown else ""
+    return f"{outcomes}: about {seconds:.0f} s of work{more}, beside starting the workers that share it"
 
 
 def _is_final(record: dict[str, Any] | None) -> bool:

@@ -59,8 +59,9 @@ def _fitted(spec: FitSpec, setting: Setting, artefacts: dict[str, Callable[..., 
     draws = spec.posterior.fit(template, data, seed=spec.seed, progress=progress)
     fitting.check_draws(spec.posterior, draws)
     predictive = spec.posterior.predictive(template, draws)
+    predictive.fitted_by = spec.posterior
     artefacts[DRAWS] = lambda path: saving.write_draws(path, draws)
-    found = card.posterior_card(spec.posterior, predictive, data)
+    found = card.posterior_card(predictive, data)
     record = {"card": found, "diagnostics": _summary(draws.diagnostics), "test": _test(predictive, data)}
     if found["level"] == "degenerate":
         return record | {"status": "invalid", "reason": f"the posterior is degenerate: {found['why']}"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -33,3 +36,11 @@ def version_of(cls: type) -> str:
     for distribution in metadata.packages_distributions().get(top, []):
         return metadata.version(distribution).partition("+")[0]
     return "unversioned"
+
+
+def code_of(cls: type) -> str:
+    """The sha256 of the file that defines the class; empty where there is none."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    if not file or not Path(file).is_file():
+        return ""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()

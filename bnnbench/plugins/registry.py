@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import importlib
 import re
@@ -10,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bnnbench.errors import PluginError, UnknownComponent
+from bnnbench.errors import ParameterError, PluginError, UnknownComponent, closest
 from bnnbench.plugins.provenance import Provenance, remember
 
 if TYPE_CHECKING:
@@ -131,16 +130,33 @@ class Registry:
         raise UnknownComponent(f"no {kind} named '{name}'{self._hint(kind, bare)}")
 
     def _hint(self, kind: str, name: str) -> str:
-        close = difflib.get_close_matches(name, self.names(kind), n=1)
-        hint = f"; did you mean '{close[0]}'?" if close else f" (installed: {', '.join(self.names(kind)) or 'none'})"
+        close = closest(name, self.names(kind))
+        hint = f"; did you mean '{close}'?" if close else f" (installed: {', '.join(self.names(kind)) or 'none'})"
         others = [entry.kind for entry in self.entries if entry.name == name and entry.kind != kind]
         if others:
             hint += f"; '{name}' is a {others[0]}"
         return hint + "".join(f"; {broken}" for broken in self.quarantined)
 
     def create(self, kind: str, name: str, parameters: dict[str, Any]) -> Any:
-        """The component with these parameters."""
-        return self.find(kind, name).load()(**parameters)
+        """The component with these parameters. Raises `ParameterError`, with what is wrong with each of them."""
+        from pydantic import ValidationError
+
+        component = self.find(kind, name).load()
+        try:
+            return component(**parameters)
+        except ValidationError as error:
+            problems = "; ".join(_told(detail, list(component.model_fields)) for detail in error.errors())
+            raise ParameterError(f"{kind} {name}: {problems}") from error
+
+
+def _told(detail: Any, parameters: Sequence[str]) -> str:
+    """What is wrong with a parameter, in a few words, from pydantic's detail."""
+    where = ".".join(map(str, detail["loc"]))
+    if detail["type"] == "extra_forbidden":
+        close = closest(where, parameters)
+        return f"no parameter '{where}'" + (f"; did you mean '{close}'?" if close else f" ({', '.join(parameters)})")
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message[:1].lower()}{message[1:]}" if where else message
 
 
 @functools.cache

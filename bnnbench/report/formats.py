@@ -33,7 +33,7 @@ def to_markdown(results: Results) -> str:
 
 
 def to_latex(results: Results) -> str:
-    """The same with booktabs."""
+    """The same as LaTeX; needs the package booktabs."""
     return "\n".join(_latex_block(block) for block in blocks(results))
 
 
@@ -81,10 +81,11 @@ def _latex_block(block: Block) -> str:
     rows = [["posterior", r"$\varepsilon$", *block.columns]]
     rows += [[line.posterior, line.threat, *(_one_line(figure) for figure in line.figures)] for line in block.lines]
     head, *body = [" & ".join([_latex(row[0]), row[1], *(_latex(cell) for cell in row[2:])]) + r" \\" for row in rows]
-    marks = "; ".join(f"{_latex(mark)} {_latex(MARKS[mark])}" for mark in block.marks)
+    told = [*(f"{mark} {MARKS[mark]}" for mark in block.marks), *block.notes]
+    notes = "".join(f" {_latex(one)}." for one in told)
     return "\n".join(
         [
-            r"\begin{table}",
+            r"\begin{table} % \usepackage{booktabs}",
             r"\centering",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
@@ -93,7 +94,7 @@ def _latex_block(block: Block) -> str:
             *body,
             r"\bottomrule",
             r"\end{tabular}",
-            rf"\caption{{{_latex(block.title)}. 95\% Wilson intervals in brackets. {marks}}}",
+            rf"\caption{{{_latex(block.title)}. 95\% Wilson intervals in brackets.{notes}}}",
             r"\end{table}",
             "",
         ]

@@ -12,6 +12,7 @@ MARKS = {
     "~": "short posterior: its chains have not converged, so the row is about these draws, not the method's posterior",
     "!": "plain gradient exactly zero at some images (attacks follow a direction free of underflow)",
     "#": "a direction that the attack followed was exactly zero at some images: its number is not evidence",
+    "=": "every image is given one and the same class: there is nothing to attack, and the row says nothing",
     "+": "partial: some attack of this row has no outcome, so the worst case may be worse",
 }
 """The marks of a table and what they mean."""
@@ -78,7 +79,7 @@ class Block:
     @property
     def title(self) -> str:
         """What stands above the table."""
-        seeds = f", mean over {self.seeds} seeds" if self.seeds > 1 else ""
+        seeds = f", mean over {self.seeds} seeds, interval, range over seeds" if self.seeds > 1 else ""
         return f"{self.dataset} / {self.network}: accuracy in %, {self.images} test images{seeds}"
 
 
@@ -124,9 +125,9 @@ def _clean(cells: Sequence[Cell]) -> Figure:
     if not outcomes:
         return Figure(text="-")
     zero = any(outcome.zero_gradient.any() for outcome in outcomes.values())
-    return _figure(
-        [outcome.clean_accuracy for outcome in outcomes.values()], len(next(iter(outcomes.values()))), "!" * zero
-    )
+    constant = any(outcome.constant for outcome in outcomes.values())
+    marks = "!" * zero + "=" * constant
+    return _figure([outcome.clean_accuracy for outcome in outcomes.values()], len(next(iter(outcomes.values()))), marks)
 
 
 def _attacked(cells: Sequence[Cell]) -> Figure:
@@ -168,8 +169,10 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
             key = (cell.spec.posterior, cell.status, cell.reason)
             reasons[key] = reasons.get(key, 0) + 1
     notes = [
-        f"{posterior}: {status} ({count} cells): {reason}" for (posterior, status, reason), count in reasons.items()
+        f"{posterior}: {status} ({count} cell{'s' * (count > 1)}): {reason}"
+        for (posterior, status, reason), count in reasons.items()
     ]
+    notes += dict.fromkeys(warning for cell in cells for warning in cell.warnings if warning.startswith("the test set"))
     short = {
         cell.spec.posterior: warning
         for cell in cells

@@ -1,0 +1,119 @@
+"""How the draws of an ensemble are evaluated and differentiated: one at a time, or several at once.
+
+On a CPU one draw at a time is fastest unless its activations are so small that Python's overhead counts: stacked
+activations of many draws leave the cache. On a GPU as many at once as the budget allows. Either way all that is asked
+of a network is its own forward, and autograd does the rest.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+if TYPE_CHECKING:
+    from bnnbench.core.predictive import Predictive
+
+CPU_STACK = 4 * 2**20
+"""Bytes that the activations of draws evaluated together may take on a CPU: what stays in its cache."""
+GPU_STACK = 2**30
+"""The same on another device: enough to keep it busy."""
+
+Pull = Callable[[Tensor, Tensor], None]
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What one image costs one draw: bytes of activations, their gradients and what a layer needs beside them; the
+    number of classes; and whether several draws can be evaluated at once."""
+
+    activations: int
+    classes: int
+    stackable: bool
+
+
+def footprint(predictive: Predictive, x: Tensor) -> Footprint:
+    """The footprint of images of x's shape, found once by a trial on one of them."""
+    shape = tuple(x.shape[1:])
+    if shape not in predictive.footprints:
+        with torch.no_grad():
+            predictive.footprints[shape] = _measured(predictive, x[:1])
+    return predictive.footprints[shape]
+
+
+def blocks(predictive: Predictive, x: Tensor, draws: Sequence[int]) -> list[list[int]]:
+    """The draws, cut into what is evaluated together on these images; it depends on shapes and the device alone."""
+    found = footprint(predictive, x)
+    stack = CPU_STACK if x.device.type == "cpu" else GPU_STACK
+    together = max(1, stack // (found.activations * len(x))) if found.stackable else 1
+    return [list(draws[start : start + together]) for start in range(0, len(draws), together)]
+
+
+def logits(predictive: Predictive, x: Tensor, block: Sequence[int]) -> Tensor:
+    """Logits (B, N, K) of a block of draws, differentiable in x."""
+    return _stacked(predictive, x, block) if len(block) > 1 else predictive.logits(x, block)
+
+
+def forward(predictive: Predictive, x: Tensor, block: Sequence[int]) -> tuple[Tensor, Pull]:
+    """Logits (B, N, K) of a block of draws, and what pulls a cotangent (B, N, K) back to the inputs and adds the
+    result (N, *shape) to a total."""
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        found = logits(predictive, x, block)
+
+    def pull(cotangent: Tensor, total: Tensor) -> None:
+        total.add_(torch.autograd.grad(found, x, cotangent)[0])
+
+    return found.detach(), pull
+
+
+def _stacked(predictive: Predictive, x: Tensor, block: Sequence[int]) -> Tensor:
+    first, last = block[0], block[-1] + 1
+    # A run of neighbours is a view; any other choice of draws is copied.
+    chosen = slice(first, last) if list(block) == list(range(first, last)) else list(block)
+    weights = {name: tensor[chosen] for name, tensor in predictive.draws.items()}
+
+    def one(own: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        output: Tensor = functional_call(predictive.network, {**predictive.shared, **own}, (inputs,))
+        return output
+
+    return vmap(one, in_dims=(0, None))(weights, x)
+
+
+def _measured(predictive: Predictive, image: Tensor) -> Footprint:
+    sizes = [image.numel()]
+
+    def note(module: torch.nn.Module, inputs: object, output: object) -> None:
+        if isinstance(output, Tensor):
+            sizes.append(output.numel())
+
+    hooks = [module.register_forward_hook(note) for module in predictive.network.modules()]
+    try:
+        classes = predictive.logits(image, [0]).shape[-1]
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Footprint(3 * sum(sizes) * image.element_size(), classes, _can_be_stacked(predictive, image))
+
+
+def _can_be_stacked(predictive: Predictive, image: Tensor) -> bool:
+    """Whether the network runs over several draws at once, and says the same."""
+    from bnnbench.core.predictive import Predictive
+
+    if type(predictive).logits is not Predictive.logits or len(predictive) < 2:
+        return False
+    block = [0, 1]
+    with warnings.catch_warnings():
+        # torch warns where it has no batched form of an operation and loops instead.
+        warnings.simplefilter("error")
+        try:
+            found = _stacked(predictive, image, block)
+        except Exception:  # noqa: BLE001 - a network of the user's own may raise anything; it then runs draw by draw
+            return False
+    expected = predictive.logits(image, block)
+    return bool((found - expected).abs().max() <= 1e-4 * expected.abs().max())
