@@ -1,0 +1,177 @@
+"""Every route of an ensemble's pass gives what draw by draw in float64 gives."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from known import OBJECTIVES, random_ensemble, random_inputs
+from torch import Tensor, nn
+
+import bnnbench as bb
+from bnnbench.core import precision, routes, streaming
+
+
+def one_by_one(predictive: bb.Predictive) -> bb.Predictive:
+    """The same ensemble as one that says its own logits, which is never stacked."""
+
+    class Own(bb.Predictive):
+        def logits(self, x: Tensor, draws: slice | list[int] = slice(None)) -> Tensor:  # type: ignore[override]
+            return bb.Predictive.logits(self, x, draws)
+
+    return Own(predictive.network, {name: tensor.numpy() for name, tensor in predictive.draws.items()})
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@settings(max_examples=20, deadline=None)
+@given(
+    draws=st.integers(2, 9),
+    hidden=st.integers(1, 12),
+    classes=st.integers(2, 6),
+    images=st.integers(1, 20),
+    scale=st.sampled_from([0.1, 1.0, 10.0, 100.0]),
+    together=st.integers(1, 9),
+    seed=st.integers(0, 1000),
+)
+def test_stacked_and_single_draws_agree(
+    name: str, draws: int, hidden: int, classes: int, images: int, scale: float, together: int, seed: int
+) -> None:
+    """Logits of up to thousands of nats included, and any number of draws at once."""
+    predictive = random_ensemble(draws=draws, hidden=hidden, classes=classes, scale=scale, seed=seed)
+    alone = one_by_one(predictive)
+    x, y = random_inputs(images=images, classes=classes, seed=seed)
+    assert len(routes.blocks(alone, x, range(draws))) == draws
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(routes, "CPU_STACK", routes.footprint(predictive, x).activations * images * together)
+        assert len(routes.blocks(predictive, x, range(draws))) == -(-draws // together)
+        for one, other in (
+            (predictive.log_probs(x), alone.log_probs(x)),
+            (predictive.draw_log_probs(x), alone.draw_log_probs(x)),
+            (predictive.gradient(x, y, name), alone.gradient(x, y, name)),
+            (predictive.direction(x, y, name), alone.direction(x, y, name)),
+        ):
+            assert torch.allclose(one, other, rtol=1e-9, atol=1e-12 * max(1.0, float(other.abs().max())))
+
+
+def test_any_choice_of_draws_can_be_stacked() -> None:
+    predictive = random_ensemble(draws=9)
+    x, _ = random_inputs()
+    for chosen in ([4], [0, 3, 8], [5, 2], [2, 3, 4]):
+        expected = predictive.logits(x, chosen)
+        assert torch.allclose(routes.logits(predictive, x, chosen), expected, atol=1e-12)
+
+
+class Branching(nn.Module):
+    """Looks at its values, which no batched form can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x) if self.layer.bias.sum().item() > -1e9 else x
+
+
+class Recurrent(nn.Module):
+    """Has no batched form over weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.GRU(1, 4, batch_first=True)
+        self.out = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.cell(x[..., None])[0][:, -1])  # type: ignore[no-any-return]
+
+
+class Normalised(nn.Sequential):
+    """Buffers, a layer that is idle in eval mode, and one weight used twice."""
+
+    def __init__(self) -> None:
+        shared = nn.Linear(5, 5)
+        super().__init__(shared, nn.BatchNorm1d(5), nn.Dropout(0.5), shared, nn.GELU(), nn.Linear(5, 3))
+
+
+@pytest.mark.parametrize("network", [Branching, Recurrent, Normalised])
+@pytest.mark.parametrize("name", ["predictive-nll", "log-margin"])
+def test_any_module_gives_the_plain_gradient(network: type[nn.Module], name: str) -> None:
+    torch.manual_seed(0)
+    module = network().double().eval()
+    generator = np.random.default_rng(0)
+    draws = {key: generator.normal(size=(4, *weight.shape)) for key, weight in module.named_parameters()}
+    predictive = bb.Predictive(module, draws)
+    x, y = random_inputs()
+    leaf = x.clone().requires_grad_()
+    each = torch.stack([predictive.logits(leaf, [draw])[0].log_softmax(-1) for draw in range(4)])
+    (expected,) = torch.autograd.grad(bb.objective(name).value(each, y).sum(), leaf)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.allclose(predictive.gradient(x, y, name), expected, rtol=1e-8, atol=1e-12)
+    cosine = torch.cosine_similarity(predictive.direction(x, y, name), expected, dim=1, eps=1e-300)
+    assert torch.allclose(cosine, torch.ones_like(cosine), atol=1e-6)
+    stacks = len(routes.blocks(predictive, x, range(4))) == 1
+    assert stacks == (network is Normalised)
+
+
+def test_what_the_draws_say_counts_towards_the_budget() -> None:
+    """More draws make smaller chunks of images, so that memory does not grow with the ensemble."""
+    x = torch.rand(4000, 5, dtype=torch.float64)
+    chunks = {
+        draws: max(len(chunk.x) for chunk in streaming._chunks(predictive, x, range(draws)))
+        for draws in (2, 2000)
+        for predictive in [random_ensemble(draws=draws)]
+    }
+    assert chunks[2000] * 2000 * 3 * 8 * 2 <= streaming.BUDGET
+    assert chunks[2] == len(x)
+
+
+@pytest.fixture
+def wide(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A processor on which the faster products are to be had."""
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    precision._accurate.cache_clear()
+    monkeypatch.setattr(precision, "_users", 0)
+    yield monkeypatch  # type: ignore[misc]
+    precision._accurate.cache_clear()
+    torch.set_float32_matmul_precision("highest")
+
+
+CPU = torch.device("cpu")
+
+
+def test_the_host_keeps_its_precision(wide: pytest.MonkeyPatch) -> None:
+    wide.setattr(precision, "_error", lambda: 1e-5)
+    with precision.fast_products(CPU), precision.fast_products(CPU):
+        assert torch.get_float32_matmul_precision() == "medium"
+    with pytest.raises(KeyError), precision.fast_products(CPU):
+        raise KeyError
+    assert torch.get_float32_matmul_precision() == "highest"
+    predictive = random_ensemble()
+    x, y = random_inputs()
+    predictive.direction(x, y, "predictive-nll")
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_inaccurate_products_are_never_used(wide: pytest.MonkeyPatch) -> None:
+    rough = {"highest": 5e-5, "medium": 0.2}  # As where matrix units round to bfloat16.
+    wide.setattr(precision, "_error", lambda: rough[torch.get_float32_matmul_precision()])
+    with precision.fast_products(CPU):
+        assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_a_precision_that_the_host_chose_stays(wide: pytest.MonkeyPatch) -> None:
+    torch.set_float32_matmul_precision("high")
+    with precision.fast_products(CPU):
+        assert torch.get_float32_matmul_precision() == "high"
+
+
+def test_other_processors_and_devices_are_left_alone(wide: pytest.MonkeyPatch) -> None:
+    with precision.fast_products(torch.device("meta")):
+        assert torch.get_float32_matmul_precision() == "highest"
+    wide.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    with precision.fast_products(CPU):
+        assert torch.get_float32_matmul_precision() == "highest"
