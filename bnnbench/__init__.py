@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bnnbench.core.posterior import Posterior as Posterior
     from bnnbench.core.posterior import Progress as Progress
     from bnnbench.core.posterior import no_progress as no_progress
+    from bnnbench.core.precision import fast_products as fast_products
     from bnnbench.core.predictive import Predictive as Predictive
     from bnnbench.core.saving import load as load
     from bnnbench.core.threat import Threat as Threat
@@ -58,6 +59,7 @@ _HOMES = {
     "core.network": ["Network", "initialise"],
     "core.objective": ["Objective", "ObjectiveParameter"],
     "core.posterior": ["Draws", "NormalPrior", "Posterior", "Progress", "no_progress"],
+    "core.precision": ["fast_products"],
     "core.predictive": ["Predictive"],
     "core.saving": ["load"],
     "core.threat": ["Threat"],

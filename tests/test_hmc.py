@@ -142,3 +142,63 @@ def test_draws_must_be_shared_evenly() -> None:
 def test_a_network_that_jax_cannot_run_is_incompatible() -> None:
     with pytest.raises(bb.Incompatible, match="Hardshrink"):
         bb.posterior("numpyro-nuts").fit(nn.Sequential(nn.Linear(2, 2), nn.Hardshrink()), problem(2), seed=0)
+
+
+@pytest.mark.parametrize(("network", "parameters"), [("fc", {"hidden": (5, 4)}), ("conv", {"hidden": 3})])
+@pytest.mark.parametrize("prior", [0.3, 2.0])
+def test_pyros_potential_is_that_of_the_plain_model(network: str, parameters: dict[str, Any], prior: float) -> None:
+    """The same gradients as those of the Pyro model that one would write, and the same density up to a constant."""
+    import pyro
+    from pyro import distributions
+    from pyro.infer.mcmc.util import initialize_model
+    from pyro.ops.integrator import potential_grad
+
+    from bnnbench_plugins.pyro.sampling import negative_log_posterior
+
+    generator = torch.Generator().manual_seed(0)
+    shape = (1, 28, 28) if network == "conv" else (6,)
+    x, y = torch.rand(20, *shape, generator=generator), torch.randint(0, 3, (20,), generator=generator)
+    data = bb.Data(train=(x, y), test=(x, y), classes=3)
+    module = bb.network(network, **parameters).build(data)
+
+    def model() -> None:
+        weights = {
+            name: pyro.sample(name, distributions.Normal(0.0, prior).expand(weight.shape).to_event(weight.ndim))
+            for name, weight in module.named_parameters()
+        }
+        logits = torch.func.functional_call(module, weights, (x,))
+        pyro.sample("label", distributions.Categorical(logits=logits).to_event(1), obs=y)
+
+    _, plain, _, _ = initialize_model(model)
+    ours = negative_log_posterior(module, data, prior)
+    constants = []
+    for _ in range(3):
+        weights = {
+            name: torch.randn(weight.shape, generator=generator) * prior for name, weight in module.named_parameters()
+        }
+        expected, reference = potential_grad(plain, dict(weights))
+        gradients, value = potential_grad(ours, dict(weights))
+        constants.append(float(reference - value))
+        for name, gradient in gradients.items():
+            assert torch.allclose(gradient, expected[name], rtol=1e-3, atol=1e-3 * float(expected[name].abs().max()))
+    assert np.ptp(constants) < 1e-3 * max(1.0, abs(constants[0]))
+
+
+def test_numpyro_compiles_a_shape_once_for_the_process() -> None:
+    from bnnbench_plugins.numpyro import sampling
+
+    def fitted(prior: float, seed: int, hidden: int = 3) -> tuple[bb.Predictive, int]:
+        before = len(sampling._programs)
+        data = problem(2)
+        posterior = bb.posterior("numpyro-nuts", draws=4, warmup=3, max_tree_depth=2, prior_scale=prior)
+        predictive = bb.fit(posterior, bb.network("fc", hidden=(hidden,)).build(data), data, seed=seed)
+        return predictive, len(sampling._programs) - before
+
+    first, programs = fitted(0.7, 0)
+    assert programs == 2  # The start of a chain, and its transition.
+    assert fitted(0.7, 1)[1] == 0
+    again, programs = fitted(0.7, 0)
+    assert programs == 0
+    assert all(torch.equal(first.draws[name], again.draws[name]) for name in first.draws)
+    assert fitted(0.8, 0)[1] == 2
+    assert fitted(0.7, 0, hidden=4)[1] == 2

@@ -44,9 +44,10 @@ def test_stacked_and_single_draws_agree(
     predictive = random_ensemble(draws=draws, hidden=hidden, classes=classes, scale=scale, seed=seed)
     alone = one_by_one(predictive)
     x, y = random_inputs(images=images, classes=classes, seed=seed)
-    assert len(routes.blocks(alone, x, range(draws))) == draws
+    assert routes.footprint(predictive, x).stackable
+    assert not routes.footprint(alone, x).stackable
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(routes, "CPU_STACK", routes.footprint(predictive, x).activations * images * together)
+        patch.setattr(routes, "CPU_BLOCK", routes.footprint(predictive, x).activations * images * together)
         assert len(routes.blocks(predictive, x, range(draws))) == -(-draws // together)
         for one, other in (
             (predictive.log_probs(x), alone.log_probs(x)),
@@ -57,7 +58,9 @@ def test_stacked_and_single_draws_agree(
             assert torch.allclose(one, other, rtol=1e-9, atol=1e-12 * max(1.0, float(other.abs().max())))
 
 
-def test_any_choice_of_draws_can_be_stacked() -> None:
+@pytest.mark.parametrize("small", [0, routes.CPU_SMALL])
+def test_any_choice_of_draws_can_be_looked_at_together(small: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "CPU_SMALL", small)
     predictive = random_ensemble(draws=9)
     x, _ = random_inputs()
     for chosen in ([4], [0, 3, 8], [5, 2], [2, 3, 4]):
@@ -113,8 +116,7 @@ def test_any_module_gives_the_plain_gradient(network: type[nn.Module], name: str
         assert torch.allclose(predictive.gradient(x, y, name), expected, rtol=1e-8, atol=1e-12)
     cosine = torch.cosine_similarity(predictive.direction(x, y, name), expected, dim=1, eps=1e-300)
     assert torch.allclose(cosine, torch.ones_like(cosine), atol=1e-6)
-    stacks = len(routes.blocks(predictive, x, range(4))) == 1
-    assert stacks == (network is Normalised)
+    assert routes.footprint(predictive, x).stackable == (network is Normalised)
 
 
 def test_what_the_draws_say_counts_towards_the_budget() -> None:

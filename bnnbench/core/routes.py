@@ -1,8 +1,9 @@
-"""How the draws of an ensemble are evaluated and differentiated: one at a time, or several at once.
+"""How the draws of an ensemble are evaluated and differentiated: one after another, or stacked.
 
-On a CPU one draw at a time is fastest unless its activations are so small that Python's overhead counts: stacked
-activations of many draws leave the cache. On a GPU as many at once as the budget allows. Either way all that is asked
-of a network is its own forward, and autograd does the rest.
+Draws are looked at in blocks, so that what is done with their few logits is done for many at once. Within a block a
+CPU goes draw by draw, since stacked activations leave its cache, unless they are so small that it spends its time on
+Python; a GPU takes the block at once. Either way all that is asked of a network is its own forward, and autograd does
+the rest.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from torch.func import functional_call, vmap
 if TYPE_CHECKING:
     from bnnbench.core.predictive import Predictive
 
-CPU_STACK = 4 * 2**20
-"""Bytes that the activations of draws evaluated together may take on a CPU: what stays in its cache."""
-GPU_STACK = 2**30
-"""The same on another device: enough to keep it busy."""
+CPU_BLOCK = 16 * 2**20
+GPU_BLOCK = 2**30
+"""Bytes that the activations of draws looked at together may take: what stays in a CPU's cache, or keeps a GPU busy."""
+CPU_SMALL = 2**20
+"""Bytes of one draw's activations below which a CPU spends its time on Python, not on numbers."""
 
 Pull = Callable[[Tensor, Tensor], None]
 
@@ -47,16 +49,19 @@ def footprint(predictive: Predictive, x: Tensor) -> Footprint:
 
 
 def blocks(predictive: Predictive, x: Tensor, draws: Sequence[int]) -> list[list[int]]:
-    """The draws, cut into what is evaluated together on these images; it depends on shapes and the device alone."""
-    found = footprint(predictive, x)
-    stack = CPU_STACK if x.device.type == "cpu" else GPU_STACK
-    together = max(1, stack // (found.activations * len(x))) if found.stackable else 1
+    """The draws, cut into what is looked at together on these images; it depends on shapes and the device alone."""
+    budget = CPU_BLOCK if x.device.type == "cpu" else GPU_BLOCK
+    together = max(1, budget // (footprint(predictive, x).activations * len(x)))
     return [list(draws[start : start + together]) for start in range(0, len(draws), together)]
 
 
 def logits(predictive: Predictive, x: Tensor, block: Sequence[int]) -> Tensor:
-    """Logits (B, N, K) of a block of draws, differentiable in x."""
-    return _stacked(predictive, x, block) if len(block) > 1 else predictive.logits(x, block)
+    """Logits (B, N, K) of a block of draws, differentiable in x: all at once where that is faster."""
+    found = footprint(predictive, x)
+    small = x.device.type != "cpu" or found.activations * len(x) <= CPU_SMALL
+    if len(block) > 1 and small and found.stackable:
+        return _stacked(predictive, x, block)
+    return predictive.logits(x, block)
 
 
 def forward(predictive: Predictive, x: Tensor, block: Sequence[int]) -> tuple[Tensor, Pull]:
@@ -86,7 +91,7 @@ def _stacked(predictive: Predictive, x: Tensor, block: Sequence[int]) -> Tensor:
 
 
 def _measured(predictive: Predictive, image: Tensor) -> Footprint:
-    sizes = [image.numel()]
+    sizes: list[int] = []
 
     def note(module: torch.nn.Module, inputs: object, output: object) -> None:
         if isinstance(output, Tensor):
@@ -95,6 +100,7 @@ def _measured(predictive: Predictive, image: Tensor) -> Footprint:
     hooks = [module.register_forward_hook(note) for module in predictive.network.modules()]
     try:
         classes = predictive.logits(image, [0]).shape[-1]
+        sizes.append(classes)
     finally:
         for hook in hooks:
             hook.remove()

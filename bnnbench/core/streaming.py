@@ -178,8 +178,9 @@ def _chunks(predictive: Predictive, x: Tensor, draws: Sequence[int]) -> Iterator
     machine."""
     x = x.to(predictive.device, predictive.dtype)
     found = routes.footprint(predictive, x)
-    # Beside the activations, two copies of what the draws say.
-    at_once = max(1, BUDGET // (found.activations + 2 * len(draws) * found.classes * x.element_size()))
+    # Beside the activations: the image's gradients, and two copies of what the draws say.
+    beside = 3 * x[:1].numel() + 2 * len(draws) * found.classes
+    at_once = max(1, BUDGET // (found.activations + beside * x.element_size()))
     for start in range(0, len(x), at_once):
         part = x[start : start + at_once]
         yield Chunk(part, start, routes.blocks(predictive, part, draws))

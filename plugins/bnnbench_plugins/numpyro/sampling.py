@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -37,14 +38,16 @@ def sample(
     started = time.perf_counter()
     # The data are arguments, not constants of the compiled program: XLA would try to fold 60 MB of images.
     inputs = (jnp.asarray(data.train[0].numpy()), jnp.asarray(data.train[1].numpy()))
-    begin, transition = _compiled(sampler, algorithm, settings, _potential(network, sampler.prior_scale))
+    begin, transition = _kernel(sampler, algorithm, settings, _potential(network, sampler.prior_scale))
     chains = []
     for number in range(sampler.chains):
         chain = Chain(sampler, number, progress)
         own = chain_seed(seed, number)
-        state = begin(_start(network, own), jax.random.PRNGKey(own), inputs)
+        given = (_start(network, own), jax.random.PRNGKey(own), inputs)
+        state = _compiled(begin, given)(*given)
+        advance = _compiled(transition, (state, inputs))
         for step in range(sampler.transitions):
-            state = transition(state, inputs)
+            state = advance(state, inputs)
             keep = chain.note(
                 step,
                 acceptance=float(state.accept_prob),
@@ -58,10 +61,10 @@ def sample(
     return gathered(chains, network, started)
 
 
-def _compiled(
+def _kernel(
     sampler: HamiltonianSampler, algorithm: str, settings: dict[str, Any], potential: Callable[..., Potential]
 ) -> tuple[Any, Any]:
-    """The start of a chain and its transition, each one compiled program.
+    """The start of a chain and its transition, each to be one compiled program.
 
     NumPyro's `MCMC` would do both, but runs a chain as one program, silent until its end, and starts it by hundreds of
     small ones, which take twenty seconds to compile.
@@ -81,7 +84,22 @@ def _compiled(
             **settings,
         )
 
-    return jax.jit(begin), jax.jit(lambda state, inputs: sample_kernel(state, inputs, {}))
+    return begin, lambda state, inputs: sample_kernel(state, inputs, {})
+
+
+_programs: dict[str, Any] = {}
+
+
+def _compiled(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """The function compiled for arguments of these shapes; a process compiles each program once, whoever asks.
+
+    The program's own text is the key, so two networks share one exactly if they compute the same.
+    """
+    lowered = jax.jit(function).lower(*arguments)
+    text = hashlib.sha256(lowered.as_text().encode()).hexdigest()
+    if text not in _programs:
+        _programs[text] = lowered.compile()
+    return _programs[text]
 
 
 def _potential(network: nn.Module, prior_scale: float) -> Callable[..., Potential]:

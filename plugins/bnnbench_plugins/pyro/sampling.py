@@ -10,6 +10,8 @@ from pyro.infer.mcmc import HMC, MCMC
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from bnnbench import fast_products
+
 if TYPE_CHECKING:
     from bnnbench import Data
     from bnnbench_plugins.markov_chain import Chain
@@ -53,7 +55,8 @@ def run_chain(sampler: PyroHMC, network: nn.Module, data: Data, seed: int, chain
         hook_fn=_recorder(sampler, chain),
     )
     # Pyro draws from torch's global generator.
-    with torch.random.fork_rng(devices=_cuda_devices(start)):
+    device = next(iter(start.values())).device
+    with torch.random.fork_rng(devices=_cuda_devices(start)), fast_products(device):
         torch.manual_seed(seed)
         mcmc.run()
 
