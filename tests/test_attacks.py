@@ -173,7 +173,7 @@ def test_more_steps_restarts_and_tries_never_weaken_an_attack() -> None:
 def test_the_best_iterate_is_kept_misclassified_first() -> None:
     from bnnbench_plugins.attacks.best import Best
 
-    best = Best()
+    best = Best(torch.zeros(4, 1))
     points = torch.arange(4.0)[:, None]
     best.offer(points, torch.tensor([False, False, True, True]), torch.tensor([1.0, 1.0, 1.0, 1.0]))
     best.offer(points + 10, torch.tensor([True, False, False, True]), torch.tensor([0.0, 2.0, 9.0, 0.5]))
@@ -207,7 +207,54 @@ def test_fgsm_takes_one_gradient_for_all_epsilons_and_pgd_one_look_a_step() -> N
     from bnnbench.core.crafting import craft
 
     threats = [bb.Threat(epsilon=0.1), bb.Threat(epsilon=0.2), bb.Threat(epsilon=0.1, norm="l2")]
-    assert [one.gradient_passes for one in craft(bb.attack("fgsm"), predictive, x, y, threats, seed=0)] == [1, 1, 1]
+    for one in craft(bb.attack("fgsm"), predictive, x, y, threats, seed=0):
+        assert one.gradient_passes.tolist() == [1] * len(x)
     (pgd,) = craft(bb.attack("pgd", steps=4, restarts=2), predictive, x, y, threats[:1], seed=0)
-    assert (pgd.forward_passes, pgd.gradient_passes) == (10, 8)
+    assert pgd.forward_passes.tolist() == [10] * len(x)
+    assert pgd.gradient_passes.tolist() == [8] * len(x)
     assert pgd.steps["objective"].shape == (10, len(x))
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_stopping_at_broken_images_finds_the_same_and_says_less(norm: str) -> None:
+    predictive, data = random_ensemble(draws=4, inputs=4, classes=2), small_data(images=80)
+    threat = bb.Threat(epsilon=0.15 if norm == "linf" else 0.3, norm=norm)  # type: ignore[arg-type]
+    whole = bb.evaluate(predictive, bb.attack("pgd", steps=6, restarts=2), data, threat=threat)
+    quick = bb.evaluate(predictive, bb.attack("pgd", steps=6, restarts=2, stop_when_broken=True), data, threat=threat)
+    assert 0 < whole.attacked_accuracy < 1
+    # What is left over is attacked as if nothing had been dropped, noise included.
+    assert np.array_equal(whole.robust, quick.robust)
+    left = quick.attacked_correct
+    assert np.allclose(whole.attacked_log_probs[left], quick.attacked_log_probs[left], atol=1e-9)
+    assert (whole.passes == 14).all()
+    assert (quick.passes[left] == 14).all()
+    assert (quick.passes[~left] < 14).all()
+    assert quick.passes[~whole.clean_correct].max() < 14
+    assert whole.softmax_robustness is not None
+    assert quick.softmax_robustness is None
+
+
+def test_a_zero_direction_is_noted_at_the_image_that_was_asked_about() -> None:
+    """A network that does not look at its input where that is 0.5 exactly."""
+
+    class Flat(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones(1))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            score = self.weight * (x[:, 0] - 0.5).pow(2)
+            return torch.stack([score, -score], 1)
+
+    from bnnbench.core.victim import Victim
+
+    predictive = bb.Predictive(Flat(), {"weight": np.ones((2, 1), "f4")})
+    x = torch.tensor([[0.1], [0.5], [0.7], [0.5]])
+    y = torch.zeros(4, dtype=torch.long)
+    victim = Victim(predictive, bb.Threat(epsilon=0.1), [0, 1], 4)
+    some = torch.tensor([2, 3])
+    victim.among(some).direction(x[some], y[some], "predictive-nll")
+    assert victim.ledger.zero_direction.tolist() == [False, False, False, True]  # type: ignore[union-attr]
+    assert victim.ledger.gradient.tolist() == [0, 0, 1, 1]
+    victim.direction(x, y, "predictive-nll")
+    assert victim.ledger.zero_direction.tolist() == [False, True, False, True]  # type: ignore[union-attr]

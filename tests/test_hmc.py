@@ -149,11 +149,10 @@ def test_a_network_that_jax_cannot_run_is_incompatible() -> None:
 def test_pyros_potential_is_that_of_the_plain_model(network: str, parameters: dict[str, Any], prior: float) -> None:
     """The same gradients as those of the Pyro model that one would write, and the same density up to a constant."""
     import pyro
+    from bnnbench_plugins.pyro.sampling import negative_log_posterior
     from pyro import distributions
     from pyro.infer.mcmc.util import initialize_model
     from pyro.ops.integrator import potential_grad
-
-    from bnnbench_plugins.pyro.sampling import negative_log_posterior
 
     generator = torch.Generator().manual_seed(0)
     shape = (1, 28, 28) if network == "conv" else (6,)

@@ -45,6 +45,12 @@ class Attack(Component):
             self.perturb(victim.under(threat), x, y, threat, rng) for threat, rng in zip(threats, rngs, strict=True)
         ]
 
+    @property
+    def stops_early(self) -> bool:
+        """Whether an image is left alone once it is misclassified: its perturbed input then is not the worst one, and
+        figures that depend on how wrong it is (softmax robustness, uncertainty) are not given."""
+        return False
+
     def stronger(self) -> Attack | None:
         """The same attack with about twice the effort, or None if there is no such thing."""
         return None

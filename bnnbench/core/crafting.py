@@ -21,14 +21,14 @@ from bnnbench.errors import ContractBreach
 class Crafted:
     """What an attack made under one threat, and what it took.
 
-    `inputs` (N, *shape) on the device and of the dtype of the inputs given; passes for each image, over the whole
-    ensemble (work that an attack shares between threats is counted for each of them); `zero_direction` (N,) bool, None
-    if no direction was asked for; `steps`, name -> (steps, N).
+    `inputs` (N, *shape) on the device and of the dtype of the inputs given; passes (N,) over the whole ensemble (work
+    that an attack shares between threats is counted for each of them); `zero_direction` (N,) bool, None if no direction
+    was asked for; `steps`, name -> (steps, N).
     """
 
     inputs: Tensor
-    forward_passes: float
-    gradient_passes: float
+    forward_passes: Tensor
+    gradient_passes: Tensor
     zero_direction: Tensor | None
     steps: dict[str, Tensor]
 
@@ -94,13 +94,14 @@ class _SharedVictim(Victim):
 
 
 def _crafted(inputs: Tensor, victims: Sequence[Victim]) -> Crafted:
-    zero = [victim.zero_direction.cpu() for victim in victims if victim.zero_direction is not None]
+    ledgers = [victim.ledger for victim in victims]
+    zero = [ledger.zero_direction for ledger in ledgers if ledger.zero_direction is not None]
     return Crafted(
         inputs,
-        sum(victim.forward_passes for victim in victims),
-        sum(victim.gradient_passes for victim in victims),
+        torch.stack([ledger.forward for ledger in ledgers]).sum(0),
+        torch.stack([ledger.gradient for ledger in ledgers]).sum(0),
         torch.stack(zero).any(0) if zero else None,
-        {name: torch.stack(values) for victim in victims for name, values in victim.steps.items()},
+        {name: torch.stack(values) for ledger in ledgers for name, values in ledger.steps.items()},
     )
 
 

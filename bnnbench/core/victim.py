@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bnnbench.core import seeds, streams
@@ -11,29 +12,47 @@ from bnnbench.core.threat import Threat
 from bnnbench.errors import GradientRefused
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from bnnbench.core.objective import Objective
     from bnnbench.core.streaming import Probe
 
 
-class Victim:
-    """A predictive as its attacker may query it: the draws of the threat's stream, with every pass counted.
+@dataclass
+class Ledger:
+    """What an attack has asked for, image by image.
 
-    `forward_passes` and `gradient_passes` count looks at the whole ensemble, for each image (a float: an attack may
-    query some images more often than others). `steps` holds what the attack recorded, and `zero_direction` (N,) where
-    a direction that it asked for was exactly zero.
+    `forward` and `gradient` (N,) count looks at the whole ensemble; `zero_direction` (N,) says where a direction was
+    exactly zero, None if none was asked for; `steps` holds what the attack recorded.
     """
 
+    forward: Tensor
+    gradient: Tensor
+    zero_direction: Tensor | None = None
+    steps: dict[str, list[Tensor]] = field(default_factory=dict)
+
+
+class Victim:
+    """A predictive as its attacker may query it: the draws of the threat's stream, with every look counted."""
+
     def __init__(
-        self, predictive: Predictive, threat: Threat, draws: Sequence[int], images: int, seed: int = 0
+        self,
+        predictive: Predictive,
+        threat: Threat,
+        draws: Sequence[int],
+        images: int,
+        seed: int = 0,
+        *,
+        shared: Victim | None = None,
+        positions: Tensor | None = None,
     ) -> None:
+        import torch
+
         self._predictive, self._threat, self._draws, self._images = predictive, threat, draws, images
-        self._seed, self._rng = seed, seeds.generator(seed, seeds.QUERIES)
-        self.forward_passes = 0.0
-        self.gradient_passes = 0.0
-        self.zero_direction: Tensor | None = None
-        self.steps: dict[str, list[Tensor]] = {}
+        self._seed, self._positions = seed, positions
+        self._rng: torch.Generator = shared._rng if shared else seeds.generator(seed, seeds.QUERIES)
+        self.ledger: Ledger = shared.ledger if shared else Ledger(torch.zeros(images), torch.zeros(images))
 
     def __len__(self) -> int:
         """How many draws a query sees."""
@@ -42,6 +61,18 @@ class Victim:
     def under(self, threat: Threat) -> Victim:
         """The same victim, counting and recording for one of several threats that share its draws."""
         return Victim(self._predictive, threat, self._draws, self._images, self._seed)
+
+    def among(self, positions: Tensor) -> Victim:
+        """The same victim, asked about some of the images alone: those at these positions (n,)."""
+        return Victim(
+            self._predictive,
+            self._threat,
+            self._draws,
+            self._images,
+            self._seed,
+            shared=self,
+            positions=positions.cpu(),
+        )
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits (S, N, K) of the draws that the attacker sees."""
@@ -86,14 +117,12 @@ class Victim:
 
         self._count(x, gradient=True)
         found = streaming.probe(self._predictive, x, y, as_objective(objective), self._query())
-        zero = (found.direction.flatten(1) == 0).all(1)
-        if len(x) == self._images:
-            self.zero_direction = zero if self.zero_direction is None else self.zero_direction | zero
+        self._note_zero((found.direction.flatten(1) == 0).all(1).cpu())
         return found
 
     def record(self, name: str, values: Tensor) -> None:
         """Keep a step's diagnostics (N,) with the outcome; each call appends a step."""
-        self.steps.setdefault(name, []).append(values.detach().cpu())
+        self.ledger.steps.setdefault(name, []).append(values.detach().cpu())
 
     def _each(self, x: Tensor) -> Tensor:
         self._count(x, gradient=False)
@@ -105,6 +134,20 @@ class Victim:
     def _count(self, x: Tensor, *, gradient: bool) -> None:
         if gradient and self._threat.access == "scores":
             raise GradientRefused("this threat gives the attacker scores, not gradients")
-        share = len(x) / self._images
-        self.forward_passes += share
-        self.gradient_passes += share if gradient else 0.0
+        for counts in (self.ledger.forward, self.ledger.gradient)[: 1 + gradient]:
+            if self._positions is not None:
+                counts[self._positions] += 1
+            else:
+                # Of fewer images than there are nobody knows which they were: each is charged its share.
+                counts += len(x) / self._images
+
+    def _note_zero(self, zero: Tensor) -> None:
+        import torch
+
+        ledger = self.ledger
+        if ledger.zero_direction is None:
+            ledger.zero_direction = torch.zeros(self._images, dtype=torch.bool)
+        if self._positions is not None:
+            ledger.zero_direction[self._positions] |= zero
+        elif len(zero) == self._images:
+            ledger.zero_direction |= zero

@@ -64,8 +64,6 @@ def evaluate_each(
 
 
 def _outcome(attack: Attack, defence: Defence, threat: Threat, crafted: Crafted, keep: str) -> Outcome:
-    import numpy as np
-
     sample, clean, attacked = defence.sample, defence.clean, defence.judge(crafted.inputs)
     return Outcome(
         index=sample.index,
@@ -75,13 +73,14 @@ def _outcome(attack: Attack, defence: Defence, threat: Threat, crafted: Crafted,
         clean_entropy=clean.entropy,
         attacked_entropy=attacked.entropy,
         distance=threat.distance(sample.x, crafted.inputs).numpy(),
-        passes=np.full(len(sample.y), crafted.forward_passes),
+        passes=crafted.forward_passes.numpy(),
         objective=_objective_value(attack, attacked.each, sample.y),
         zero_gradient=defence.zero_gradient,
         zero_direction=None if crafted.zero_direction is None else crafted.zero_direction.numpy(),
         inputs=crafted.inputs[: None if keep == "inputs" else KEPT_INPUTS].numpy(),
         draws=defence.draws,
         attack_draws=defence.attack_draws,
+        stops_early=attack.stops_early,
         steps={name: values.numpy() for name, values in crafted.steps.items()},
     )
 

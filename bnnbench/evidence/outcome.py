@@ -24,7 +24,8 @@ class Outcome:
     NaN if it has none; `zero_gradient` (N,), where float32 autograd of the negative log predictive probability at the
     clean image is exactly zero; `zero_direction` (N,), where a direction the attack followed was exactly zero,
     None if it followed none; `steps`, name -> (steps, N), what the attack recorded; `inputs`, the images kept.
-    `draws` defend, and `attack_draws` are seen by the attacker.
+    `draws` defend, and `attack_draws` are seen by the attacker; `stops_early` if it left images alone once they were
+    misclassified.
     """
 
     index: Array
@@ -41,6 +42,7 @@ class Outcome:
     inputs: Array
     draws: int
     attack_draws: int
+    stops_early: bool = False
     steps: dict[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -99,8 +101,10 @@ class Outcome:
         return wilson(int(self.robust.sum()), len(self))
 
     @property
-    def softmax_robustness(self) -> float:
-        """Mean of 1 - max_k |p_k(x) - p_k(x_adv)| (the paper's Section 5.3)."""
+    def softmax_robustness(self) -> float | None:
+        """Mean of 1 - max_k |p_k(x) - p_k(x_adv)| (the paper's Section 5.3); None if the attack stopped early."""
+        if self.stops_early:
+            return None
         return float(metrics.softmax_robustness(self.clean_log_probs, self.attacked_log_probs).mean())
 
     @property

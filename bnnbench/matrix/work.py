@@ -103,7 +103,7 @@ def run_attack(cells: Sequence[CellSpec], setting: Setting) -> dict[str, str]:
         own = record | {"identity": cell.identity, "fit": cell.fit.key, "seed": cell.seed}
         if outcomes:
             outcome = outcomes[number]
-            own |= {"images": len(outcome), "draws": outcome.draws, "attack_draws": outcome.attack_draws}
+            own |= {"images": len(outcome)} | {name: getattr(outcome, name) for name in _NUMBERS}
             if len(outcome) < cell.images:
                 own["warnings"] = [f"the test set has {len(outcome)} images, not {cell.images}"]
             store.write_arrays("cells", cell.key, own, to_arrays(outcome))
@@ -121,6 +121,8 @@ def _attacked(cells: Sequence[CellSpec], setting: Setting) -> list[Outcome]:
 
 
 _STEP = "step."
+_NUMBERS = ("draws", "attack_draws", "stops_early")
+"""What of an outcome is no array, and stands in its record."""
 
 
 def to_arrays(outcome: Outcome) -> dict[str, np.ndarray]:
@@ -132,9 +134,9 @@ def to_arrays(outcome: Outcome) -> dict[str, np.ndarray]:
 def to_outcome(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> Outcome:
     """The outcome of a stored record."""
     steps = {name.removeprefix(_STEP): array for name, array in arrays.items() if name.startswith(_STEP)}
-    own = {name: array for name, array in arrays.items() if not name.startswith(_STEP)}
-    own.setdefault("zero_direction", None)  # type: ignore[arg-type]
-    return Outcome(**own, steps=steps, draws=record["draws"], attack_draws=record["attack_draws"])
+    own: dict[str, Any] = {name: array for name, array in arrays.items() if not name.startswith(_STEP)}
+    own.setdefault("zero_direction", None)
+    return Outcome(**own, steps=steps, **{name: record[name] for name in _NUMBERS})
 
 
 def _failure(error: Exception) -> dict[str, Any]:

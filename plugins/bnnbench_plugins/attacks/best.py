@@ -9,23 +9,32 @@ if TYPE_CHECKING:
 
 
 class Best:
-    """For each image the best candidate so far: misclassified first, then the highest objective."""
+    """For each image the best candidate so far: misclassified first, then the highest objective.
 
-    def __init__(self) -> None:
-        self._inputs: Tensor | None = None
+    `inputs` (N, *shape) are the best, `latest_value` and `latest_broken` (N,) what was last found of each image.
+    """
+
+    def __init__(self, x: Tensor) -> None:
+        import torch
+
+        self.inputs = x.clone()
+        self.latest_value = x.new_full((len(x),), -torch.inf)
+        self.latest_broken = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        self._value, self._broken = self.latest_value.clone(), self.latest_broken.clone()
+        self.everywhere = torch.arange(len(x), device=x.device)
 
     @property
-    def inputs(self) -> Tensor:
-        """The best inputs (N, *shape) of all that were offered."""
-        assert self._inputs is not None, "nothing was offered"
-        return self._inputs
+    def unbroken(self) -> Tensor:
+        """Positions of the images for which no misclassified candidate has been offered."""
+        return self.everywhere[~self._broken]
 
-    def offer(self, candidates: Tensor, broken: Tensor, value: Tensor) -> None:
-        """Candidates (N, *shape), where they reach the attacker's goal (N,), and their objective (N,)."""
-        if self._inputs is None:
-            self._inputs, self._broken, self._value = candidates.clone(), broken.clone(), value.clone()
-            return
-        better = (broken & ~self._broken) | ((broken == self._broken) & (value > self._value))
-        self._inputs[better] = candidates[better]
-        self._broken[better] = broken[better]
-        self._value[better] = value[better]
+    def offer(self, candidates: Tensor, broken: Tensor, value: Tensor, at: Tensor | None = None) -> None:
+        """Candidates (n, *shape) for the images at these positions (n,), all by default; where they reach the
+        attacker's goal (n,); and their objective (n,)."""
+        at = self.everywhere if at is None else at
+        self.latest_value[at], self.latest_broken[at] = value, broken
+        known, worth = self._broken[at], self._value[at]
+        better = (broken & ~known) | ((broken == known) & (value > worth))
+        chosen = at[better]
+        self.inputs[chosen] = candidates[better]
+        self._broken[chosen], self._value[chosen] = broken[better], value[better]

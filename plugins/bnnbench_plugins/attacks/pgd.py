@@ -38,6 +38,8 @@ class ProjectedGradient(Maximising):
     """Start from uniform noise in the ball, not from the clean input."""
     restarts: int = Field(default=1, ge=1)
     """Runs, each from a random start of its own."""
+    stop_when_broken: bool = False
+    """Leave an image alone once it is misclassified: faster, but softmax robustness is then not given."""
 
     @model_validator(mode="after")
     def _restarts_differ(self) -> Self:
@@ -46,16 +48,38 @@ class ProjectedGradient(Maximising):
         return self
 
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
-        best = Best()
+        best = Best(x)
         for _ in range(self.restarts):
+            # Noise for all images, whichever are left: dropping one changes no other.
             current = threat.uniform(x, rng) if self.random_start else x.clone()
-            for length in self._lengths():
-                log_probs, value, direction = victim.probe(current, y, self.objective)
-                self._note(victim, best, current, threat.broken(log_probs, y), value)
-                current = threat.project(x, current + length * threat.epsilon * threat.steepest(direction))
-            log_probs, value = victim.score(current, y, self.objective)
-            self._note(victim, best, current, threat.broken(log_probs, y), value)
+            for length in [*self._lengths(), None]:
+                left = best.unbroken if self.stop_when_broken else best.everywhere
+                if len(left) == 0:
+                    return best.inputs
+                self._step(victim, best, left, length, current, x, y, threat)
         return best.inputs
+
+    def _step(
+        self,
+        victim: Victim,
+        best: Best,
+        left: Tensor,
+        length: float | None,
+        current: Tensor,
+        x: Tensor,
+        y: Tensor,
+        threat: Threat,
+    ) -> None:
+        """Look at the images that are left, keep what is best, and move them; without a length, only look."""
+        asked, points, labels = victim.among(left), current[left], y[left]
+        if length is None:
+            log_probs, value = asked.score(points, labels, self.objective)
+        else:
+            log_probs, value, direction = asked.probe(points, labels, self.objective)
+            current[left] = threat.project(x[left], points + length * threat.epsilon * threat.steepest(direction))
+        best.offer(points, threat.broken(log_probs, labels), value, left)
+        victim.record("objective", best.latest_value)
+        victim.record("broken", best.latest_broken)
 
     def _lengths(self) -> list[float]:
         """The length of each step as a share of epsilon."""
@@ -64,11 +88,9 @@ class ProjectedGradient(Maximising):
         first = self.relative_step_size or 1.0
         return [first * (1 + math.cos(math.pi * step / self.steps)) / 2 for step in range(self.steps)]
 
-    @staticmethod
-    def _note(victim: Victim, best: Best, current: Tensor, broken: Tensor, value: Tensor) -> None:
-        best.offer(current, broken, value)
-        victim.record("objective", value)
-        victim.record("broken", broken)
+    @property
+    def stops_early(self) -> bool:
+        return self.stop_when_broken
 
     def stronger(self) -> ProjectedGradient:
         return self.model_copy(update={"steps": 2 * self.steps})

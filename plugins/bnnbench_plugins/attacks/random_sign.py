@@ -32,7 +32,7 @@ class RandomSign(Maximising):
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         if self.tries == 1:
             return threat.signs(x, rng)
-        best = Best()
+        best = Best(x)
         for _ in range(self.tries):
             candidate = threat.signs(x, rng)
             log_probs, value = victim.score(candidate, y, self.objective)
