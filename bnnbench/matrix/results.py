@@ -33,10 +33,13 @@ class Cell:
 
 
 class Results:
-    """A view of a store through a plan."""
+    """A view of a store through a plan.
 
-    def __init__(self, plan: Plan, store: Store) -> None:
-        self.plan, self.store = plan, store
+    `verified` holds records of cells, by key, that have just been read and checked and need not be again.
+    """
+
+    def __init__(self, plan: Plan, store: Store, verified: dict[str, dict[str, Any]] | None = None) -> None:
+        self.plan, self.store, self._verified = plan, store, verified or {}
 
     @functools.cached_property
     def cells(self) -> list[Cell]:
@@ -60,7 +63,7 @@ class Results:
             status = "invalid" if fit["status"] == "invalid" else "skipped"
             reason = fit["reason"] if fit["status"] in FINAL else f"its fit {_WORDS[fit['status']]}: {fit['reason']}"
             return Cell(spec, status, reason, [], level, None)
-        record = self.store.record("cells", spec.key)
+        record = self._verified.get(spec.key) or self.store.record("cells", spec.key)
         if record is None:
             return Cell(spec, "missing", "not run yet", [], level, None)
         if record["status"] != "ok":

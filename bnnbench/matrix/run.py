@@ -111,7 +111,7 @@ def run_plan(plan: Plan, store: Store, *, jobs: int | None, fresh: bool, observe
     finally:
         listener.close()
         observer.end(time.perf_counter() - started)
-    results = Results(plan, store)
+    results = Results(plan, store, pending.verified)
     store.write_manifest(_manifest(plan, results))
     return results
 
@@ -122,6 +122,7 @@ class _Pending:
     def __init__(self, plan: Plan, store: Store, fresh: bool) -> None:
         self.ready: list[Task] = []
         self.waiting: dict[str, list[Task]] = {}
+        self.verified: dict[str, dict[str, Any]] = {}
         self.cached = 0
         for key, fit in plan.fits.items():
             missing, cached = self._missing(plan.tasks[key], store, fresh)
@@ -139,20 +140,22 @@ class _Pending:
                 self.waiting[key] = attacks
         self.size = len(self.ready) + sum(len(tasks) for tasks in self.waiting.values())
 
-    @staticmethod
-    def _missing(groups: list[list[CellSpec]], store: Store, fresh: bool) -> tuple[list[list[CellSpec]], int]:
+    def _missing(self, groups: list[list[CellSpec]], store: Store, fresh: bool) -> tuple[list[list[CellSpec]], int]:
         cached = 0
         missing = []
         for cells in groups:
-            left = [cell for cell in cells if fresh or not _is_final(store.record("cells", cell.key))]
+            left = [cell for cell in cells if fresh or not self._is_there(cell.key, store)]
             cached += len(cells) - len(left)
             if left:
                 missing.append(left)
         return missing, cached
 
-
-def _is_final(record: dict[str, Any] | None) -> bool:
-    return record is not None and record["status"] in FINAL
+    def _is_there(self, key: str, store: Store) -> bool:
+        record = store.record("cells", key)
+        if record is None or record["status"] not in FINAL:
+            return False
+        self.verified[key] = record
+        return True
 
 
 def fit_name(cell: CellSpec, plan: Plan) -> str:

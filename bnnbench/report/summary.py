@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from bnnbench.core.threat import Threat
 from bnnbench.evidence.intervals import wilson
 from bnnbench.matrix.results import Cell, Results, worst_case
 
@@ -95,9 +96,10 @@ def _block(dataset: str, network: str, cells: Sequence[Cell]) -> Block:
     attacks = list(dict.fromkeys(cell.spec.attack for cell in cells))
     norms = {cell.spec.threat.norm for cell in cells}
     lines: list[Line] = []
-    keys = dict.fromkeys((cell.spec.posterior, cell.spec.threat) for cell in cells)
-    for posterior, threat in keys:
-        own = [cell for cell in cells if (cell.spec.posterior, cell.spec.threat) == (posterior, threat)]
+    rows: dict[tuple[str, Threat], list[Cell]] = {}
+    for cell in cells:
+        rows.setdefault((cell.spec.posterior, cell.spec.threat), []).append(cell)
+    for (posterior, threat), own in rows.items():
         mark = "~" if any(cell.card == "short" for cell in own) else ""
         figures = [_clean(own)]
         figures += [_attacked([cell for cell in own if cell.spec.attack == attack]) for attack in attacks]

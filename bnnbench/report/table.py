@@ -65,17 +65,20 @@ def _table(block: Block, columns: Sequence[str], stacked: bool) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, GAP, 0, 0), pad_edge=False, show_edge=False)
+    # The gap between columns is part of their text: rich takes twice as long to pad each cell itself.
+    gap = " " * GAP
+    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
     table.add_column("posterior", overflow="fold")
-    table.add_column("eps", justify="right", no_wrap=True)
+    table.add_column(f"{gap}eps", justify="right", no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right", no_wrap=True, style="bold" if column == "worst" else None)
+        table.add_column(gap + column, justify="right", no_wrap=True, style="bold" if column == "worst" else None)
     previous: Line | None = None
     for line in block.lines:
         if previous is not None and line.posterior != previous.posterior:
             table.add_section()
         repeated = previous is not None and line.posterior == previous.posterior
-        cells = [Text(_cell(line.figures[block.columns.index(column)], stacked), justify="right") for column in columns]
-        table.add_row(Text("" if repeated else line.posterior), Text(line.threat), *cells)
+        texts = [_cell(line.figures[block.columns.index(column)], stacked) for column in columns]
+        cells = [Text(gap + text.replace("\n", f"\n{gap}"), justify="right") for text in texts]
+        table.add_row(Text("" if repeated else line.posterior), Text(gap + line.threat), *cells)
         previous = line
     return table
