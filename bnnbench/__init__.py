@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bnnbench.core.network import initialise as initialise
     from bnnbench.core.objective import Objective as Objective
     from bnnbench.core.objective import ObjectiveParameter as ObjectiveParameter
+    from bnnbench.core.objective import OddsTerm as OddsTerm
     from bnnbench.core.posterior import Draws as Draws
     from bnnbench.core.posterior import NormalPrior as NormalPrior
     from bnnbench.core.posterior import Posterior as Posterior
@@ -57,7 +58,7 @@ _HOMES = {
     "core.dataset": ["Data", "Dataset"],
     "core.fitting": ["fit"],
     "core.network": ["Network", "initialise"],
-    "core.objective": ["Objective", "ObjectiveParameter"],
+    "core.objective": ["Objective", "ObjectiveParameter", "OddsTerm"],
     "core.posterior": ["Draws", "NormalPrior", "Posterior", "Progress", "no_progress"],
     "core.precision": ["fast_products"],
     "core.predictive": ["Predictive"],

@@ -1,6 +1,6 @@
 """FGSM and PGD on an ensemble against the ways in which others do it.
 
-    python speed/attacks.py            (some minutes; Foolbox, torchattacks and ART are compared where installed)
+python speed/attacks.py            (some minutes; Foolbox, torchattacks and ART are compared where installed)
 """
 
 from __future__ import annotations
@@ -141,7 +141,9 @@ def fgsm(draws_number: int, number: int, few: int, repeats: int) -> str:
         **peers(frozen, usual, x, y, 0),
     }
     seconds = in_turns({"peak": product, **works}, repeats)
-    seconds["the authors' loop"] = in_turns({"a": lambda: authors_loop(usual.members, x[:few], y[:few])}, 1)["a"] * number / few
+    seconds["the authors' loop"] = (
+        in_turns({"a": lambda: authors_loop(usual.members, x[:few], y[:few])}, 1)["a"] * number / few
+    )
     peak = work / seconds.pop("peak")
     rows = [
         [

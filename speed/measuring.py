@@ -13,6 +13,7 @@ if hasattr(os, "sched_setaffinity"):
     # JAX knows no thread count but the cores that it sees.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
+import itertools
 import platform
 import time
 from collections.abc import Callable
@@ -57,7 +58,7 @@ def peak_work(size: int = 1024) -> tuple[Work, float]:
 def chain(sizes: tuple[int, ...]) -> nn.Sequential:
     """Linear layers of these sizes with leaky ReLU between."""
     layers: list[nn.Module] = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in itertools.pairwise(sizes):
         layers += [nn.Linear(inputs, outputs), nn.LeakyReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -79,7 +80,7 @@ def images(number: int, shape: tuple[int, ...], classes: int = 10) -> tuple[torc
 
 def flops(sizes: tuple[int, ...], draws: int, number: int) -> float:
     """Operations of one input gradient of an ensemble: twice forward, twice back, for each weight."""
-    return 4.0 * sum(a * b for a, b in zip(sizes[:-1], sizes[1:], strict=True)) * draws * number
+    return 4.0 * sum(a * b for a, b in itertools.pairwise(sizes)) * draws * number
 
 
 def machine() -> str:

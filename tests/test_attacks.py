@@ -254,7 +254,7 @@ def test_a_zero_direction_is_noted_at_the_image_that_was_asked_about() -> None:
     victim = Victim(predictive, bb.Threat(epsilon=0.1), [0, 1], 4)
     some = torch.tensor([2, 3])
     victim.among(some).direction(x[some], y[some], "predictive-nll")
-    assert victim.ledger.zero_direction.tolist() == [False, False, False, True]  # type: ignore[union-attr]
+    assert victim.ledger.zero_direction.tolist() == [False, False, False, True]
     assert victim.ledger.gradient.tolist() == [0, 0, 1, 1]
     victim.direction(x, y, "predictive-nll")
-    assert victim.ledger.zero_direction.tolist() == [False, True, False, True]  # type: ignore[union-attr]
+    assert victim.ledger.zero_direction.tolist() == [False, True, False, True]

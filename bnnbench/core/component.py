@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import typing
-from typing import Annotated, Any, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, model_validator
 
@@ -46,7 +48,7 @@ class Component(BaseModel):
                 raise PluginError(f"{where}: parameter '{name}' has no default")
         for base in cls.__mro__[1:]:
             for name, member in vars(base).items():
-                if getattr(member, "__final__", False) and vars(cls).get(name, member) is not member:
+                if getattr(member, "__final__", False) and inspect.getattr_static(cls, name) is not member:
                     raise PluginError(f"{where}: '{name}' belongs to the core and must not be overridden")
 
     @model_validator(mode="before")
@@ -59,6 +61,11 @@ class Component(BaseModel):
             name: tuple(value) if isinstance(value, list) and _is_tuple(cls, name) else value
             for name, value in values.items()
         }
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """The component with some parameters changed, and checked: a new one, with an identity of its own."""
+        own = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**(own | dict(update or {})))
 
     def fingerprint(self) -> str:
         """What the outcome depends on beside the parameters, such as a file's checksum; empty if there is nothing."""
@@ -77,12 +84,14 @@ class Component(BaseModel):
                 parameters[name] = value.identity()
             elif name in self.not_in_identity:
                 del parameters[name]
+        # A subclass is other code: it does not inherit its parent's word for it.
+        revision = vars(type(self)).get("revision")
         identity: dict[str, Any] = {
             "component": f"{type(self).__module__}:{type(self).__qualname__}",
-            "version": self.revision if self.revision is not None else version_of(type(self)),
+            "version": version_of(type(self)) if revision is None else revision,
             "parameters": parameters,
         }
-        if self.revision is None:
+        if revision is None:
             # A version says nothing of code that is being written: without this an edited plugin kept its old results.
             identity["code"] = code_of(type(self))
         fingerprint = self.fingerprint()

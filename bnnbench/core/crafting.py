@@ -51,13 +51,20 @@ def craft(
     _check_inputs(x, y, threats)
     first = threats[0]
     draws = streams.split(first, predictive.chains, predictive.per_chain, limit).attack
-    given_x = x.detach().to(predictive.device, predictive.dtype)
-    given_y = y.to(predictive.device)
-    untouched = (given_x.clone(), given_y.clone(), _weights(predictive))
+    with torch.inference_mode(False):
+        # Copies: what an attack breaks must break nothing of the caller's.
+        given_x = x.detach().to(predictive.device, predictive.dtype, copy=True)
+        given_y = y.to(predictive.device, torch.long, copy=True)
+        untouched = (given_x.clone(), given_y.clone(), _weights(predictive), torch.get_rng_state())
     victims: dict[int, Victim] = {}
     shared = _SharedVictim(predictive, first, draws, len(x), seed, victims)
     rngs = [seeds.generator(seed, seeds.ATTACK) for _ in threats]
-    made = attack.perturb_each(shared, given_x, given_y, list(threats), rngs)
+    # Whatever the caller's mode: gradients are there to be asked for, and nobody's random state moves.
+    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+        made = attack.perturb_each(shared, given_x, given_y, list(threats), rngs)
+        drawn = not torch.equal(torch.get_rng_state(), untouched[3])
+    if drawn:
+        raise ContractBreach(f"{_name(attack)} drew from torch's global random state, not from its generator")
     if not isinstance(made, list | tuple) or len(made) != len(threats):
         raise ContractBreach(f"{_name(attack)} returned no list with one batch for each threat")
     if not (torch.equal(given_x, untouched[0]) and torch.equal(given_y, untouched[1])):
@@ -68,7 +75,8 @@ def craft(
     for threat, adversarial in zip(threats, made, strict=True):
         _check_output(attack, given_x, adversarial, threat)
         own = victims.get(id(threat))
-        crafted.append(_crafted(adversarial.detach().to(x.device, x.dtype), [shared, own] if own else [shared]))
+        inputs = adversarial.detach().to(x.device, x.dtype, copy=True)
+        crafted.append(_crafted(inputs, [shared, own] if own else [shared]))
     return crafted
 
 
@@ -88,19 +96,20 @@ class _SharedVictim(Victim):
         self._children = children
 
     def under(self, threat: Threat) -> Victim:
-        child = super().under(threat)
-        self._children[id(threat)] = child
-        return child
+        if id(threat) not in self._children:
+            self._children[id(threat)] = super().under(threat)
+        return self._children[id(threat)]
 
 
 def _crafted(inputs: Tensor, victims: Sequence[Victim]) -> Crafted:
     ledgers = [victim.ledger for victim in victims]
-    zero = [ledger.zero_direction for ledger in ledgers if ledger.zero_direction is not None]
+    # Of an image whose direction nobody followed nothing can be said, and so not of the share.
+    followed = [ledger for ledger in ledgers if ledger.followed.all()]
     return Crafted(
         inputs,
         torch.stack([ledger.forward for ledger in ledgers]).sum(0),
         torch.stack([ledger.gradient for ledger in ledgers]).sum(0),
-        torch.stack(zero).any(0) if zero else None,
+        torch.stack([ledger.zero_direction for ledger in followed]).any(0) if followed else None,
         {name: torch.stack(values) for ledger in ledgers for name, values in ledger.steps.items()},
     )
 
@@ -123,8 +132,9 @@ def _check_output(attack: Attack, x: Tensor, adversarial: Any, threat: Threat) -
         raise ContractBreach(f"{_name(attack)} returned {found}, not {tuple(x.shape)} {x.dtype}")
     if not adversarial.isfinite().all():
         raise ContractBreach(f"{_name(attack)} returned inputs that are not finite")
-    slack = TOLERANCE * threat.width
     low, high = threat.bounds
+    # Far from zero neighbouring floats are further apart than the tolerance.
+    slack = max(TOLERANCE * threat.width, 2 * torch.finfo(x.dtype).eps * max(abs(low), abs(high)))
     outside = max(low - float(adversarial.min()), float(adversarial.max()) - high)
     if outside > slack:
         raise ContractBreach(f"{_name(attack)} left the box [{low:g}, {high:g}] by {outside:.3g}")
@@ -135,9 +145,11 @@ def _check_output(attack: Attack, x: Tensor, adversarial: Any, threat: Threat) -
         )
 
 
-def _weights(predictive: Predictive) -> list[int]:
-    """A sum over the bits of all draws: cheap beside one pass, and no single changed weight leaves it as it was."""
-    return [_sum_of_bits(tensor) for tensor in (*predictive.draws.values(), *predictive.shared.values())]
+def _weights(predictive: Predictive) -> list[tuple[int, int]]:
+    """Of each tensor how often torch has changed it, and a sum over its bits: cheap beside one pass, and no single
+    weight that is changed behind torch's back leaves it as it was."""
+    tensors = (*predictive.draws.values(), *predictive.shared.values())
+    return [(0 if tensor.is_inference() else tensor._version, _sum_of_bits(tensor)) for tensor in tensors]
 
 
 def _sum_of_bits(tensor: Tensor) -> int:

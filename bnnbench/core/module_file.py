@@ -83,9 +83,13 @@ def _imported(path: Path) -> Any:
         raise PluginError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    # As for a script: what lies beside the file can be imported.
+    sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         raise PluginError(f"{path}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.pop(0)
     return module

@@ -43,7 +43,8 @@ def _remembering(build: Any) -> Any:
 
 
 def initialise(network: nn.Module, seed: int) -> nn.Module:
-    """A copy of the network with weights drawn anew from the seed by each submodule's own `reset_parameters`.
+    """A copy of the network with weights drawn anew from the seed by each submodule's own `reset_parameters`
+    (torch's attention calls it `_reset_parameters`).
 
     Parameters of submodules without that method keep the template's values. No global random state is touched.
     """
@@ -52,8 +53,9 @@ def initialise(network: nn.Module, seed: int) -> nn.Module:
     fresh = copy.deepcopy(network)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
-        for module in fresh.modules():
-            reset = getattr(module, "reset_parameters", None)
+        # Children first: a module that treats a child's weights specially has the last word.
+        for module in reversed(list(fresh.modules())):
+            reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
             if callable(reset):
                 reset()
     return fresh

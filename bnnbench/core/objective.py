@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BeforeValidator, SerializeAsAny, WithJsonSchema
 
@@ -14,11 +15,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+class OddsTerm(NamedTuple):
+    """Of the log odds against `classes` (N,), one for each image: the sign with which its gradient enters, and the
+    logarithm of its weight in each draw (S, N)."""
+
+    classes: Tensor
+    sign: float
+    log_weight: Tensor
+
+
 class Objective(Component):
     """What the attacker maximises, as a function of the draws' log-probabilities.
 
     Only `value` is required. `log_weight` makes the attack's direction one streamed pass over the draws; without it
-    the direction takes a second pass and follows the gradient of `ascent`.
+    the direction takes a second pass and follows `odds_terms` or, without those, the gradient of `ascent`. A subclass
+    that overrides `value` alone does not inherit its parent's forms of the direction.
     """
 
     kind: ClassVar[str] = "objective"
@@ -31,6 +42,15 @@ class Objective(Component):
         """A strictly increasing function of `value`, per image, whose gradient does not vanish where the network
         saturates; `value` itself unless overridden."""
         return self.value(log_probs, y)
+
+    def odds_terms(self, log_probs: Tensor, y: Tensor) -> Sequence[OddsTerm] | None:
+        """The objective's gradient as a sum over a few classes of the draws' gradients of the log odds against them.
+
+        It gives a direction that does not vanish where draws are sure of themselves; None if there is no such form.
+
+        Args: log_probs (S, N, K), labels y (N,). The sum may be scaled by any positive factor for each image.
+        """
+        return None
 
     def log_weight(self, right: Tensor, wrong: Tensor) -> Tensor | None:
         """The logarithm of the weight with which a draw's gradient of the log odds against y enters the objective's

@@ -54,6 +54,8 @@ class Draws:
             shapes = {name: array.shape for name, array in self.arrays.items()}
             raise ValueError(f"the arrays of Draws must all lead with the same (chains, draws), got {shapes}")
         self.chains, self.per_chain = (int(size) for size in leading.pop())
+        if self.chains * self.per_chain == 0:
+            raise ValueError("there are no draws")
 
     def __len__(self) -> int:
         return self.chains * self.per_chain

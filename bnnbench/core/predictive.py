@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from bnnbench.core.objective import Objective
     from bnnbench.core.posterior import Posterior
     from bnnbench.core.routes import Footprint
+
+
+SWAPPING = threading.RLock()
+"""Held while a network has a draw's weights in the place of its own."""
 
 
 class Predictive:
@@ -43,21 +48,29 @@ class Predictive:
         if not isinstance(draws, Draws):
             draws = Draws({name: _with_chain_axis(array) for name, array in draws.items()})
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        arrays = draws.flat()
         if type(self).logits is Predictive.logits:
             _check_names(self.network, draws)
+            arrays = _each_weight_once(self.network, arrays)
         first = next(self.network.parameters(), None)
         self.device: torch.device = torch.device("cpu") if first is None else first.device
         self.chains, self.per_chain, self.diagnostics = draws.chains, draws.per_chain, draws.diagnostics
-        self.draws: dict[str, Tensor] = {
-            name: torch.as_tensor(array).to(self.device) for name, array in draws.flat().items()
-        }
-        self.shared: dict[str, Tensor] = {
-            name: torch.as_tensor(array).to(self.device) for name, array in draws.shared.items()
-        }
-        floating = [tensor.dtype for tensor in self.draws.values() if tensor.is_floating_point()]
-        self.dtype: torch.dtype = floating[0] if floating else torch.float32
+        floating = [array.dtype for array in arrays.values() if array.dtype.kind == "f"]
+        self.dtype: torch.dtype = (
+            torch.from_numpy(np.zeros(1, np.result_type(*floating))).dtype if floating else torch.float32
+        )
+        self.network.to(self.dtype)
+        self.draws: dict[str, Tensor] = {name: self._own(array) for name, array in arrays.items()}
+        self.shared: dict[str, Tensor] = {name: self._own(array) for name, array in draws.shared.items()}
         self.fitted_by: Posterior | None = None
         self.footprints: dict[tuple[int, ...], Footprint] = {}
+
+    def _own(self, array: np.ndarray) -> Tensor:
+        """A copy: what its owner does with the array afterwards is no business of the ensemble's."""
+        import torch
+
+        tensor = torch.from_numpy(np.array(array))
+        return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
     def __len__(self) -> int:
         return self.chains * self.per_chain
@@ -76,7 +89,9 @@ class Predictive:
         outputs = []
         for index in self.indices(draws):
             weights = {name: tensor[index] for name, tensor in self.draws.items()}
-            outputs.append(functional_call(self.network, {**self.shared, **weights}, (x,)))
+            # `functional_call` puts the weights into the one network for a moment: other threads must wait.
+            with SWAPPING:
+                outputs.append(functional_call(self.network, {**self.shared, **weights}, (x,)))
         return torch.stack(outputs)
 
     def log_probs(self, x: Tensor, draws: slice | Sequence[int] = slice(None)) -> Tensor:
@@ -138,6 +153,19 @@ def as_objective(objective: Objective | str) -> Objective:
 def _with_chain_axis(array: Any) -> np.ndarray:
     array = array.detach().cpu().numpy() if hasattr(array, "detach") else np.asarray(array)
     return array[None]
+
+
+def _each_weight_once(network: nn.Module, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays without the further names of weights that a network uses in several places, as in its `state_dict`."""
+    first: dict[int, str] = {}
+    kept = dict(arrays)
+    for name, weight in network.named_parameters(remove_duplicate=False):
+        known = first.setdefault(id(weight), name)
+        if known != name and name in kept and known in kept:
+            if not np.array_equal(kept[name], kept[known]):
+                raise ValueError(f"{known} and {name} are one weight of the network, but their draws differ")
+            del kept[name]
+    return kept
 
 
 def _check_names(network: nn.Module, draws: Draws) -> None:

@@ -11,14 +11,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-if TYPE_CHECKING:
-    from bnnbench.core.predictive import Predictive
+from bnnbench.core.predictive import SWAPPING, Predictive
 
 CPU_BLOCK = 16 * 2**20
 GPU_BLOCK = 2**30
@@ -87,7 +85,8 @@ def _stacked(predictive: Predictive, x: Tensor, block: Sequence[int]) -> Tensor:
         output: Tensor = functional_call(predictive.network, {**predictive.shared, **own}, (inputs,))
         return output
 
-    return vmap(one, in_dims=(0, None))(weights, x)
+    with SWAPPING:
+        return vmap(one, in_dims=(0, None))(weights, x)
 
 
 def _measured(predictive: Predictive, image: Tensor) -> Footprint:
@@ -109,8 +108,6 @@ def _measured(predictive: Predictive, image: Tensor) -> Footprint:
 
 def _can_be_stacked(predictive: Predictive, image: Tensor) -> bool:
     """Whether the network runs over several draws at once, and says the same."""
-    from bnnbench.core.predictive import Predictive
-
     if type(predictive).logits is not Predictive.logits or len(predictive) < 2:
         return False
     block = [0, 1]

@@ -63,16 +63,27 @@ def gradient(predictive: Predictive, x: Tensor, y: Tensor, objective: Objective,
 
 def probe(predictive: Predictive, x: Tensor, y: Tensor, objective: Objective, draws: Sequence[int]) -> Probe:
     """Predictive log-probabilities, the objective's value and its direction, in one pass where the objective allows."""
-    one_pass = type(objective).log_weight is not Objective.log_weight
+    look = _look(objective)
     with fast_products(predictive.device):
         parts = [
-            _weigh(predictive, chunk, labels, objective)
-            if one_pass
-            else _follow(predictive, chunk, labels, objective, objective.ascent)
-            for chunk, labels in _labelled_chunks(predictive, x, y, draws)
+            look(predictive, chunk, labels, objective) for chunk, labels in _labelled_chunks(predictive, x, y, draws)
         ]
     found, value, direction = (torch.cat(pieces) for pieces in zip(*parts, strict=True))
     return Probe(found.to(x), value.to(x), direction.to(x))
+
+
+def _look(objective: Objective) -> Callable[[Predictive, Chunk, Tensor, Objective], Probe]:
+    """The best form of its direction that the objective's own class, or the one that defines its value, declares."""
+    for form, look in (("log_weight", _weigh), ("odds_terms", _balance), ("ascent", _ascend)):
+        if _speaks_for_value(type(objective), form):
+            return look
+    return _climb
+
+
+def _speaks_for_value(kind: type[Objective], form: str) -> bool:
+    order = kind.__mro__
+    definer = {name: next(place for place, cls in enumerate(order) if name in vars(cls)) for name in (form, "value")}
+    return order[definer[form]] is not Objective and definer[form] <= definer["value"]
 
 
 def average(each: Tensor) -> Tensor:
@@ -92,6 +103,8 @@ def _weigh(predictive: Predictive, chunk: Chunk, y: Tensor, objective: Objective
         logits, pull = routes.forward(predictive, chunk.x, block)
         log_probs, right, wrong, slope = _against(logits, y)
         weight = _log_weights(objective, right, wrong)
+        if weight is None:
+            return _climb(predictive, chunk, y, objective)
         top = torch.maximum(largest, weight.amax(0))
         if (top > largest).any():
             total.mul_(_relative(largest, top).view(-1, *[1] * (total.ndim - 1)))
@@ -115,11 +128,12 @@ def _against(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]
     return log_probs, right[..., 0], wrong[..., 0], slope
 
 
-def _log_weights(objective: Objective, right: Tensor, wrong: Tensor) -> Tensor:
+def _log_weights(objective: Objective, right: Tensor, wrong: Tensor) -> Tensor | None:
     weights = []
     for own_right, own_wrong in zip(right, wrong, strict=True):
         weight = objective.log_weight(own_right, own_wrong)
-        assert weight is not None
+        if weight is None:
+            return None
         weights.append(weight)
     return torch.stack(weights)
 
@@ -127,6 +141,35 @@ def _log_weights(objective: Objective, right: Tensor, wrong: Tensor) -> Tensor:
 def _relative(log_weight: Tensor, top: Tensor) -> Tensor:
     # A draw of weight zero (minus infinity) leaves nothing, also where every draw so far had none.
     return torch.where(log_weight == -torch.inf, 0.0, (log_weight - top).exp())
+
+
+def _balance(predictive: Predictive, chunk: Chunk, y: Tensor, objective: Objective) -> Probe:
+    """The direction as a signed sum over a few classes of gradients of log odds, their weights kept as logarithms
+    relative to the largest of all draws and classes."""
+    with torch.no_grad():
+        each = _each(predictive, chunk)
+        terms = objective.odds_terms(each, y)
+    if terms is None:
+        return _ascend(predictive, chunk, y, objective)
+    top = torch.stack([term.log_weight.amax(0) for term in terms]).amax(0)
+    total, start = torch.zeros_like(chunk.x), 0
+    for block in chunk.blocks:
+        logits, pull = routes.forward(predictive, chunk.x, block)
+        slope = torch.zeros_like(logits)
+        for term in terms:
+            weight = term.sign * _relative(term.log_weight[start : start + len(block)], top)
+            slope += _against(logits, term.classes)[-1] * weight[..., None]
+        pull(slope, total)
+        start += len(block)
+    return Probe(average(each), objective.value(each, y), total)
+
+
+def _ascend(predictive: Predictive, chunk: Chunk, y: Tensor, objective: Objective) -> Probe:
+    return _follow(predictive, chunk, y, objective, objective.ascent)
+
+
+def _climb(predictive: Predictive, chunk: Chunk, y: Tensor, objective: Objective) -> Probe:
+    return _follow(predictive, chunk, y, objective, objective.value)
 
 
 def _follow(

@@ -54,7 +54,7 @@ class Threat:
 
     def distance(self, x: Tensor, other: Tensor) -> Tensor:
         """The distance (N,) between two batches of inputs, in this norm."""
-        difference = (other - x).flatten(1)
+        difference = (other.double() - x.double()).flatten(1)
         return difference.norm(dim=1) if self.norm == "l2" else difference.abs().amax(1)
 
     def project(self, x: Tensor, other: Tensor) -> Tensor:
@@ -65,7 +65,17 @@ class Threat:
         else:
             step = other - x
             step = step * _per_image((self.epsilon / _length(step)).clamp(max=1.0), step)
-        return (x + step).clamp(*self.bounds)
+        return self._inside(x, step)
+
+    def _inside(self, x: Tensor, step: Tensor) -> Tensor:
+        """x moved by a step that is no longer than epsilon but for rounding, clipped to the box."""
+        moved = (x + step).clamp(*self.bounds)
+        if self.norm == "linf":
+            return moved
+        # Rounding of many coordinates can point outward together: such a step is shortened by what it is too long.
+        excess = (self.distance(x, moved) / self.epsilon if self.epsilon else self.distance(x, moved)).to(x)
+        factor = (excess > 1).to(x) * ((1 - 1e-6) / excess.clamp(min=1) - 1) + 1
+        return (x + step * _per_image(factor, step)).clamp(*self.bounds)
 
     def steepest(self, direction: Tensor) -> Tensor:
         """The step of length one in this norm that climbs fastest along the direction; zero where that is zero."""
@@ -74,15 +84,15 @@ class Threat:
         # Scaled first: squares of a tiny direction would underflow.
         largest = direction.flatten(1).abs().amax(1)
         scaled = direction / _per_image(largest.clamp(min=_tiny(direction)), direction)
-        return scaled / _per_image(_length(scaled), scaled)
+        return (scaled / _per_image(_length(scaled), scaled)).to(direction)
 
     def uniform(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Uniform noise in the ball around x, clipped to the box."""
-        return (x + self.epsilon * _UNIFORM[self.norm](x, rng)).clamp(*self.bounds)
+        return self._inside(x, self.epsilon * _UNIFORM[self.norm](x, rng))
 
     def signs(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Independent random signs, scaled to the surface of the ball around x, clipped to the box."""
-        return (x + self.epsilon * self.steepest(_signs(x, rng))).clamp(*self.bounds)
+        return self._inside(x, self.epsilon * self.steepest(_signs(x, rng)))
 
     def broken(self, log_probs: Tensor, y: Tensor) -> Tensor:
         """Where the attacker's goal is reached, (N,) bool, from predictive log-probabilities (N, K) and labels (N,)."""
@@ -99,15 +109,16 @@ def _signs(x: Tensor, rng: torch.Generator) -> Tensor:
 def _uniform_linf(x: Tensor, rng: torch.Generator) -> Tensor:
     import torch
 
-    return (torch.rand(x.shape, generator=rng) * 2 - 1).to(x)
+    # The dtype is said: the host may have changed the default, and with it the numbers.
+    return (torch.rand(x.shape, generator=rng, dtype=torch.float32) * 2 - 1).to(x)
 
 
 def _uniform_l2(x: Tensor, rng: torch.Generator) -> Tensor:
     import torch
 
-    normal = torch.randn(x.shape, generator=rng).to(x)
+    normal = torch.randn(x.shape, generator=rng, dtype=torch.float32).to(x)
     # The share of a d-dimensional ball within radius r is r^d.
-    radius = torch.rand(len(x), generator=rng).to(x) ** (1 / x[0].numel())
+    radius = torch.rand(len(x), generator=rng, dtype=torch.float32).to(x) ** (1 / x[0].numel())
     return normal * _per_image(radius / _length(normal), x)
 
 
@@ -115,7 +126,7 @@ _UNIFORM: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {"linf": _uni
 
 
 def _length(batch: Tensor) -> Tensor:
-    return batch.flatten(1).norm(dim=1).clamp(min=_tiny(batch))
+    return batch.double().flatten(1).norm(dim=1).clamp(min=_tiny(batch)).to(batch)
 
 
 def _tiny(batch: Tensor) -> float:

@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 class Ledger:
     """What an attack has asked for, image by image.
 
-    `forward` and `gradient` (N,) count looks at the whole ensemble; `zero_direction` (N,) says where a direction was
-    exactly zero, None if none was asked for; `steps` holds what the attack recorded.
+    `forward` and `gradient` (N,) count looks at the whole ensemble; `followed` (N,) says of which images a direction or
+    gradient was asked for, as far as it is known, and `zero_direction` (N,) where one was exactly zero; `steps` holds
+    what the attack recorded.
     """
 
     forward: Tensor
     gradient: Tensor
-    zero_direction: Tensor | None = None
+    followed: Tensor
+    zero_direction: Tensor
     steps: dict[str, list[Tensor]] = field(default_factory=dict)
 
 
@@ -52,7 +54,11 @@ class Victim:
         self._predictive, self._threat, self._draws, self._images = predictive, threat, draws, images
         self._seed, self._positions = seed, positions
         self._rng: torch.Generator = shared._rng if shared else seeds.generator(seed, seeds.QUERIES)
-        self.ledger: Ledger = shared.ledger if shared else Ledger(torch.zeros(images), torch.zeros(images))
+        if shared:
+            self.ledger: Ledger = shared.ledger
+        else:
+            never = torch.zeros(images, dtype=torch.bool)
+            self.ledger = Ledger(torch.zeros(images), torch.zeros(images), never, never.clone())
 
     def __len__(self) -> int:
         """How many draws a query sees."""
@@ -75,8 +81,15 @@ class Victim:
         )
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits (S, N, K) of the draws that the attacker sees."""
-        self._count(x, gradient=False)
+        """Logits (S, N, K) of the draws that the attacker sees; differentiable in x where gradients are given, and
+        then counted as such if x asks for one."""
+        import torch
+
+        if self._threat.access == "scores":
+            self._count(x, gradient=False)
+            with torch.no_grad():
+                return self._predictive.logits(x, self._query())
+        self._count(x, gradient=x.requires_grad)
         return self._predictive.logits(x, self._query())
 
     def log_probs(self, x: Tensor) -> Tensor:
@@ -100,7 +113,9 @@ class Victim:
     def gradient(self, x: Tensor, y: Tensor, objective: Objective | str) -> Tensor:
         """The objective's true gradient, of the inputs' shape. Raises `GradientRefused` if only scores are given."""
         self._count(x, gradient=True)
-        return self._predictive.gradient(x, y, objective, self._query())
+        found = self._predictive.gradient(x, y, objective, self._query())
+        self._note_zero(found)
+        return found
 
     def direction(self, x: Tensor, y: Tensor, objective: Objective | str) -> Tensor:
         """The gradient up to a positive factor for each image. Raises `GradientRefused` if only scores are given."""
@@ -117,12 +132,15 @@ class Victim:
 
         self._count(x, gradient=True)
         found = streaming.probe(self._predictive, x, y, as_objective(objective), self._query())
-        self._note_zero((found.direction.flatten(1) == 0).all(1).cpu())
+        self._note_zero(found.direction)
         return found
 
     def record(self, name: str, values: Tensor) -> None:
-        """Keep a step's diagnostics (N,) with the outcome; each call appends a step."""
-        self.ledger.steps.setdefault(name, []).append(values.detach().cpu())
+        """Keep a step's diagnostics (N,) with the outcome; each call appends a step. Raises `ValueError` for another
+        shape."""
+        if values.shape != (self._images,):
+            raise ValueError(f"a step's '{name}' has shape {tuple(values.shape)}, not ({self._images},)")
+        self.ledger.steps.setdefault(name, []).append(values.detach().cpu().clone())
 
     def _each(self, x: Tensor) -> Tensor:
         self._count(x, gradient=False)
@@ -141,13 +159,9 @@ class Victim:
                 # Of fewer images than there are nobody knows which they were: each is charged its share.
                 counts += len(x) / self._images
 
-    def _note_zero(self, zero: Tensor) -> None:
-        import torch
-
-        ledger = self.ledger
-        if ledger.zero_direction is None:
-            ledger.zero_direction = torch.zeros(self._images, dtype=torch.bool)
-        if self._positions is not None:
-            ledger.zero_direction[self._positions] |= zero
-        elif len(zero) == self._images:
-            ledger.zero_direction |= zero
+    def _note_zero(self, direction: Tensor) -> None:
+        zero = (direction.flatten(1) == 0).all(1).cpu()
+        at = slice(None) if self._positions is None else self._positions
+        if self._positions is not None or len(zero) == self._images:
+            self.ledger.followed[at] = True
+            self.ledger.zero_direction[at] |= zero

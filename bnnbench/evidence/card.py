@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,16 +45,38 @@ def posterior_card(predictive: Predictive, data: Data) -> dict[str, Any]:
         return card | {"level": "degenerate", "why": f"only {distinct} of {size} draws are distinct"}
     if predictive.fitted_by is not None and predictive.fitted_by.independent_draws:
         return card | {"level": "independent", "why": "draws are independent by construction"}
-    divergences = np.asarray(predictive.diagnostics.get("divergences", 0))
+    divergences = np.asarray(predictive.diagnostics.get("divergences", False))
     card["divergences"] = int(divergences.sum())
-    if card["divergences"] >= size:
+    card |= _told_by_the_sampler(predictive.diagnostics)
+    if divergences.all():
         return card | {"level": "degenerate", "why": "every transition diverged"}
+    if not _moves(predictive):
+        return card | {"level": "degenerate", "why": "the draws hardly differ: the chains have not moved"}
     card |= _mixing(predictive, data)
     rhat, ess = card["rhat"], card["ess"]
     if rhat is not None and rhat <= RHAT and ess >= ESS:
         return card | {"level": "converged", "why": f"R-hat {rhat:.3f}, ESS {ess:.0f}"}
     known = "too few draws for R-hat" if rhat is None else f"R-hat {rhat:.2f}, ESS {ess:.0f}"
     return card | {"level": "short", "why": known}
+
+
+def _told_by_the_sampler(diagnostics: Mapping[str, Any]) -> dict[str, Any]:
+    told = {}
+    if "acceptance" in diagnostics:
+        told["acceptance"] = float(np.mean(diagnostics["acceptance"]))
+    for name in ("gradients", "seconds"):
+        if name in diagnostics:
+            told[name] = diagnostics[name]
+    return told
+
+
+def _moves(predictive: Predictive) -> bool:
+    """Whether any weight varies among the draws by more than float32's rounding of it."""
+    for tensor in predictive.draws.values():
+        low, high = tensor.amin(0), tensor.amax(0)
+        if (high - low > 1e-6 * low.abs().maximum(high.abs())).any():
+            return True
+    return False
 
 
 def distinct_draws(predictive: Predictive) -> int:
@@ -117,7 +140,9 @@ def _followed(predictive: Predictive, data: Data) -> list[np.ndarray]:
         (slope,) = torch.autograd.grad(streaming.log_odds_against(logits, y).sum(), x)
         logs.append(logits.detach().log_softmax(-1)[range(len(y)), y])
         gradients.append(slope.flatten())
-    weights = torch.cat([tensor.flatten(1) for tensor in predictive.draws.values()], 1)
+    weights = torch.cat(
+        [tensor.reshape(len(tensor), -1).to(predictive.dtype) for tensor in predictive.draws.values()], 1
+    )
     lead = (predictive.chains, predictive.per_chain)
     return [
         _some(array.cpu().numpy()).reshape(*lead, -1) for array in (torch.stack(logs), torch.stack(gradients), weights)

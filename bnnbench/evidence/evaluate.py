@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bnnbench.core import seeds, streams
 from bnnbench.core.attack import Attack
+from bnnbench.core.objective import Objective
 from bnnbench.core.threat import Threat
 from bnnbench.errors import ContractBreach
 from bnnbench.evidence.outcome import Outcome
@@ -47,6 +48,8 @@ def evaluate(
         raise TypeError(f"evaluate takes an attack such as bnnbench.attack('pgd'), not {attack!r}")
     if epsilon is not None and not isinstance(epsilon, int | float):
         raise TypeError(f"epsilon is one number, not {epsilon!r}; call evaluate once for each")
+    if images < 1 or (draws is not None and draws < 1):
+        raise ValueError("evaluate needs at least one image and one draw")
     chosen = threat or Threat(epsilon=float(epsilon or 0.0), bounds=data.bounds)
     defence = Defence(predictive, data, chosen, images=images, draws=draws, seed=seed)
     return evaluate_each(attack, defence, [chosen])[0]
@@ -59,6 +62,8 @@ def evaluate_each(
     from bnnbench.core.crafting import craft
 
     x, y = defence.sample.x, defence.sample.y
+    # First what the predictive says of clean images: what is wrong there is no fault of the attack.
+    _ = defence.clean
     crafted = craft(attack, defence.predictive, x, y, threats, seed=defence.seed, limit=defence.limit)
     return [_outcome(attack, defence, threat, one, keep) for threat, one in zip(threats, crafted, strict=True)]
 
@@ -96,8 +101,11 @@ class Sample:
 
 def sample_of(data: Data, images: int) -> Sample:
     """The first `images` of one fixed shuffle of the test set, or all if there are fewer."""
+    import torch
+
     index = seeds.test_order(len(data.test[1]))[:images]
-    return Sample(data.test[0][index], data.test[1][index], index)
+    with torch.inference_mode(False):
+        return Sample(data.test[0][index], data.test[1][index], index)
 
 
 @dataclass(frozen=True)
@@ -135,6 +143,11 @@ class Defence:
 
         each = self.predictive.draw_log_probs(x, self._query(purpose)).cpu()
         log_probs = streaming.average(each)
+        largest = int(self.sample.y.max())
+        if log_probs.shape[-1] <= largest:
+            raise ContractBreach(
+                f"the predictive has {log_probs.shape[-1]} classes, but there are labels up to {largest}"
+            )
         if not log_probs.isfinite().all():
             raise ContractBreach("the predictive gives log-probabilities that are not finite")
         probabilities = each.exp()
@@ -148,16 +161,22 @@ class Defence:
 
     @functools.cached_property
     def zero_gradient(self) -> Any:
-        """Where plain autograd through the clean image's log predictive probability gives exactly zero, (N,) bool."""
+        """Where plain autograd through the clean image's log predictive probability gives exactly zero, (N,) bool, in
+        the draws' own precision: float32 for all bundled posteriors."""
         import torch
 
+        from bnnbench.core import routes, streaming
+
         found, draws = [], self._query(seeds.CLEAN)
+        image = self.sample.x[:1].to(self.predictive.device, self.predictive.dtype)
         # The graph holds every draw at once: few images at a time.
-        for x, y in zip(self.sample.x.split(64), self.sample.y.split(64), strict=True):
-            leaf = x.detach().clone().requires_grad_()
-            log_probs = self.predictive.log_probs(leaf, draws)
-            (slope,) = torch.autograd.grad(log_probs[range(len(y)), y].sum(), leaf)
-            found.append((slope.flatten(1) == 0).all(1))
+        few = max(1, streaming.BUDGET // (len(draws) * routes.footprint(self.predictive, image).activations))
+        with torch.inference_mode(False), torch.enable_grad():
+            for x, y in zip(self.sample.x.split(few), self.sample.y.split(few), strict=True):
+                leaf = x.detach().clone().requires_grad_()
+                log_probs = self.predictive.log_probs(leaf, draws)
+                (slope,) = torch.autograd.grad(log_probs[range(len(y)), y].sum(), leaf)
+                found.append((slope.flatten(1) == 0).all(1))
         return torch.cat(found).cpu().numpy()
 
     def _query(self, purpose: int) -> list[int]:
@@ -168,5 +187,5 @@ def _objective_value(attack: Attack, each: Tensor, y: Tensor) -> Any:
     import torch
 
     objective = getattr(attack, "objective", None)
-    value = torch.full((len(y),), torch.nan) if objective is None else objective.value(each, y)
+    value = objective.value(each, y) if isinstance(objective, Objective) else torch.full((len(y),), torch.nan)
     return value.numpy()

@@ -23,9 +23,6 @@ class PredictiveNLL(Objective):
 
         return math.log(len(log_probs)) - log_probs[:, range(len(y)), y].logsumexp(0)
 
-    def ascent(self, log_probs: Tensor, y: Tensor) -> Tensor:
-        return _log_odds_against(log_probs.logsumexp(0), y)
-
     def log_weight(self, right: Tensor, wrong: Tensor) -> Tensor:
         return right + wrong
 
