@@ -53,9 +53,14 @@ def initialise(network: nn.Module, seed: int) -> nn.Module:
     fresh = copy.deepcopy(network)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
-        # Children first: a module that treats a child's weights specially has the last word.
-        for module in reversed(list(fresh.modules())):
-            reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
-            if callable(reset):
-                reset()
+        _reset(fresh)
     return fresh
+
+
+def _reset(module: nn.Module) -> None:
+    # Children first: a module that treats a child's weights specially has the last word.
+    for child in module.children():
+        _reset(child)
+    reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)
+    if callable(reset):
+        reset()
