@@ -146,7 +146,7 @@ class Crashes(torch.nn.Module):
 class Sleeps(torch.nn.Module):
     def __init__(self):
         super().__init__()
-        time.sleep(60)
+        time.sleep(120)
 
 class Fails(torch.nn.Linear):
     def __init__(self):
@@ -156,7 +156,7 @@ class Fails(torch.nn.Linear):
 class Hungry(torch.nn.Module):
     def __init__(self):
         super().__init__()
-        self.kept = [bytearray(10**8) for _ in range(100) if not time.sleep(0.05)]
+        self.kept = [bytearray(3 * 10**8) for _ in range(30) if not time.sleep(0.3)]
 
 class Fine(torch.nn.Linear):
     def __init__(self):
@@ -172,12 +172,12 @@ def test_what_fails_fails_alone_with_its_reason(tmp_path: Path) -> None:
     text = FILE.replace("  fc: {hidden: [8]}\n", networks + "  conv:\n").replace(
         "  vi: {use: bayes-by-backprop, epochs: 2, draws: 4}\n", ""
     )
-    path = written(tmp_path, text + "limits: {fit: 20s, memory: 2GiB}\n")
+    path = written(tmp_path, text + "limits: {fit: 30s, memory: 1500MiB}\n")
     results = bb.run(path, store=tmp_path / "store")
     reasons = {row["network"]: (row["status"], row["reason"]) for row in results.rows()}
     assert reasons["fine"] == ("ok", "")
     assert reasons["crashes"] == ("skipped", "its fit failed: its process died (exit code 7)")
-    assert reasons["sleeps"] == ("skipped", "its fit timed out: stopped after its limit of 20 s")
+    assert reasons["sleeps"] == ("skipped", "its fit timed out: stopped after its limit of 30 s")
     assert reasons["hungry"] == ("skipped", "its fit failed: its process used more memory than limits.memory")
     assert reasons["fails"][0] == "skipped"
     assert "on purpose" in reasons["fails"][1]
