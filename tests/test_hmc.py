@@ -88,7 +88,7 @@ def test_a_prior_that_is_wrong_by_a_root_of_two_would_be_noticed(name: str) -> N
 @pytest.mark.parametrize("name", ENGINES)
 def test_fits_repeat_for_a_seed_and_leave_everything_else_alone(name: str) -> None:
     data, template = problem(2), nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Tanh(), nn.Linear(3, 2)).eval()
-    settings = {"draws": 4, "chains": 2, "warmup": 3, "thin": 2}
+    settings = {"draws": 4, "chains": 2, "warmup": 3, "thin": 2, "step_size": 0.05, "adapt_step_size": False}
     bb.posterior(name, **settings).fit(template, data, seed=0)  # importing the engines draws from global generators
     before = {key: tensor.clone() for key, tensor in template.state_dict().items()}
     state = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state())  # noqa: NPY002
@@ -113,6 +113,136 @@ def test_fits_repeat_for_a_seed_and_leave_everything_else_alone(name: str) -> No
     assert first.diagnostics["divergences"].shape == (2, 4)
     assert (first.diagnostics["leapfrog_steps"] >= 1).all()
     assert bb.Predictive(template, first).log_probs(data.test[0]).isfinite().all()
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_all_chains_are_sampled_with_the_buffers_that_are_stored(name: str) -> None:
+    """Statistics that the template brings do not matter: like weights, they are made anew. Then a batch norm at its
+    first statistics is an affine map, and the draws are those of the network that has it written out."""
+    norm = nn.BatchNorm1d(2)
+    norm.running_mean.fill_(3.0)
+    norm.running_var.fill_(7.0)
+    network = nn.Sequential(norm, nn.Linear(2, 2)).eval()
+    settings = {"draws": 4, "chains": 2, "warmup": 2, "step_size": 0.05, "adapt_step_size": False}
+    data = problem(2)
+    draws = bb.posterior(name, **settings).fit(network, data, seed=1)
+    assert np.array_equal(draws.shared["0.running_mean"], [0, 0])
+    assert np.array_equal(draws.shared["0.running_var"], [1, 1])
+    assert norm.running_mean.tolist() == [3, 3]
+    untouched = nn.Sequential(nn.BatchNorm1d(2), nn.Linear(2, 2)).eval()
+    same = bb.posterior(name, **settings).fit(untouched, data, seed=1)
+    for key, array in draws.arrays.items():
+        assert np.array_equal(array, same.arrays[key])
+    predictive = bb.fit(bb.posterior(name, **settings), network, data, seed=1)
+    logits = predictive.logits(data.test[0])
+    for number in range(4):
+        weights = {key: torch.as_tensor(array) for key, array in draws.flat().items()}
+        rows = (data.test[0] / (1 + 1e-5) ** 0.5 * weights["0.weight"][number] + weights["0.bias"][number]).double()
+        plain = rows @ weights["1.weight"][number].double().T + weights["1.bias"][number].double()
+        assert torch.allclose(logits[number].double(), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_settings_reach_the_engine(name: str) -> None:
+    """A higher target makes the step shorter; without a warm-up it stays as it is; a mass matrix changes the draws."""
+    data = problem(2)
+
+    def fitted(**settings: Any) -> bb.Draws:
+        return bb.posterior(name, **({"draws": 20, "warmup": 100} | settings)).fit(NoBias(2), data, seed=0)
+
+    low, high = (fitted(target_acceptance=target).diagnostics["step_size"][0] for target in (0.5, 0.97))
+    assert high < 0.8 * low
+    still = fitted(warmup=0, step_size=0.0123).diagnostics
+    assert still["step_size"][0] == pytest.approx(0.0123)
+    same = {"adapt_step_size": False, "step_size": 0.3}
+    plain, adapted = (fitted(adapt_mass_matrix=adapts, **same) for adapts in (False, True))
+    assert not np.array_equal(plain.arrays["weight"], adapted.arrays["weight"])
+
+
+def test_trees_have_the_depth_allowed_and_what_hits_it_is_counted() -> None:
+    settings = {"draws": 30, "warmup": 0, "step_size": 1e-3}
+    for depth in (1, 3):
+        posterior = bb.posterior("numpyro-nuts", max_tree_depth=depth, **settings)
+        diagnostics = posterior.fit(NoBias(2), problem(2), seed=0).diagnostics
+        assert (diagnostics["leapfrog_steps"] == 2**depth - 1).all()
+        assert diagnostics["depth_cap_hits"] == 30
+    free = bb.posterior("numpyro-nuts", max_tree_depth=10, draws=30, warmup=0, step_size=0.5)
+    assert free.fit(NoBias(2), problem(2), seed=0).diagnostics["depth_cap_hits"] == 0
+
+
+def test_pyros_diagnostics_are_those_of_its_transitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients as counted at the potential itself, and acceptance as Metropolis's rule gives it."""
+    from bnnbench_plugins.pyro import sampling
+
+    evaluations, accepted = [0], []
+    original, verlet = sampling.negative_log_posterior, sampling.HMC.sample
+
+    def counting(*arguments: Any) -> Any:
+        potential = original(*arguments)
+
+        def counted(weights: dict[str, torch.Tensor]) -> torch.Tensor:
+            evaluations[0] += 1
+            return potential(weights)
+
+        return counted
+
+    def sample(kernel: Any, weights: Any) -> Any:
+        before = kernel._mean_accept_prob, kernel._t
+        moved = verlet(kernel, weights)
+        accepted.append((before, kernel._mean_accept_prob, kernel._t))
+        return moved
+
+    monkeypatch.setattr(sampling, "negative_log_posterior", counting)
+    monkeypatch.setattr(sampling.HMC, "sample", sample)
+    posterior = bb.posterior(
+        "pyro-hmc", draws=12, warmup=0, leapfrog_steps=4, step_size=0.8, adapt_step_size=False, thin=2
+    )
+    diagnostics = posterior.fit(NoBias(2), problem(2), seed=0).diagnostics
+    # One more at the start of the chain.
+    assert evaluations[0] - 1 == diagnostics["gradients"] == 24 * 4
+    mean = float(np.mean(diagnostics["acceptance"]))
+    assert mean == pytest.approx(accepted[-1][1], abs=1e-9)
+    assert diagnostics["acceptance"].std() > 0.01
+    assert ((diagnostics["acceptance"] >= 0) & (diagnostics["acceptance"] <= 1)).all()
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_templates_in_double_precision_and_empty_ones(name: str) -> None:
+    settings = {"draws": 2, "warmup": 1}
+    predictive = bb.fit(bb.posterior(name, **settings), NoBias(2).double(), problem(2))
+    assert predictive.draws["weight"].dtype == torch.float32
+    assert predictive.log_probs(problem(2).test[0]).isfinite().all()
+    with pytest.raises(bb.Incompatible, match="no parameters"):
+        bb.fit(bb.posterior(name, **settings), nn.Identity(), problem(2))
+
+
+class Constant(nn.Module):
+    """A buffer that is no part of the `state_dict`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        self.register_buffer("scale", torch.tensor(2.0), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layer(x) * self.scale
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_buffers_outside_the_state_are_not_among_the_draws(name: str) -> None:
+    predictive = bb.fit(bb.posterior(name, draws=2, warmup=1), Constant(), problem(2))
+    assert set(predictive.draws) == {"layer.weight", "layer.bias"}
+    assert not predictive.shared
+
+
+def test_the_randomness_of_chains_is_that_of_nothing_else() -> None:
+    from bnnbench_plugins.markov_chain import chain_seeds
+
+    from bnnbench.core import seeds
+
+    ours = [seed for chain in range(8) for seed in chain_seeds(0, chain)]
+    others = [seeds.derive(0, purpose) for purpose in range(10)]
+    assert len({*ours, *others}) == len(ours) + len(others)
 
 
 @pytest.mark.parametrize("name", ["pyro-hmc", "numpyro-hmc"])

@@ -10,24 +10,29 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from bnnbench import Draws, NormalPrior, Posterior, Progress
+from bnnbench_plugins.template import kept_buffers
 
 if TYPE_CHECKING:
     from torch import nn
+
+_STREAM = 2000
+"""Sets the randomness of chains apart from any other that comes from the same seed."""
 
 
 class HamiltonianSampler(NormalPrior, Posterior):
     """Full-batch Hamiltonian sampling of all weights and biases; chains run one after another."""
 
-    chains: int = Field(default=1, ge=1)
+    chains: int = Field(default=1, ge=1, le=1000)
     """Chains, each from a start of its own; `draws` are shared out evenly."""
-    warmup: int = Field(default=50, ge=0)
+    warmup: int = Field(default=50, ge=0, le=1_000_000)
     """Transitions of each chain before the first draw is kept, in which the sampler adapts."""
-    thin: int = Field(default=1, ge=1)
+    thin: int = Field(default=1, ge=1, le=1_000_000)
     """Every thin-th transition after the warm-up is kept."""
     step_size: float = Field(default=0.01, gt=0)
     """Leapfrog step at the start, and throughout where it is not adapted."""
     adapt_step_size: bool = True
-    """Adapt the step to `target_acceptance` during the warm-up (dual averaging, Hoffman and Gelman 2014)."""
+    """Adapt the step to `target_acceptance` during the warm-up, if there is one (dual averaging, Hoffman and Gelman
+    2014)."""
     target_acceptance: float = Field(default=0.8, gt=0, lt=1)
     """Mean acceptance probability that the adaptation aims at."""
     adapt_mass_matrix: bool = False
@@ -38,6 +43,11 @@ class HamiltonianSampler(NormalPrior, Posterior):
         if self.draws % self.chains:
             raise ValueError(f"draws ({self.draws}) must be a multiple of chains ({self.chains})")
         return self
+
+    @property
+    def adapts_step_size(self) -> bool:
+        """Whether the step changes: engines would look for one even if no warm-up could correct what they find."""
+        return self.adapt_step_size and self.warmup > 0
 
     @property
     def per_chain(self) -> int:
@@ -85,7 +95,8 @@ class Chain:
 
 
 def gathered(chains: list[Chain], network: nn.Module, started: float, **extra: Any) -> Draws:
-    """The draws of all chains, arrays (chains, draws, *weight), with the network's buffers and the diagnostics.
+    """The draws of all chains, arrays (chains, draws, *weight), the diagnostics, and the buffers of the network that
+    was sampled.
 
     Diagnostics by transition have shape (chains, draws x thin): `acceptance` (probability), `divergences`,
     `leapfrog_steps`; by chain `step_size`; in all `gradients` (leapfrog steps, warm-up included) and `seconds`.
@@ -94,7 +105,7 @@ def gathered(chains: list[Chain], network: nn.Module, started: float, **extra: A
     arrays = {name: np.stack([np.stack([draw[name] for draw in chain.kept]) for chain in chains]) for name in names}
     return Draws(
         {name: array.astype(np.float32, copy=False) for name, array in arrays.items()},
-        shared=dict(network.named_buffers()),
+        shared=kept_buffers(network),
         diagnostics={
             "acceptance": np.array([chain.acceptance for chain in chains]),
             "divergences": np.array([chain.divergences for chain in chains]),
@@ -107,6 +118,7 @@ def gathered(chains: list[Chain], network: nn.Module, started: float, **extra: A
     )
 
 
-def chain_seed(seed: int, chain: int) -> int:
-    """A uint32 seed for each chain."""
-    return int(np.random.SeedSequence(seed, spawn_key=(chain,)).generate_state(1)[0])
+def chain_seeds(seed: int, chain: int) -> tuple[int, int]:
+    """Two uint32 seeds for each chain: of its start, and of the sampler's own randomness."""
+    start, sampling = np.random.SeedSequence(seed, spawn_key=(_STREAM, chain)).generate_state(2).tolist()
+    return start, sampling

@@ -121,6 +121,40 @@ def reshape(x: Array, *shape: Any) -> Array:
     return x.reshape(shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape)
 
 
+def add(input: Any, other: Any, alpha: float = 1) -> Any:  # noqa: A002 - torch's name
+    """input + alpha other."""
+    return input + alpha * other
+
+
+def subtract(input: Any, other: Any, alpha: float = 1) -> Any:  # noqa: A002 - torch's name
+    """input - alpha other."""
+    return input - alpha * other
+
+
+def divide(input: Any, other: Any, rounding_mode: str | None = None) -> Any:  # noqa: A002 - torch's name
+    """input / other."""
+    if rounding_mode is not None:
+        raise Incompatible(f"no JAX form of a division with rounding_mode='{rounding_mode}'")
+    return input / other
+
+
+def mean(input: Array, dim: Any = None, keepdim: bool = False) -> Array:  # noqa: A002 - torch's name
+    """The mean over an axis, several, or all."""
+    return input.mean(_axes(dim), keepdims=keepdim)
+
+
+def total(input: Array, dim: Any = None, keepdim: bool = False) -> Array:  # noqa: A002 - torch's name
+    """The sum over an axis, several, or all."""
+    return input.sum(_axes(dim), keepdims=keepdim)
+
+
+def squeeze(input: Array, dim: int | None = None) -> Array:  # noqa: A002 - torch's name
+    """Without its axes of length one, or without this one if it is."""
+    if dim is not None and input.shape[dim] != 1:
+        return input
+    return jnp.squeeze(input, dim)
+
+
 def leaky_relu(x: Array, negative_slope: float) -> Array:
     """x where positive, else a small multiple; its slope at zero is torch's, the small one."""
     return jnp.where(x > 0, x, negative_slope * x)
@@ -131,9 +165,25 @@ def gelu(x: Array, approximate: str) -> Array:
     return jax.nn.gelu(x, approximate=approximate == "tanh")
 
 
-def softplus(x: Array, beta: float) -> Array:
-    """log(1 + exp(beta x)) / beta."""
-    return jax.nn.softplus(beta * x) / beta
+def softplus(x: Array, beta: float, threshold: float) -> Array:
+    """log(1 + exp(beta x)) / beta; x itself where beta x is above the threshold."""
+    # The inner choice keeps the exponential of what is not used, and so its gradient, finite.
+    curved = jnp.where(beta * x > threshold, 0.0, x)
+    return jnp.where(beta * x > threshold, x, jax.nn.softplus(beta * curved) / beta)
+
+
+def dropout(input: Array, p: float = 0.5, training: bool = True, inplace: bool = False) -> Array:  # noqa: A002
+    """Nothing: networks run in eval mode. A dropout that is always on is refused."""
+    if training:
+        raise Incompatible("no JAX form of dropout that stays on in eval mode")
+    return input
+
+
+def adaptive_average_pool(input: Array, output_size: Any) -> Array:  # noqa: A002 - torch's name
+    """The mean of each channel: the one size supported is 1."""
+    if output_size not in (1, (1, 1), [1, 1]):
+        raise Incompatible(f"no JAX form of adaptive average pooling to size {output_size}, only to 1")
+    return input.mean((-2, -1), keepdims=True)
 
 
 def check(layer: nn.Module, name: str) -> None:
@@ -142,7 +192,7 @@ def check(layer: nn.Module, name: str) -> None:
         "ceil_mode": bool(getattr(layer, "ceil_mode", False)),
         "return_indices": bool(getattr(layer, "return_indices", False)),
         "divisor_override": getattr(layer, "divisor_override", None) is not None,
-        "count_include_pad=False": not getattr(layer, "count_include_pad", True),
+        "count_include_pad=False": not getattr(layer, "count_include_pad", True) and _pads(layer),
         f"padding_mode={getattr(layer, 'padding_mode', 'zeros')}": getattr(layer, "padding_mode", "zeros") != "zeros",
         "track_running_stats=False": not getattr(layer, "track_running_stats", True),
     }
@@ -159,6 +209,15 @@ def _pool(
     return lax.reduce_window(
         x, start, combine, (1, 1, *window), (1, 1, *step), edges, window_dilation=(1, 1, *_pair(dilation))
     )
+
+
+def _axes(dim: Any) -> Any:
+    return tuple(dim) if isinstance(dim, list) else dim
+
+
+def _pads(layer: nn.Module) -> bool:
+    padding: Any = getattr(layer, "padding", 0)
+    return _pair(padding) != (0, 0)
 
 
 def _pair(value: Pair) -> tuple[int, int]:

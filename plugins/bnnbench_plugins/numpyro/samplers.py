@@ -20,9 +20,9 @@ class NumPyroHMC(HamiltonianSampler, Posterior):
     Raises `Incompatible`, naming the layer, for a network with one that has no JAX form here.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
 
-    leapfrog_steps: int = Field(default=20, ge=1)
+    leapfrog_steps: int = Field(default=20, ge=1, le=100_000)
     """Leapfrog steps of each transition."""
 
     def fit(self, network: nn.Module, data: Data, *, seed: int, progress: Progress = no_progress) -> Draws:
@@ -42,7 +42,7 @@ class NumPyroNUTS(HamiltonianSampler, Posterior):
     here. `depth_cap_hits` among the diagnostics counts the transitions that took the deepest tree allowed.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
 
     max_tree_depth: int = Field(default=6, ge=1, le=15)
     """A transition takes at most 2^depth - 1 leapfrog steps."""

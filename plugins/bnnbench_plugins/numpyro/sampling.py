@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import torch
 from numpyro.infer.hmc import hmc
 
-from bnnbench import Draws, Progress, initialise
-from bnnbench_plugins.markov_chain import Chain, HamiltonianSampler, chain_seed, gathered
+from bnnbench import Draws, Incompatible, Progress
+from bnnbench_plugins.markov_chain import Chain, HamiltonianSampler, chain_seeds, gathered
 from bnnbench_plugins.numpyro.interpreter import JaxNetwork
+from bnnbench_plugins.template import fresh_network
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from bnnbench import Data
 
 Weights = Mapping[str, jax.Array]
+CHECKED = 8
+"""Training inputs at which the network in JAX is compared with the one in torch."""
+
 Potential = Callable[[Weights], jax.Array]
 
 
@@ -38,12 +43,18 @@ def sample(
     started = time.perf_counter()
     # The data are arguments, not constants of the compiled program: XLA would try to fold 60 MB of images.
     inputs = (jnp.asarray(data.train[0].numpy()), jnp.asarray(data.train[1].numpy()))
-    begin, transition = _kernel(sampler, algorithm, settings, _potential(network, sampler.prior_scale))
+    # All chains share the buffers that the seed itself gives; their weights start from seeds of their own.
+    sampled = fresh_network(network, seed)
+    jax_network = JaxNetwork(sampled)
+    check_against_torch(jax_network, sampled, data.train[0][:CHECKED])
+    potential = _potential(jax_network, _arrays(sampled.named_buffers()), sampler.prior_scale)
+    begin, transition = _kernel(sampler, algorithm, settings, potential)
     chains = []
     for number in range(sampler.chains):
         chain = Chain(sampler, number, progress)
-        own = chain_seed(seed, number)
-        given = (_start(network, own), jax.random.PRNGKey(own), inputs)
+        start, sampling = chain_seeds(seed, number)
+        weights = _arrays(fresh_network(network, start).named_parameters())
+        given = (weights, jax.random.PRNGKey(sampling), inputs)
         state = _compiled(begin, given)(*given)
         advance = _compiled(transition, (state, inputs))
         for step in range(sampler.transitions):
@@ -58,7 +69,7 @@ def sample(
             if keep:
                 chain.kept.append({name: np.asarray(array) for name, array in state.z.items()})
         chains.append(chain)
-    return gathered(chains, network, started)
+    return gathered(chains, sampled, started)
 
 
 def _kernel(
@@ -76,7 +87,7 @@ def _kernel(
             weights,
             sampler.warmup,
             step_size=sampler.step_size,
-            adapt_step_size=sampler.adapt_step_size,
+            adapt_step_size=sampler.adapts_step_size,
             adapt_mass_matrix=sampler.adapt_mass_matrix,
             target_accept_prob=sampler.target_acceptance,
             model_args=inputs,
@@ -102,10 +113,8 @@ def _compiled(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     return _programs[text]
 
 
-def _potential(network: nn.Module, prior_scale: float) -> Callable[..., Potential]:
+def _potential(apply: JaxNetwork, buffers: dict[str, np.ndarray], prior_scale: float) -> Callable[..., Potential]:
     """Given inputs and labels, the negative log density of weights, up to a constant."""
-    apply = JaxNetwork(network)
-    buffers = {name: jnp.asarray(buffer.cpu().numpy()) for name, buffer in network.named_buffers()}
 
     def given(x: jax.Array, y: jax.Array) -> Potential:
         def potential(weights: Weights) -> jax.Array:
@@ -118,7 +127,21 @@ def _potential(network: nn.Module, prior_scale: float) -> Callable[..., Potentia
     return given
 
 
-def _start(network: nn.Module, seed: int) -> dict[str, np.ndarray]:
-    # NumPyro's own start, uniform in +-2, makes every transition of a network of some width diverge.
-    fresh = initialise(network, seed)
-    return {name: parameter.detach().cpu().numpy() for name, parameter in fresh.named_parameters()}
+def check_against_torch(jax_network: JaxNetwork, network: nn.Module, x: Tensor) -> None:
+    """Raise `Incompatible` unless both give the same logits (N, K) at x, to 1e-3 of the largest.
+
+    torch.fx follows a module's operations, not all that Python may do between them (a tensor that is written to after
+    another name was given to it): what it missed would silently sample another network's posterior.
+    """
+    with torch.no_grad():
+        expected = network(x.to(next(network.parameters()).device)).cpu().numpy()
+    arrays = _arrays([*network.named_parameters(), *network.named_buffers()])
+    found = np.asarray(jax.jit(jax_network)(arrays, jnp.asarray(x.numpy())))
+    if found.shape != expected.shape or not np.abs(found - expected).max() <= 1e-3 * max(1.0, np.abs(expected).max()):
+        raise Incompatible(
+            f"{type(network).__name__} gives other logits in JAX: torch.fx does not see all that it does"
+        )
+
+
+def _arrays(named: Iterable[tuple[str, Tensor]]) -> dict[str, np.ndarray]:
+    return {name: tensor.detach().cpu().numpy() for name, tensor in named}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pyro.infer.mcmc import HMC, MCMC
+from pyro.infer.mcmc import HMC
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -35,30 +35,30 @@ class _FixedLengthHMC(HMC):
         return float(self._mean_accept_prob)
 
 
-def run_chain(sampler: PyroHMC, network: nn.Module, data: Data, seed: int, chain: Chain) -> None:
-    """Sample from the network's weights onward and fill in the chain. The global generator is left as it was."""
-    start = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+def run_chain(
+    sampler: PyroHMC, network: nn.Module, start: Mapping[str, Tensor], data: Data, seed: int, chain: Chain
+) -> None:
+    """Sample weights from `start` onward and fill in the chain. The global generator is left as it was."""
     kernel = _FixedLengthHMC(
         sampler.leapfrog_steps,
         potential_fn=negative_log_posterior(network, data, sampler.prior_scale),
         step_size=sampler.step_size,
-        adapt_step_size=sampler.adapt_step_size,
+        adapt_step_size=sampler.adapts_step_size,
         adapt_mass_matrix=sampler.adapt_mass_matrix,
         target_accept_prob=sampler.target_acceptance,
     )
-    mcmc = MCMC(
-        kernel,
-        num_samples=sampler.per_chain * sampler.thin,
-        warmup_steps=sampler.warmup,
-        initial_params=start,
-        disable_progbar=True,
-        hook_fn=_recorder(sampler, chain),
-    )
+    weights = kernel.initial_params = {name: weight.detach().clone() for name, weight in start.items()}
+    device = next(iter(weights.values())).device
     # Pyro draws from torch's global generator.
-    device = next(iter(start.values())).device
-    with torch.random.fork_rng(devices=_cuda_devices(start)), fast_products(device):
+    with torch.random.fork_rng(devices=_cuda_devices(weights)), fast_products(device):
         torch.manual_seed(seed)
-        mcmc.run()
+        kernel.setup(sampler.warmup)
+        note = _recorder(kernel, sampler, chain)
+        # Pyro's `MCMC` would keep every transition, those that `thin` drops too: gigabytes for a long chain.
+        for transition in range(sampler.transitions):
+            weights = kernel.sample(weights)
+            if note(transition):
+                chain.kept.append({name: weight.detach().cpu().numpy().copy() for name, weight in weights.items()})
 
 
 def negative_log_posterior(network: nn.Module, data: Data, prior_scale: float) -> Callable[[dict[str, Tensor]], Tensor]:
@@ -75,29 +75,25 @@ def negative_log_posterior(network: nn.Module, data: Data, prior_scale: float) -
     return potential
 
 
-def _recorder(sampler: PyroHMC, chain: Chain) -> Callable[..., None]:
-    """A hook that Pyro calls after every transition; the kernel's counters are gone once the run is over."""
-    counted = {"transition": -1, "mean": 0.0, "diverged": 0}
+def _recorder(kernel: _FixedLengthHMC, sampler: PyroHMC, chain: Chain) -> Callable[[int], bool]:
+    """What notes each transition in the chain, and says whether its weights are to be kept."""
+    before = {"mean": 0.0, "diverged": 0}
 
-    def note(kernel: _FixedLengthHMC, weights: dict[str, Tensor], stage: str, number: int) -> None:
-        counted["transition"] += 1
-        transition = int(counted["transition"])
+    def note(transition: int) -> bool:
         # Pyro starts its running mean anew after the warm-up; from two means the transition's own value follows.
         seen = transition + 1 if transition < sampler.warmup else transition - sampler.warmup + 1
         mean = kernel.mean_acceptance
-        acceptance = mean * seen - (counted["mean"] * (seen - 1) if seen > 1 else 0.0)
-        counted["mean"] = mean
+        acceptance = mean * seen - (before["mean"] * (seen - 1) if seen > 1 else 0.0)
         divergences = len(kernel._divergences)
-        keep = chain.note(
+        diverging = divergences > before["diverged"]
+        before["mean"], before["diverged"] = mean, divergences
+        return chain.note(
             transition,
             acceptance=min(max(acceptance, 0.0), 1.0),
-            diverging=divergences > counted["diverged"],
+            diverging=diverging,
             leapfrog_steps=kernel.num_steps,
             step_size=float(kernel.step_size),
         )
-        counted["diverged"] = divergences
-        if keep:
-            chain.kept.append({name: weight.detach().cpu().numpy().copy() for name, weight in weights.items()})
 
     return note
 

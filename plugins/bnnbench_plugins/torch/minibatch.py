@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from bnnbench import Component, Data, Incompatible, Progress, initialise
+from bnnbench import Component, Data, Progress
+from bnnbench_plugins.template import fresh_network
 
 if TYPE_CHECKING:
     import torch
@@ -107,14 +108,12 @@ class Start:
         import numpy as np
         import torch
 
-        self.network = initialise(template, seed).float().eval().requires_grad_(True)
-        first = next(self.network.parameters(), None)
-        if first is None:
-            raise Incompatible("the network has no parameters to fit")
-        self.x, self.y = (tensor.to(first.device) for tensor in data.train)
+        self.network = fresh_network(template, seed)
+        device = next(self.network.parameters()).device
+        self.x, self.y = (tensor.to(device) for tensor in data.train)
         shuffling, noise = np.random.SeedSequence(seed, spawn_key=_STREAM).generate_state(2).tolist()
         self.shuffling = torch.Generator().manual_seed(shuffling)
-        self.noise = torch.Generator(first.device).manual_seed(noise)
+        self.noise = torch.Generator(device).manual_seed(noise)
 
     def minibatches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs and labels of every training point once, in a new order at each call, `size` or fewer at a time."""

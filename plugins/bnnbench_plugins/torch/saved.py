@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from pydantic import Field, model_validator
 
 from bnnbench import Data, DataError, Draws, InputPath, Posterior, Progress, load, no_progress
-from bnnbench_plugins.torch.buffers import kept_buffers
+from bnnbench_plugins.template import kept_buffers
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from bnnbench import Data, Draws, Posterior, Progress, no_progress
-from bnnbench_plugins.torch.buffers import kept_buffers
+from bnnbench_plugins.template import kept_buffers
 from bnnbench_plugins.torch.minibatch import MinibatchTraining, Start
 
 if TYPE_CHECKING:
