@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear, logsigmoid
 
 import bnnbench as bb
+from bnnbench.evidence.card import posterior_card
 
 PRIOR_SCALE = 1.5
 
@@ -119,8 +120,36 @@ def test_the_diagnostics_are_those_of_the_fitted_q() -> None:
     assert draws.diagnostics["loss"] == pytest.approx((negative_log_likelihood + divergence) / 24, rel=1e-4)
 
 
+@pytest.mark.parametrize(("scale", "kl_weight"), [(0.1, 1.0), (0.02, 1.0), (0.4, 1.0), (0.1, 0.5)])
+def test_a_training_that_ended_early_is_called_short(scale: float, kl_weight: float) -> None:
+    """Where inputs are zero only the divergence has a slope: each weight's is 1 - (its scale / the prior's)^2."""
+    data = bb.Data(train=(np.zeros((8, 2)), np.arange(8) % 2), test=(np.zeros((4, 2)), np.arange(4) % 2))
+    posterior = BayesByBackprop(
+        epochs=1, learning_rate=1e-12, prior_scale=0.4, initial_scale=scale, kl_weight=kl_weight, draws=3
+    )
+    predictive = bb.fit(posterior, nn.Linear(2, 2, bias=False), data, seed=0)
+    slope = kl_weight * (1 - (scale / 0.4) ** 2)
+    assert predictive.diagnostics["width_slope"] == pytest.approx(slope, abs=1e-5)
+    card = posterior_card(predictive, data)
+    assert card["level"] == ("independent" if slope == 0 else "short")
+    if slope:
+        assert f"slope {slope:.2f}" in card["why"]
+
+
+def test_with_its_defaults_it_reaches_the_optimum_on_half_moons() -> None:
+    data = bb.dataset("half-moons").load(0)
+    network = bb.network("fc").build(data)
+    few, enough = (bb.fit(posterior, network, data) for posterior in (BayesByBackprop(epochs=20), BayesByBackprop()))
+    assert enough.diagnostics["elbo"] > few.diagnostics["elbo"] + 200
+    assert posterior_card(few, data)["level"] == "short"
+    assert posterior_card(enough, data)["level"] == "independent"
+
+
 def test_without_the_divergence_the_prior_has_no_influence() -> None:
-    cold = [BayesByBackprop(epochs=3, kl_weight=0.0, prior_scale=scale, draws=2) for scale in (0.1, 10.0)]
+    cold = [
+        BayesByBackprop(epochs=3, kl_weight=0.0, prior_scale=scale, initial_scale=0.05, draws=2)
+        for scale in (0.1, 10.0)
+    ]
     first, second = (each.fit(nn.Linear(1, 2), two_classes(1), seed=0).arrays["weight"] for each in cold)
     np.testing.assert_array_equal(first, second)
 
@@ -314,7 +343,7 @@ def test_hooks_of_the_users_own_see_the_sampled_outputs() -> None:
 def test_it_exceeds_95_percent_on_mnist_with_the_true_divergence() -> None:
     data = bb.dataset("mnist").load(seed=0)
     network = bb.network("fc", hidden=(128,)).build(data)
-    posterior = BayesByBackprop(epochs=5, learning_rate=0.01, prior_scale=0.1, initial_scale=0.01)
+    posterior = BayesByBackprop(epochs=5, prior_scale=0.1)
     x, y = data.test
     accuracy = (bb.fit(posterior, network, data, seed=0).log_probs(x).argmax(-1).cpu() == y).double().mean()
     assert len(y) == 10_000

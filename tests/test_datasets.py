@@ -12,6 +12,7 @@ import torch
 from bnnbench_plugins.datasets.half_moons import X_RANGE, Y_RANGE
 from bnnbench_plugins.datasets.idx import read_idx
 from bnnbench_plugins.datasets.mnist import Mnist
+from bnnbench_plugins.datasets.package_files import checksum_of_package_file
 
 import bnnbench as bb
 
@@ -47,6 +48,29 @@ def test_training_and_test_images_are_disjoint(name: str) -> None:
     assert shared == 0
     assert data.bounds == (0.0, 1.0)
     assert data.train[0].max() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "at_least"),
+    [
+        ("digits", 0.97),
+        ("mnist-5k", 0.91),
+        pytest.param("mnist", 0.92, marks=needs_files),
+        pytest.param("fashion-mnist", 0.74, marks=needs_files),
+    ],
+)
+def test_images_have_their_own_labels(name: str, at_least: float) -> None:
+    """The nearest of some thousand training images has the same label, as far as that is so on these data."""
+    data = bb.dataset(name, train_size=1348 if name == "digits" else 4000, test_size=400).load(0)
+    (x, y), (images, labels) = data.train, data.test
+    nearest = torch.cdist(images.flatten(1), x.flatten(1)).argmin(1)
+    assert (y[nearest] == labels).double().mean() > at_least
+
+
+def test_a_file_that_a_package_no_longer_has_is_an_error() -> None:
+    for package, name in (("sklearn", "datasets/data/gone.csv"), ("no_such_package", "file")):
+        with pytest.raises(bb.DataError, match=f"installed {package} has no file {name}"):
+            checksum_of_package_file(package, name)
 
 
 def test_sizes_of_what_is_bundled() -> None:

@@ -49,6 +49,32 @@ def test_convolutional_networks_fit_their_images(shape: tuple[int, ...]) -> None
         assert count(built) == (25 + 1) * 32 + (25 * 32 + 1) * 6 + (6 * 49 + 1) * 10
 
 
+def test_the_convolutional_network_is_the_papers() -> None:
+    built = bb.network("conv", hidden=6, activation="tanh").build(data(1, 28, 28))
+    first, _, pool, second, _, last, _, linear = built
+    kinds = [nn.Conv2d, nn.Tanh, nn.MaxPool2d, nn.Conv2d, nn.Tanh, nn.MaxPool2d, nn.Flatten, nn.Linear]
+    assert [type(layer) for layer in built] == kinds
+    assert (first.out_channels, first.kernel_size, first.stride, first.padding) == (32, (5, 5), (1, 1), (0, 0))
+    assert (second.out_channels, second.kernel_size, second.stride, second.padding) == (6, (5, 5), (1, 1), (0, 0))
+    assert (pool.kernel_size, pool.stride, last.kernel_size, last.stride) == (2, 2, 2, 1)
+    assert linear.out_features == 10
+
+
+def test_a_network_built_twice_is_the_same_and_no_global_state_is_touched() -> None:
+    class Own(bb.Network):
+        """For this test: a module whose parameter has no `reset_parameters`."""
+
+        def build(self, data: bb.Data) -> nn.Module:
+            module = nn.Sequential(nn.Flatten())
+            module.register_parameter("offset", nn.Parameter(torch.rand(3)))
+            return module
+
+    state = torch.get_rng_state()
+    first, again = (Own().build(data(2)) for _ in range(2))
+    assert torch.equal(first.offset, again.offset)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 def test_a_convolution_on_points_or_tiny_images_is_incompatible() -> None:
     with pytest.raises(bb.Incompatible, match="images"):
         bb.network("conv").build(data(2))

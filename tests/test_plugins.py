@@ -130,8 +130,10 @@ def test_parameters_are_never_coerced() -> None:
 
         count: int = Field(default=1, ge=0)
         sizes: tuple[int, ...] = (1, 2)
+        others: tuple[int, ...] | None = None
 
     assert Probe(sizes=[3, 4]).sizes == (3, 4)  # type: ignore[arg-type]
+    assert Probe(others=[3, 4]).others == (3, 4)  # type: ignore[arg-type]
     for wrong in ({"count": True}, {"count": "3"}, {"count": 1.0}, {"sizes": [1.5]}, {"sizes": "ab"}, {"other": 1}):
         with pytest.raises(ValueError):
             Probe(**wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from known import OBJECTIVES, random_ensemble, random_inputs
 
 import bnnbench as bb
 from bnnbench.core import streaming
+from bnnbench.core.saving import write_draws
 
 
 def each_log_probs(predictive: bb.Predictive, x: torch.Tensor) -> torch.Tensor:
@@ -150,6 +152,21 @@ def test_saved_predictives_load_to_the_same_answers(tmp_path: object) -> None:
     loaded = bb.load(f"{tmp_path}/p.safetensors")
     points = torch.rand(9, 3)
     assert torch.equal(predictive.logits(points), loaded.logits(points))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "reason"),
+    [
+        ({"posterior": {"use": "saved", "parameters": {"path": "/etc/passwd"}}}, "posterior saved, which reads files"),
+        ({"posterior": {"use": "sgd", "parameters": {"epoch": 1}}}, "did you mean 'epochs'"),
+        ({"posterior": {"parameters": {}}}, "cannot be made"),
+        ({"network": {"use": "fc", "parameters": {}}, "shape": [2]}, "recipe of its network cannot be followed"),
+    ],
+)
+def test_a_file_of_draws_with_a_wrong_recipe_is_refused(tmp_path: Path, recipe: dict, reason: str) -> None:
+    write_draws(tmp_path / "crafted", bb.Draws({"weight": np.ones((1, 1, 2, 2))}), recipe)
+    with pytest.raises(bb.StoreError, match=rf"crafted.*{reason}"):
+        bb.load(tmp_path / "crafted", None if "network" in recipe else torch.nn.Linear(2, 2))
 
 
 def test_a_network_of_ones_own_is_asked_for_when_loading(tmp_path: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -154,23 +155,42 @@ def test_what_the_plain_gradient_loses_is_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arrays", "reason"),
+    ("arrays", "shared", "reason"),
     [
-        ({"weight": np.full((1, 4, 2, 4), np.nan), "bias": np.zeros((1, 4, 2))}, "not finite: weight"),
-        ({"weight": np.zeros((1, 9, 2, 4)), "bias": np.zeros((1, 9, 2))}, "returned 9 draws"),
+        ({"weight": np.full((1, 4, 2, 4), np.nan), "bias": np.zeros((1, 4, 2))}, {}, "not finite: weight"),
+        ({"weight": np.zeros((1, 4, 2, 4))}, {"bias": np.array([0, np.inf])}, "not finite: bias"),
+        ({"weight": np.zeros((1, 9, 2, 4)), "bias": np.zeros((1, 9, 2))}, {}, "returned 9 draws, its parameter says 4"),
+        ({"weight": np.zeros((1, 3, 2, 4)), "bias": np.zeros((1, 3, 2))}, {}, "returned 3 draws, its parameter says 4"),
     ],
 )
-def test_draws_that_break_the_rules_are_named(arrays: dict[str, np.ndarray], reason: str) -> None:
+def test_draws_that_break_the_rules_are_named(
+    arrays: dict[str, np.ndarray], shared: dict[str, np.ndarray], reason: str
+) -> None:
     class Bad(bb.Posterior):
         """For this test."""
 
         draws: int = 4
 
         def fit(self, network, data, *, seed, progress=bb.no_progress):  # type: ignore[no-untyped-def]
-            return bb.Draws(arrays)
+            return bb.Draws(arrays, shared=shared)
 
     with pytest.raises(bb.ContractBreach, match=reason):
         bb.fit(Bad(), torch.nn.Linear(4, 2), small_data())
+
+
+def test_a_posterior_that_calls_its_draws_a_bound_may_give_fewer() -> None:
+    class Few(bb.Posterior):
+        """For this test."""
+
+        draws_at_most: ClassVar[bool] = True
+        draws: int = 4
+
+        def fit(self, network, data, *, seed, progress=bb.no_progress):  # type: ignore[no-untyped-def]
+            return bb.Draws({"weight": np.zeros((1, 3, 2, 4)), "bias": np.zeros((1, 3, 2))})
+
+    assert len(bb.fit(Few(), torch.nn.Linear(4, 2), small_data())) == 3
+    with pytest.raises(bb.ContractBreach, match="returned 3 draws, its parameter says 2"):
+        bb.fit(Few(draws=2), torch.nn.Linear(4, 2), small_data())
 
 
 def test_seeds_are_uint32() -> None:

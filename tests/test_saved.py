@@ -143,6 +143,20 @@ def test_chains_must_share_the_draws_equally(tmp_path: Path) -> None:
         Saved(draws=5, chains=2)
 
 
+def test_without_chains_the_file_says_how_many(tmp_path: Path) -> None:
+    network, path = nn.Linear(2, 1), str(tmp_path / "own.safetensors")
+    numbers = np.arange(6, dtype="f4").reshape(2, 3, 1)
+    arrays = {"weight": numbers[..., None].repeat(2, -1), "bias": numbers}
+    bb.Predictive(network, bb.Draws(arrays)).save(path)
+    kept = {draws: Saved(path=path, draws=draws).fit(network, DATA, seed=0).arrays["bias"][..., 0] for draws in (50, 5)}
+    assert kept[50].tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert kept[5].tolist() == [[0, 2], [3, 5]]
+    with pytest.raises(bb.DataError, match="draws of 2 chains, not 3"):
+        Saved(path=path, draws=3, chains=3).fit(network, DATA, seed=0)
+    with pytest.raises(bb.DataError, match=r"draws \(1\) must be at least as many"):
+        Saved(path=path, draws=1).fit(network, DATA, seed=0)
+
+
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(bb.DataError, match="needs a path"):
         read("")
@@ -154,6 +168,9 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     damaged.write_bytes(damaged.read_bytes()[:-1])
     with pytest.raises(bb.DataError, match="not a safetensors file"):
         read(str(damaged))
+    save_file({}, tmp_path / "empty", metadata={"bnnbench": "{}"})
+    with pytest.raises(bb.DataError, match="does not hold draws"):
+        read(str(tmp_path / "empty"))
     (tmp_path / "pickle.pt").write_bytes(b"\x80\x04K\x01.")
     with pytest.raises(bb.DataError, match="not a safetensors file"):
         read(str(tmp_path / "pickle.pt"))
@@ -164,7 +181,7 @@ def test_the_content_is_the_identity_not_the_path(tmp_path: Path) -> None:
     second = first.rename(tmp_path / "elsewhere")
     Path(written(tmp_path, contents(5)))
     same, other = Saved(path=str(second)).identity(), Saved(path=str(first)).identity()
-    assert same["parameters"] == {"draws": 50, "chains": 1}
+    assert same["parameters"] == {"draws": 50, "chains": None}
     assert same["fingerprint"] != other["fingerprint"]
     save_file(contents(), first)
     assert Saved(path=str(first)).identity() == same

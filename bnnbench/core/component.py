@@ -103,7 +103,10 @@ class Component(BaseModel):
 
 def _is_tuple(cls: type[Component], name: str) -> bool:
     field = cls.model_fields.get(name)
-    return field is not None and typing.get_origin(field.annotation) is tuple
+    if field is None:
+        return False
+    possible = (field.annotation, *typing.get_args(field.annotation))
+    return any(typing.get_origin(annotation) is tuple for annotation in possible)
 
 
 def _beside_the_file(path: str, info: ValidationInfo) -> str:

@@ -53,12 +53,15 @@ def prepared(network: nn.Module, device: str = "auto") -> nn.Module:
 
 
 def check_draws(posterior: Posterior, draws: object) -> None:
-    """Raise `ContractBreach` unless these are finite `Draws`, as many as the posterior's parameters say."""
+    """Raise `ContractBreach` unless these are finite `Draws`, as many as the posterior's parameters say.
+
+    There may be fewer where the class says `draws_at_most`.
+    """
     name = f"posterior {type(posterior).__module__}.{type(posterior).__qualname__}"
     if not isinstance(draws, Draws):
         raise ContractBreach(f"{name} returned {type(draws).__name__}, not Draws")
-    if len(draws) > posterior.draws:
+    if len(draws) > posterior.draws or (len(draws) < posterior.draws and not posterior.draws_at_most):
         raise ContractBreach(f"{name} returned {len(draws)} draws, its parameter says {posterior.draws}")
-    bad = [key for key, array in draws.arrays.items() if not np.isfinite(array).all()]
+    bad = [key for key, array in (draws.shared | draws.arrays).items() if not np.isfinite(array).all()]
     if bad:
         raise ContractBreach(f"{name} returned draws that are not finite: {', '.join(bad)}")

@@ -34,7 +34,9 @@ class Draws:
         arrays: name -> array of shape (chains, draws, *weight); for the default predictive the names are those of the
             network's `state_dict`. Anything `numpy.asarray` takes, and torch tensors.
         shared: name -> array without the two leading axes (buffers, a Gaussian process's inputs).
-        diagnostics: name -> number, text, or array of shape (chains,) or (chains, draws).
+        diagnostics: name -> number, text, or array of shape (chains,) or (chains, draws). Some names are understood:
+            `divergences`, `acceptance`, `gradients`, `seconds`, and `unfinished`, the reason why the method knows that
+            it has not converged.
 
     Raises `ValueError` if the arrays do not agree on (chains, draws) or there are none.
     """
@@ -77,8 +79,10 @@ class Posterior(Component):
     kind: ClassVar[str] = "posterior"
     independent_draws: ClassVar[bool] = False
     """True for methods whose draws are independent given the fit (variational, ensembles): no R-hat, no mixing."""
+    draws_at_most: ClassVar[bool] = False
+    """True where `draws` is a bound that a fit need not reach; elsewhere fewer draws are a breach."""
 
-    draws: int = Field(default=50, ge=1)
+    draws: int = Field(default=50, ge=1, le=1_000_000)
     """Draws kept after thinning, over all chains."""
 
     def fit(self, network: nn.Module, data: Data, *, seed: int, progress: Progress = no_progress) -> Draws:

@@ -12,7 +12,7 @@ from bnnbench.core.component import Component
 from bnnbench.core.dataset import Data
 from bnnbench.core.posterior import Draws
 from bnnbench.core.predictive import Predictive
-from bnnbench.errors import StoreError
+from bnnbench.errors import ParameterError, StoreError
 from bnnbench.plugins.registry import registry
 
 if TYPE_CHECKING:
@@ -50,11 +50,14 @@ def load(path: str | Path, network: nn.Module | None = None) -> Predictive:
     if network is None:
         if not header.get("network"):
             raise StoreError(f"{path} has no recipe of its network: call load(path, network)")
-        component = registry().create("network", header["network"]["use"], header["network"]["parameters"])
-        network = component.build(_blank(tuple(header["shape"]), header["classes"]))
+        component = _component(path, "network", header)
+        try:
+            network = component.build(_blank(tuple(header["shape"]), header["classes"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise StoreError(f"{path}: the recipe of its network cannot be followed: {error}") from error
     if not header.get("posterior"):
         return Predictive(network, draws)
-    posterior = registry().create("posterior", header["posterior"]["use"], header["posterior"]["parameters"])
+    posterior = _component(path, "posterior", header)
     predictive = posterior.predictive(network, draws)
     predictive.fitted_by = posterior
     return predictive
@@ -86,7 +89,10 @@ def read_draws(path: str | Path) -> tuple[Draws, dict[str, Any]]:
         raise StoreError(f"{path} does not hold draws written by bnnbench: {error}") from error
     shared = {name.removeprefix(SHARED): array for name, array in arrays.items() if name.startswith(SHARED)}
     own = {name: array for name, array in arrays.items() if not name.startswith(SHARED)}
-    return Draws(own, shared=shared, diagnostics=header.pop("diagnostics", {})), header
+    try:
+        return Draws(own, shared=shared, diagnostics=header.pop("diagnostics", {})), header
+    except ValueError as error:
+        raise StoreError(f"{path} does not hold draws written by bnnbench: {error}") from error
 
 
 def plain(value: Any) -> Any:
@@ -100,6 +106,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value
+
+
+def _component(path: str | Path, kind: str, header: dict[str, Any]) -> Any:
+    try:
+        component = registry().create(kind, header[kind]["use"], header[kind]["parameters"])
+    except (KeyError, TypeError, ParameterError) as error:
+        raise StoreError(f"{path}: the {kind} that it names cannot be made: {error}") from error
+    if component.not_in_identity:
+        raise StoreError(f"{path} names the {kind} {header[kind]['use']}, which reads files: not from a file of draws")
+    return component
 
 
 def _written(kind: str, component: Component | None) -> dict[str, Any] | None:

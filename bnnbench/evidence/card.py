@@ -33,7 +33,8 @@ def posterior_card(predictive: Predictive, data: Data) -> dict[str, Any]:
     """The card of a fitted predictive, judged on the data's test inputs, as JSON.
 
     `level` is `converged`, `short` or `degenerate` for chains, `independent` for draws that are so by construction,
-    `single` for one draw; `why` says what decided it. R-hat is the largest and ESS the smallest over the followed log
+    `single` for one draw; `why` says what decided it. Any method can call its own fit `short` by giving the reason in
+    its diagnostics, as `unfinished`. R-hat is the largest and ESS the smallest over the followed log
     probabilities and gradient coordinates; null where too few draws allow none.
     """
     size = len(predictive)
@@ -43,6 +44,8 @@ def posterior_card(predictive: Predictive, data: Data) -> dict[str, Any]:
         return card | {"level": "single", "why": "one draw"}
     if distinct < size / 2:
         return card | {"level": "degenerate", "why": f"only {distinct} of {size} draws are distinct"}
+    if "unfinished" in predictive.diagnostics:
+        return card | {"level": "short", "why": str(predictive.diagnostics["unfinished"])}
     if predictive.fitted_by is not None and predictive.fitted_by.independent_draws:
         return card | {"level": "independent", "why": "draws are independent by construction"}
     divergences = np.asarray(predictive.diagnostics.get("divergences", False))

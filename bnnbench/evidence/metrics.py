@@ -45,8 +45,11 @@ def entropy(log_probs: Array) -> Array:
 
 
 def mutual_information(log_probs: Array, mean_draw_entropy: Array) -> Array:
-    """Entropy of the predictive less the draws' mean entropy, in nats, (N,): what the draws disagree on."""
-    return entropy(log_probs) - mean_draw_entropy
+    """Entropy of the predictive less the draws' mean entropy, in nats, (N,): what the draws disagree on.
+
+    Never negative (Jensen), which rounding must not change.
+    """
+    return np.maximum(entropy(log_probs) - mean_draw_entropy, 0.0)
 
 
 def auroc(negatives: Array, positives: Array) -> float:

@@ -10,7 +10,7 @@ from bnnbench.evidence.intervals import wilson
 from bnnbench.matrix.results import Cell, Results, worst_case
 
 MARKS = {
-    "~": "short posterior: its chains have not converged, so the row is about these draws, not the method's posterior",
+    "~": "short posterior: not converged, so the row is about these draws, not the method's posterior",
     "!": "plain gradient exactly zero at some images (attacks follow a direction free of underflow)",
     "#": "a direction that the attack followed was exactly zero at some images: its number is not evidence",
     "=": "every image is given one and the same class: there is nothing to attack, and the row says nothing",

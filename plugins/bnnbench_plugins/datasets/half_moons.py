@@ -30,7 +30,7 @@ class HalfMoons(Dataset):
     """Training points, drawn anew for each seed."""
     test_size: int = Field(default=1000, ge=2)
     """Test points, the same for every seed."""
-    noise: float = Field(default=0.1, ge=0)
+    noise: float = Field(default=0.1, ge=0, le=1)
     """Standard deviation of the normal noise, in radii of the half circles."""
 
     @property

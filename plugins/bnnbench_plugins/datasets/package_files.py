@@ -7,12 +7,15 @@ import hashlib
 import importlib.util
 from pathlib import Path
 
+from bnnbench import DataError
+
 
 @functools.cache
 def checksum_of_package_file(package: str, name: str) -> str:
-    """The sha256 of a data file of an installed package, which is not imported; empty if it is not where it was."""
+    """The sha256 of a data file of an installed package, which is not imported. Raises `DataError` if there is none."""
     spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        return ""
-    path = Path(spec.submodule_search_locations[0], name)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    folders = (spec.submodule_search_locations if spec else None) or []
+    path = next((Path(folder, name) for folder in folders if Path(folder, name).is_file()), None)
+    if path is None:
+        raise DataError(f"the installed {package} has no file {name}")
+    return hashlib.sha256(path.read_bytes()).hexdigest()

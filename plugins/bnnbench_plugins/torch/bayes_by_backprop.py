@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
     from bnnbench_plugins.torch.mean_field import MeanField
 
+_FLAT = 0.15
+"""Largest slope, in nats for each weight, of a training that has ended; where widths have hardly moved it is near 1."""
+_PASSES = 2
+"""Passes over the training data that the slope is estimated from."""
+
 
 class BayesByBackprop(MinibatchTraining, NormalPrior, Posterior):
     """Mean-field variational inference over every weight and bias (Bayes by Backprop, Blundell et al. 2015).
@@ -26,21 +31,26 @@ class BayesByBackprop(MinibatchTraining, NormalPrior, Posterior):
     minibatches of any size have the same optimum. Works with any network, unchanged.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
     independent_draws: ClassVar[bool] = True
 
     kl_weight: float = Field(default=1.0, ge=0)
     """Weight of the divergence from the prior; 1 is Bayesian, less is a colder posterior."""
-    initial_scale: float = Field(default=0.05, gt=0)
-    """Standard deviation of every weight before training; far below prior_scale, a short training ends too cold."""
+    initial_scale: float | None = Field(default=None, gt=0)
+    """Standard deviation of every weight before training, by default prior_scale / 20: wide starts learn nothing."""
+    epochs: int = Field(default=100, ge=1)
+    """Passes over the training data; with too few the standard deviations do not reach their optimum."""
+    learning_rate: float = Field(default=0.03, gt=0)
+    """Step size; under the one-cycle schedule its largest value."""
 
     def fit(self, network: nn.Module, data: Data, *, seed: int, progress: Progress = no_progress) -> Draws:
         """Independent draws from the fitted normals, arrays (1, draws, *weight).
 
         Diagnostics: `loss` (mean over the last epoch), `kl` (nats), `elbo` (nats, of all training data, with the true
-        weight of the divergence; its likelihood is an estimate), `local_layers` (how many linear layers were sampled
-        by their outputs), `seconds`. Raises `Incompatible` for a network without parameters, `FloatingPointError` if
-        the training diverges.
+        weight of the divergence; its likelihood is an estimate), `width_slope` (nats for each weight: how fast the
+        trained bound still rises if all standard deviations grow by one factor; 0 at the optimum), `unfinished` if that
+        is far from 0, `local_layers` (how many linear layers were sampled by their outputs), `seconds`. Raises
+        `Incompatible` for a network without parameters, `FloatingPointError` if the training diverges.
         """
         from torch.nn.functional import cross_entropy
 
@@ -48,27 +58,49 @@ class BayesByBackprop(MinibatchTraining, NormalPrior, Posterior):
 
         began = time.perf_counter()
         start = Start(network, data, seed)
-        q = MeanField(start.network, start.x[: self.batch_size], self.initial_scale, start.noise)
+        q = MeanField(
+            start.network, start.x[: self.batch_size], self.initial_scale or self.prior_scale / 20, start.noise
+        )
 
         def loss(x: Tensor, y: Tensor) -> Tensor:
             return cross_entropy(q.logits(x), y) + self.kl_weight * q.divergence(self.prior_scale) / len(start.x)
 
         final = self.minimise(loss, q.parameters(), start, progress)
-        divergence = q.divergence(self.prior_scale).item()
-        diagnostics = {
+        likelihood, divergence, slope = self._judged(q, start)
+        diagnostics: dict[str, float | str] = {
             "loss": final,
             "kl": divergence,
-            "elbo": self._expected_log_likelihood(q, start) - divergence,
+            "elbo": likelihood - divergence,
+            "width_slope": slope,
             "local_layers": len(q.local_layers),
             "seconds": time.perf_counter() - began,
         }
+        if abs(slope) > _FLAT:
+            diagnostics["unfinished"] = (
+                f"the training ended early: the ELBO has slope {slope:.2f} in every weight's width"
+            )
         draws = {name: draw[None] for name, draw in q.draw(self.draws).items()}
         return Draws(draws, shared=kept_buffers(start.network), diagnostics=diagnostics)
 
-    def _expected_log_likelihood(self, q: MeanField, start: Start) -> float:
-        import torch
+    def _judged(self, q: MeanField, start: Start) -> tuple[float, float, float]:
+        """The expected log-likelihood of the training data, the divergence, and the widths' slope for each weight."""
         from torch.nn.functional import cross_entropy
 
-        batches = zip(start.x.split(self.batch_size), start.y.split(self.batch_size), strict=True)
-        with torch.no_grad():
-            return -sum(cross_entropy(q.logits(x), y, reduction="sum").item() for x, y in batches)
+        widths = list(q.log_scales.values())
+        likelihood, slope = 0.0, 0.0
+        for _ in range(_PASSES):
+            for x, y in start.minibatches(self.batch_size):
+                value = -cross_entropy(q.logits(x), y, reduction="sum")
+                slope += _common_slope(value, widths) / _PASSES
+                likelihood += value.item() / _PASSES
+        divergence = q.divergence(self.prior_scale)
+        slope -= self.kl_weight * _common_slope(divergence, widths)
+        return likelihood, divergence.item(), slope / sum(width.numel() for width in widths)
+
+
+def _common_slope(value: Tensor, widths: list[Tensor]) -> float:
+    """The derivative of the value if all widths grow together; a weight that the network does not use adds nothing."""
+    import torch
+
+    parts = torch.autograd.grad(value, widths, allow_unused=True)
+    return sum(part.sum().item() for part in parts if part is not None)

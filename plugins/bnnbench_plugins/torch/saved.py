@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from bnnbench import Data, DataError, Draws, InputPath, Posterior, Progress, load, no_progress
+from bnnbench import Data, DataError, Draws, InputPath, Posterior, Progress, StoreError, load, no_progress
 from bnnbench_plugins.template import kept_buffers
 
 if TYPE_CHECKING:
@@ -24,18 +24,19 @@ class Saved(Posterior):
     """
 
     revision: ClassVar[int | None] = 1
+    draws_at_most: ClassVar[bool] = True
     not_in_identity: ClassVar[frozenset[str]] = frozenset({"path"})
 
     draws: int = Field(default=50, ge=1)
     """Most draws to keep, evenly spaced within each chain; a file with fewer gives what it has."""
     path: InputPath = ""
     """The safetensors file."""
-    chains: int = Field(default=1, ge=1)
-    """Chains that the file's draws come from, equally many from each."""
+    chains: int | None = Field(default=None, ge=1)
+    """Chains that the file's draws come from, equally many from each; by default what the file says, or else 1."""
 
     @model_validator(mode="after")
     def _chains_keep_equally_many(self) -> Self:
-        if self.draws % self.chains:
+        if self.chains and self.draws % self.chains:
             raise ValueError(f"draws ({self.draws}) must be a multiple of chains ({self.chains})")
         return self
 
@@ -53,15 +54,15 @@ class Saved(Posterior):
         of draws are not those of the network and of the parameters.
         """
         wanted = dict(network.named_parameters()) | kept_buffers(network)
-        arrays = self._read(network)
+        arrays, chains = self._read(network)
         _check_names(self.path, arrays, wanted)
         arrays = {name: _converted(self.path, name, array, wanted[name]) for name, array in arrays.items()}
         shared = {name: arrays.pop(name) for name in kept_buffers(network) if arrays[name].shape == wanted[name].shape}
         for name, array in arrays.items():
             _check_shape(self.path, name, array, wanted[name])
-        stored = self._stored(arrays)
+        stored = self._stored(arrays, chains)
         return Draws(
-            {name: self._kept(array, stored) for name, array in arrays.items()},
+            {name: self._kept(array, chains) for name, array in arrays.items()},
             shared=shared,
             diagnostics={"stored_draws": stored},
         )
@@ -73,7 +74,8 @@ class Saved(Posterior):
             raise DataError(f"{self.path}: no such file")
         return Path(self.path)
 
-    def _read(self, network: nn.Module) -> dict[str, Tensor]:
+    def _read(self, network: nn.Module) -> tuple[dict[str, Tensor], int]:
+        """The file's arrays, and how many chains they come from."""
         from safetensors import SafetensorError, safe_open
         from safetensors.torch import load_file
 
@@ -82,31 +84,37 @@ class Saved(Posterior):
             with safe_open(path, framework="pt") as file:
                 ours = "bnnbench" in (file.metadata() or {})
             if not ours:
-                return load_file(path)
+                return load_file(path), self.chains or 1
             predictive = load(path, network)
-            return predictive.draws | predictive.shared
         except (SafetensorError, OSError) as error:
             raise DataError(f"{self.path} is not a safetensors file: {error}") from error
-        except ValueError as error:
+        except (StoreError, ValueError) as error:
             raise DataError(f"{self.path}: {error}") from error
+        if self.chains not in (None, predictive.chains):
+            raise DataError(f"{self.path} holds draws of {predictive.chains} chains, not {self.chains}")
+        return predictive.draws | predictive.shared, predictive.chains
 
-    def _stored(self, each: dict[str, Tensor]) -> int:
+    def _stored(self, each: dict[str, Tensor], chains: int) -> int:
         """How many draws the file holds."""
         counts = {len(array) for array in each.values()}
         if len(counts) != 1:
             found = ", ".join(f"{len(array)} of {name}" for name, array in each.items())
             raise DataError(f"{self.path} holds different numbers of draws: {found}")
         (stored,) = counts
-        if stored == 0 or stored % self.chains:
-            raise DataError(f"{self.path} holds {stored} draws, which {self.chains} chains cannot share equally")
+        if stored == 0 or stored % chains:
+            raise DataError(f"{self.path} holds {stored} draws, which {chains} chains cannot share equally")
+        if self.draws < chains:
+            raise DataError(
+                f"{self.path} holds draws of {chains} chains: draws ({self.draws}) must be at least as many"
+            )
         return stored
 
-    def _kept(self, array: Tensor, stored: int) -> Tensor:
-        length = stored // self.chains
-        count = min(length, self.draws // self.chains)
+    def _kept(self, array: Tensor, chains: int) -> Tensor:
+        length = len(array) // chains
+        count = min(length, self.draws // chains)
         # Midpoints of equal segments: neither end of a chain is favoured.
         positions = [(2 * number + 1) * length // (2 * count) for number in range(count)]
-        return array.reshape(self.chains, length, *array.shape[1:])[:, positions]
+        return array.reshape(chains, length, *array.shape[1:])[:, positions]
 
 
 def _check_names(path: str, arrays: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
