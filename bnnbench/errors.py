@@ -8,7 +8,7 @@
     |-- DataError            a data set is absent, damaged or not what `Data` accepts
     |-- StoreError           a stored record or artefact is absent or fails its checksum
     |-- Incompatible         this combination makes no sense (a convolution on points): its cells are skipped
-    |-- GradientRefused      an attack with `access="scores"` asked for a gradient
+    |-- GradientRefused      an attack with `access="scores"` asked for a gradient: its cells are skipped
     `-- ContractBreach       a plugin returned what the core's rules forbid: the outcome is invalid
 
 Wrong arguments of public functions raise the built-in `ValueError` or `TypeError`. Parameters that a component does not
@@ -60,7 +60,7 @@ class Incompatible(BnnbenchError):
 
 
 class GradientRefused(BnnbenchError):
-    """An attack whose threat gives it scores alone asked for a gradient."""
+    """An attack whose threat gives it scores alone asked for a gradient: its cells are `skipped`."""
 
 
 class ContractBreach(BnnbenchError):

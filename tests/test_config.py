@@ -114,6 +114,8 @@ BROKEN = {
     "negative epsilon": ("[0.1, 1e-3]", "[-0.1]", "epsilons.0 is -0.1: input should be greater than or equal to 0"),
     "repeated epsilon": ("[0.1, 1e-3]", "[0.1, 0.1]", "epsilons repeats a value"),
     "seed out of range": ("[0, 1]", "[4294967296]", "seeds.0 is 4294967296: input should be less than or equal to 4294967295"),
+    "repeated seed": ("[0, 1]", "[0, 1, 0]", ":2:8: seeds: repeats a value"),
+    "repeated swept value": ("[2, 3]", "[2, 3, 2]", "posteriors.nuts.sweep.max_tree_depth repeats a value"),
     "empty section": ("datasets:\n  moons: {use: half-moons, epsilons: [0.02]}\n  digits:\n", "datasets:\n", "datasets is empty"),
     "section is a list": ("  fgsm:\n", "  - fgsm\n", ""),
     "sweep of a scalar": ("{max_tree_depth: [2, 3]}", "{max_tree_depth: 2}", "must be a list of values"),

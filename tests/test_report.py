@@ -63,6 +63,15 @@ def test_the_worst_case_is_per_image_not_the_weakest_mean() -> None:
     assert worst.marks == ""
 
 
+def test_lines_are_told_apart_by_all_that_differs_in_their_threats() -> None:
+    cells = [cell("a", 0, outcome("1111110000")) for _ in range(3)]
+    threats = [bb.Threat(epsilon=0.1), bb.Threat(epsilon=0.1, access="scores"), bb.Threat(epsilon=0.1, norm="l2")]
+    cells = [replace(own, spec=replace(own.spec, threat=threat)) for own, threat in zip(cells, threats, strict=True)]
+    names = [line.threat for line in summary._block("moons", "fc", cells).lines]
+    assert names == ["0.1 linf gradient", "0.1 linf scores", "0.1 l2 gradient"]
+    assert [line.threat for line in summary._block("moons", "fc", cells[:2]).lines] == ["0.1 gradient", "0.1 scores"]
+
+
 def test_a_clean_error_is_never_robust() -> None:
     (line,) = summary._block("moons", "fc", [cell("a", 0, outcome("1111111111", clean="0011111111"))]).lines
     assert [figure.mean for figure in line.figures] == [0.8, 0.8, 0.8]

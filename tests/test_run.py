@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -183,6 +184,16 @@ def test_what_fails_fails_alone_with_its_reason(tmp_path: Path) -> None:
     assert "on purpose" in reasons["fails"][1]
     assert reasons["conv"][0] == "skipped"
     assert not results.complete
+
+
+def test_an_attack_that_needs_gradients_is_skipped_where_there_are_scores_alone(tmp_path: Path) -> None:
+    text = FILE.replace("  vi: {use: bayes-by-backprop, epochs: 2, draws: 4}\n", "")
+    text = re.sub(r"epsilons: .*", "threats: [{epsilon: 0.1, access: scores}]", text)
+    results = bb.run(written(tmp_path, text), store=tmp_path / "store")
+    reasons = {row["attack"]: (row["status"], row["reason"]) for row in results.rows()}
+    assert reasons["random"] == ("ok", "")
+    assert reasons["fgsm"] == ("skipped", "this threat gives the attacker scores, not gradients")
+    assert results.complete
 
 
 def test_a_script_without_a_main_guard_can_run_a_matrix(tmp_path: Path) -> None:

@@ -156,6 +156,8 @@ class _Reader:
             if not isinstance(values, list) or not values:
                 self.source.problem((*path, "sweep", key), f"{dotted((*path, 'sweep', key))} must be a list of values")
                 del sweep[key]
+            elif any(value in values[:position] for position, value in enumerate(values)):
+                self.source.problem((*path, "sweep", key), f"{dotted((*path, 'sweep', key))} repeats a value")
             elif key in parameters:
                 self.source.problem(
                     (*path, "sweep", key), f"{dotted(path)} both sets and sweeps '{clean(key)}'", at_key=True
@@ -216,7 +218,7 @@ class _Reader:
                 self.source.problem(where, text, at_key=True)
                 continue
             message = _message(detail)
-            plain = location and not isinstance(detail["input"], dict)
+            plain = location and not isinstance(detail["input"], dict | list)
             value = f" is {shown(detail['input'])}" if plain else ""
             self.source.problem(where, f"{dotted((*path, *location))}{value}: {clean(message)}")
 

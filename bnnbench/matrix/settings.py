@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bnnbench.core.seeds import LARGEST
 
@@ -92,12 +92,18 @@ class ThreatSettings(_Strict):
 Seed = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
+def _different(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise ValueError("repeats a value")
+    return values
+
+
 class Settings(_Strict):
     """The top level of a benchmarks file, its components apart."""
 
     version: Literal[1] = 1
     """The format's version."""
-    seeds: list[Seed] = Field(default=[0], min_length=1)
+    seeds: Annotated[list[Seed], AfterValidator(_different)] = Field(default=[0], min_length=1)
     """Each varies training sample, fit and attack; the test images are the same for all."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """auto (CUDA where there is one), cpu, cuda or cuda:N."""

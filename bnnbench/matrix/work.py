@@ -14,7 +14,7 @@ from bnnbench.core import fitting, saving
 from bnnbench.core.dataset import Data, Dataset
 from bnnbench.core.predictive import Predictive
 from bnnbench.core.threat import Threat
-from bnnbench.errors import BnnbenchError, ContractBreach, Incompatible
+from bnnbench.errors import BnnbenchError, ContractBreach, GradientRefused, Incompatible
 from bnnbench.evidence import card, metrics
 from bnnbench.evidence.evaluate import Defence, evaluate_each
 from bnnbench.evidence.intervals import wilson
@@ -140,7 +140,7 @@ def to_outcome(record: dict[str, Any], arrays: dict[str, np.ndarray]) -> Outcome
 
 
 def _failure(error: Exception) -> dict[str, Any]:
-    if isinstance(error, Incompatible):
+    if isinstance(error, Incompatible | GradientRefused):
         return {"status": "skipped", "reason": str(error)}
     status = "invalid" if isinstance(error, ContractBreach) else "failed"
     known = isinstance(error, BnnbenchError)

@@ -94,7 +94,7 @@ def blocks(results: Results) -> list[Block]:
 
 def _block(dataset: str, network: str, cells: Sequence[Cell]) -> Block:
     attacks = list(dict.fromkeys(cell.spec.attack for cell in cells))
-    norms = {cell.spec.threat.norm for cell in cells}
+    several = [name for name in ("norm", "access") if len({getattr(cell.spec.threat, name) for cell in cells}) > 1]
     lines: list[Line] = []
     rows: dict[tuple[str, Threat], list[Cell]] = {}
     for cell in cells:
@@ -104,7 +104,7 @@ def _block(dataset: str, network: str, cells: Sequence[Cell]) -> Block:
         figures = [_clean(own)]
         figures += [_attacked([cell for cell in own if cell.spec.attack == attack]) for attack in attacks]
         figures.append(_worst(own, len(attacks)))
-        name = f"{threat.epsilon:g}" + (f" {threat.norm}" if len(norms) > 1 else "")
+        name = " ".join([f"{threat.epsilon:g}", *(getattr(threat, name) for name in several)])
         lines.append(Line(posterior + mark, name, figures))
     used = "".join(line.posterior[-1] for line in lines) + "".join(f.marks for line in lines for f in line.figures)
     images = max((len(cell.outcome) for cell in cells if cell.outcome), default=0)
