@@ -110,6 +110,22 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
+def test_what_cannot_be_written_is_one_line_and_nothing_is_computed(tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text(FILE)
+    (tmp_path / "file").touch()
+    for words, line in [
+        (["run", "good.yaml", "--store", "file"], "bnnbench: file cannot be used as a store: file exists"),
+        (["run", "good.yaml", "--store", "file/s"], "bnnbench: file/s cannot be used as a store: not a directory"),
+        (
+            ["report", "good.yaml", "--format", "csv", "-o", "gone/table.csv"],
+            "bnnbench: gone/table.csv: no such file or directory",
+        ),
+    ]:
+        done = call(*words, folder=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr.splitlines()[-1]) == (2, "", line), words
+        assert "Traceback" not in done.stderr
+
+
 def test_a_failed_cell_is_exit_1_and_its_traceback_is_shown(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(
         "import torch\nclass Net(torch.nn.Linear):\n    def __init__(self): raise OSError('on purpose')\n"

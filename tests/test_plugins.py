@@ -145,6 +145,8 @@ def test_an_objective_is_taken_by_name_instance_or_mapping_and_is_part_of_the_id
     by_name = bb.attack("pgd", objective="log-margin")
     assert by_name == bb.attack("pgd", objective=bb.objective("log-margin"))
     assert by_name == bb.attack("pgd", objective={"use": "log-margin"})
+    assert by_name.model_dump()["objective"] == {"use": "bnnbench:log-margin"}
+    assert type(by_name)(**by_name.model_dump()) == by_name
     assert by_name.identity() != bb.attack("pgd").identity()
     with pytest.raises(ValueError, match="did you mean 'log-margin'"):
         bb.attack("pgd", objective="log-margn")

@@ -64,6 +64,10 @@ def run_app() -> int:
         # The reader went away (`| head`): nothing is wrong, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # A full disk, a folder that may not be written: the system's own words say it best.
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"bnnbench: {place}{(error.strerror or str(error)).lower()}", file=sys.stderr)
     except (KeyboardInterrupt, typer.Abort):
         print("interrupted; what was finished is kept", file=sys.stderr)
         return 130

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
-from pydantic import BeforeValidator, SerializeAsAny, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from bnnbench.core.component import Component
 from bnnbench.errors import UnknownComponent
@@ -76,7 +76,15 @@ def _resolve(value: Any) -> Any:
         raise ValueError(str(error)) from error
 
 
+def _written(objective: Objective) -> dict[str, Any]:
+    recipe = registry().recipe("objective", objective)
+    return {"use": recipe["use"], **recipe["parameters"]} if recipe else objective.model_dump(mode="json")
+
+
 ObjectiveParameter = Annotated[
-    SerializeAsAny[Objective], BeforeValidator(_resolve), WithJsonSchema({"type": ["string", "object"]})
+    Objective,
+    BeforeValidator(_resolve),
+    PlainSerializer(_written),
+    WithJsonSchema({"type": ["string", "object"]}),
 ]
 """The type of a parameter that takes an objective: an instance, a registered name, or a mapping with `use`."""

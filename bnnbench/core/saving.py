@@ -122,11 +122,7 @@ def _written(kind: str, component: Component | None) -> dict[str, Any] | None:
     # A component that names files would let a file of draws run code or read paths on whoever loads it.
     if component is None or component.not_in_identity:
         return None
-    target = type(component)
-    for entry in registry().entries:
-        if entry.kind == kind and entry.target in (target, f"{target.__module__}:{target.__qualname__}"):
-            return {"use": f"{entry.distribution}:{entry.name}", "parameters": component.model_dump(mode="json")}
-    return None
+    return registry().recipe(kind, component)
 
 
 def _blank(shape: tuple[int, ...], classes: int) -> Data:

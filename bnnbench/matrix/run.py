@@ -71,8 +71,8 @@ def run(
     """Run a benchmarks file and return its results; what the store already has is not computed again.
 
     `jobs` worker processes, by default as many as fill the usable cores at the file's `threads` each. `only` keeps the
-    cells that have one of these labels; `fresh` computes everything anew. Raises `ConfigError` for a bad file; a task
-    that fails does not raise, its cells say so.
+    cells that have one of these labels; `fresh` computes everything anew. Raises `ConfigError` for a bad file and
+    `StoreError` for a store that cannot be written to; a task that fails does not raise, its cells say so.
     """
     plan = restricted(make_plan(read_config(path, max_cells)), only)
     return run_plan(plan, Store(store), jobs=jobs, fresh=fresh, observer=observer or Silent())
@@ -102,6 +102,7 @@ def restricted(plan: Plan, only: Iterable[str]) -> Plan:
 def run_plan(plan: Plan, store: Store, *, jobs: int | None, fresh: bool, observer: Observer) -> Results:
     """Run what a plan asks for and the store lacks."""
     started = time.perf_counter()
+    store.prepare()
     pending = _Pending(plan, store, fresh)
     observer.begin(plan, pending.size, pending.cached)
     listener = Listener()

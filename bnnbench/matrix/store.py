@@ -31,11 +31,23 @@ RECORD = "record.json"
 
 
 class Store:
-    """A store's directory; it is made when the first record is written."""
+    """A store's directory; it is made by `prepare` or with the first record."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.quarantined: list[str] = []
+
+    def prepare(self) -> None:
+        """Make the directory, and see that it can be written to; raises `StoreError` if not."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            trial = _temporary(self.path, "trial")
+            trial.touch()
+            trial.unlink()
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} cannot be used as a store: {(error.strerror or str(error)).lower()}"
+            ) from error
 
     def place(self, kind: str, key: str) -> Path:
         """The directory of a record; `kind` is `fits` or `cells`."""

@@ -148,6 +148,15 @@ class Registry:
             problems = "; ".join(_told(detail, list(component.model_fields)) for detail in error.errors())
             raise ParameterError(f"{kind} {name}: {problems}") from error
 
+    def recipe(self, kind: str, component: Any) -> dict[str, Any] | None:
+        """What `create` makes the component from: `use`, `distribution:name`, and `parameters`, as JSON; None if its
+        class is not registered."""
+        target = type(component)
+        for entry in self.entries:
+            if entry.kind == kind and entry.target in (target, f"{target.__module__}:{target.__qualname__}"):
+                return {"use": f"{entry.distribution}:{entry.name}", "parameters": component.model_dump(mode="json")}
+        return None
+
 
 def _told(detail: Any, parameters: Sequence[str]) -> str:
     """What is wrong with a parameter, in a few words, from pydantic's detail."""
