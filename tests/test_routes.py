@@ -47,7 +47,8 @@ def test_stacked_and_single_draws_agree(
     assert routes.footprint(predictive, x).stackable
     assert not routes.footprint(alone, x).stackable
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(routes, "CPU_BLOCK", routes.footprint(predictive, x).activations * images * together)
+        for budget in ("STACKED", "ONE_BY_ONE"):
+            patch.setattr(routes, budget, routes.footprint(predictive, x).activations * images * together)
         assert len(routes.blocks(predictive, x, range(draws))) == -(-draws // together)
         for one, other in (
             (predictive.log_probs(x), alone.log_probs(x)),
@@ -117,6 +118,61 @@ def test_any_module_gives_the_plain_gradient(network: type[nn.Module], name: str
     cosine = torch.cosine_similarity(predictive.direction(x, y, name), expected, dim=1, eps=1e-300)
     assert torch.allclose(cosine, torch.ones_like(cosine), atol=1e-6)
     assert routes.footprint(predictive, x).stackable == (network is Normalised)
+
+
+@pytest.mark.parametrize("network", [Branching, Recurrent, Normalised])
+def test_a_member_is_the_network_with_its_draws_weights_and_copies_no_tensor(network: type[nn.Module]) -> None:
+    torch.manual_seed(0)
+    module = network().double().eval()
+    module.register_buffer("unused", torch.rand(2, 3))
+    module.table = torch.rand(4)
+    weights = {**dict(module.named_parameters()), "unused": module.unused}
+    draws = {name: torch.rand(3, *weight.shape, dtype=torch.float64).numpy() for name, weight in weights.items()}
+    predictive = bb.Predictive(module, draws)
+    x, _ = random_inputs()
+    for index in (0, 2):
+        own = {name: tensor[index] for name, tensor in predictive.draws.items()}
+        expected = torch.func.functional_call(module, own, (x,))
+        member = predictive.member(index)
+        assert torch.equal(member(x), expected)
+        assert torch.equal(predictive.logits(x, [index])[0], expected)
+        for name, tensor in (*member.named_parameters(), *member.named_buffers()):
+            if name in draws:
+                assert tensor.data_ptr() == own[name].data_ptr()
+        assert member.table.data_ptr() == predictive.network.table.data_ptr()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("images", [1, 7])
+def test_convolutions_give_the_plain_gradient_however_their_weights_lie(channels: int, images: int) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(
+        nn.Conv2d(channels, 4, 3), nn.Tanh(), nn.Conv2d(4, 2, (3, 2), bias=False), nn.Flatten(), nn.Linear(40, 3)
+    ).double()
+    draws = {key: torch.randn(5, *weight.shape, dtype=torch.float64) for key, weight in module.named_parameters()}
+    x, y = torch.rand(images, channels, 8, 7, dtype=torch.float64), torch.arange(images) % 3
+    leaf = x.clone().requires_grad_()
+    weights = [{key: tensor[draw] for key, tensor in draws.items()} for draw in range(5)]
+    each = torch.stack([torch.func.functional_call(module, own, (leaf,)).log_softmax(-1) for own in weights])
+    (expected,) = torch.autograd.grad(bb.objective("predictive-nll").value(each, y).sum(), leaf)
+    predictive = bb.Predictive(module, draws)
+    assert all(torch.equal(predictive.draws[key], tensor) for key, tensor in draws.items())
+    assert torch.allclose(predictive.draw_log_probs(x), each, rtol=1e-10, atol=1e-12)
+    assert torch.allclose(predictive.gradient(x, y, "predictive-nll"), expected, rtol=1e-8, atol=1e-12)
+
+
+def test_a_footprint_does_not_depend_on_what_was_asked_before() -> None:
+    """Found once with members there already, once without: it must see the layers that run, and leave no hook."""
+    x, _ = random_inputs()
+    found = []
+    for before in (False, True):
+        predictive = random_ensemble(hidden=7)
+        if before:
+            predictive.logits(x)
+        found.append(routes.footprint(predictive, x))
+        assert not any(module._forward_hooks for module in predictive.member(0).modules())
+    assert found[0] == found[1]
+    assert found[0].activations >= 3 * 8 * 2 * 7
 
 
 def test_what_the_draws_say_counts_towards_the_budget() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
     from bnnbench.core.objective import Objective
     from bnnbench.core.posterior import Posterior
     from bnnbench.core.routes import Footprint
-
-
-SWAPPING = threading.RLock()
-"""Held while a network has a draw's weights in the place of its own."""
 
 
 class Predictive:
@@ -60,9 +55,10 @@ class Predictive:
             torch.from_numpy(np.zeros(1, np.result_type(*floating))).dtype if floating else torch.float32
         )
         self.network.to(self.dtype)
-        self.draws: dict[str, Tensor] = {name: self._own(array) for name, array in arrays.items()}
+        self.draws: dict[str, Tensor] = {name: _laid_out(self._own(array)) for name, array in arrays.items()}
         self.shared: dict[str, Tensor] = {name: self._own(array) for name, array in draws.shared.items()}
         self.fitted_by: Posterior | None = None
+        self._members: dict[int, nn.Module] = {}
         self.footprints: dict[tuple[int, ...], Footprint] = {}
 
     def _own(self, array: np.ndarray) -> Tensor:
@@ -83,16 +79,17 @@ class Predictive:
     def logits(self, x: Tensor, draws: slice | Sequence[int] = slice(None)) -> Tensor:
         """Logits (S, N, K) of the selected draws at inputs (N, *shape), differentiable in x: the method to override."""
         import torch
-        from torch.func import functional_call
 
         x = x.to(self.device, self.dtype)
-        outputs = []
-        for index in self.indices(draws):
-            weights = {name: tensor[index] for name, tensor in self.draws.items()}
-            # `functional_call` puts the weights into the one network for a moment: other threads must wait.
-            with SWAPPING:
-                outputs.append(functional_call(self.network, {**self.shared, **weights}, (x,)))
-        return torch.stack(outputs)
+        return torch.stack([self.member(index)(x) for index in self.indices(draws)])
+
+    def member(self, index: int) -> nn.Module:
+        """The network with the weights of one draw, which it shares with the ensemble."""
+        if index not in self._members:
+            self._members[index] = _with_weights(
+                self.network, {**self.shared, **{name: tensor[index] for name, tensor in self.draws.items()}}
+            )
+        return self._members[index]
 
     def log_probs(self, x: Tensor, draws: slice | Sequence[int] = slice(None)) -> Tensor:
         """Log predictive probabilities (N, K): logsumexp over the draws' log-softmax, less log S."""
@@ -166,6 +163,37 @@ def _each_weight_once(network: nn.Module, arrays: dict[str, np.ndarray]) -> dict
                 raise ValueError(f"{known} and {name} are one weight of the network, but their draws differ")
             del kept[name]
     return kept
+
+
+def _laid_out(draws: Tensor) -> Tensor:
+    """Draws (S, *weight) as they are, or, of images' convolutions on a CPU, each with its channels last: torch then
+    takes the kernels that are up to twice as fast. The values are the same."""
+    import torch
+
+    if draws.ndim != 5 or draws.device.type != "cpu":
+        return draws
+    _, outputs, channels, height, width = draws.shape
+    # Strides in full: where there is one channel both layouts hold the same bytes, and they alone say which is meant.
+    strides = (outputs * channels * height * width, channels * height * width, 1, width * channels, channels)
+    return torch.empty_strided(draws.shape, strides, dtype=draws.dtype).copy_(draws)
+
+
+def _with_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
+    """A copy of the network with these weights and buffers in the place of its own. No tensor is copied: calling it
+    costs less than putting weights into one network and taking them out again, and threads do not meet in it."""
+    from torch import Tensor, nn
+
+    copies: dict[int, Any] = {}
+    for module in network.modules():
+        copies |= {id(value): value for value in vars(module).values() if isinstance(value, Tensor | np.ndarray)}
+    copies |= {id(buffer): buffer for buffer in network.buffers()}
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        if name in weights:
+            copies[id(parameter)] = nn.Parameter(weights[name], requires_grad=False)
+    for name, buffer in network.named_buffers(remove_duplicate=False):
+        if name in weights:
+            copies[id(buffer)] = weights[name]
+    return copy.deepcopy(network, copies)
 
 
 def _check_names(network: nn.Module, draws: Draws) -> None:

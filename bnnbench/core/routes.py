@@ -1,13 +1,14 @@
 """How the draws of an ensemble are evaluated and differentiated: one after another, or stacked.
 
-Draws are looked at in blocks, so that what is done with their few logits is done for many at once. Within a block a
-CPU goes draw by draw, since stacked activations leave its cache, unless they are so small that it spends its time on
-Python; a GPU takes the block at once. Either way all that is asked of a network is its own forward, and autograd does
-the rest.
+Draws are looked at in blocks, so that what is done with their few logits, and autograd's own work, is done once for
+many. Within a block a CPU goes draw by draw, since stacked activations leave its cache, unless they are so small that
+it spends its time on Python; a GPU takes the block at once. Either way all that is asked of a network is its own
+forward, and autograd does the rest.
 """
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,13 +17,18 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from bnnbench.core.predictive import SWAPPING, Predictive
+from bnnbench.core.predictive import Predictive
 
-CPU_BLOCK = 16 * 2**20
-GPU_BLOCK = 2**30
-"""Bytes that the activations of draws looked at together may take: what stays in a CPU's cache, or keeps a GPU busy."""
+ONE_BY_ONE = 48 * 2**20
+STACKED = 16 * 2**20
+STACKED_ON_GPU = 2**30
+"""Bytes that the activations of the draws of one block may take, by the route of the block. What is stacked should stay
+in a CPU's cache; where draws follow each other each has the cache for itself."""
 CPU_SMALL = 2**20
 """Bytes of one draw's activations below which a CPU spends its time on Python, not on numbers."""
+
+_SWAPPING = threading.RLock()
+"""Held while a network has other weights in the place of its own."""
 
 Pull = Callable[[Tensor, Tensor], None]
 
@@ -48,16 +54,16 @@ def footprint(predictive: Predictive, x: Tensor) -> Footprint:
 
 def blocks(predictive: Predictive, x: Tensor, draws: Sequence[int]) -> list[list[int]]:
     """The draws, cut into what is looked at together on these images; it depends on shapes and the device alone."""
-    budget = CPU_BLOCK if x.device.type == "cpu" else GPU_BLOCK
+    budget = ONE_BY_ONE
+    if _stacks(predictive, x):
+        budget = STACKED if x.device.type == "cpu" else STACKED_ON_GPU
     together = max(1, budget // (footprint(predictive, x).activations * len(x)))
     return [list(draws[start : start + together]) for start in range(0, len(draws), together)]
 
 
 def logits(predictive: Predictive, x: Tensor, block: Sequence[int]) -> Tensor:
     """Logits (B, N, K) of a block of draws, differentiable in x: all at once where that is faster."""
-    found = footprint(predictive, x)
-    small = x.device.type != "cpu" or found.activations * len(x) <= CPU_SMALL
-    if len(block) > 1 and small and found.stackable:
+    if len(block) > 1 and _stacks(predictive, x):
         return _stacked(predictive, x, block)
     return predictive.logits(x, block)
 
@@ -75,6 +81,11 @@ def forward(predictive: Predictive, x: Tensor, block: Sequence[int]) -> tuple[Te
     return found.detach(), pull
 
 
+def _stacks(predictive: Predictive, x: Tensor) -> bool:
+    found = footprint(predictive, x)
+    return found.stackable and (x.device.type != "cpu" or found.activations * len(x) <= CPU_SMALL)
+
+
 def _stacked(predictive: Predictive, x: Tensor, block: Sequence[int]) -> Tensor:
     first, last = block[0], block[-1] + 1
     # A run of neighbours is a view; any other choice of draws is copied.
@@ -85,7 +96,7 @@ def _stacked(predictive: Predictive, x: Tensor, block: Sequence[int]) -> Tensor:
         output: Tensor = functional_call(predictive.network, {**predictive.shared, **own}, (inputs,))
         return output
 
-    with SWAPPING:
+    with _SWAPPING:
         return vmap(one, in_dims=(0, None))(weights, x)
 
 
@@ -96,7 +107,10 @@ def _measured(predictive: Predictive, image: Tensor) -> Footprint:
         if isinstance(output, Tensor):
             sizes.append(output.numel())
 
-    hooks = [module.register_forward_hook(note) for module in predictive.network.modules()]
+    # A predictive with logits of its own may run the network itself; the others run a copy of it for each draw.
+    own = type(predictive).logits is not Predictive.logits
+    network = predictive.network if own else predictive.member(0)
+    hooks = [module.register_forward_hook(note) for module in network.modules()]
     try:
         classes = predictive.logits(image, [0]).shape[-1]
         sizes.append(classes)
