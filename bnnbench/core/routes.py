@@ -19,7 +19,7 @@ from torch.func import functional_call, vmap
 
 from bnnbench.core.predictive import Predictive
 
-ONE_BY_ONE = 48 * 2**20
+ONE_BY_ONE = 24 * 2**20
 STACKED = 16 * 2**20
 STACKED_ON_GPU = 2**30
 """Bytes that the activations of the draws of one block may take, by the route of the block. What is stacked should stay

@@ -20,7 +20,7 @@ from bnnbench.core.precision import fast_products
 if TYPE_CHECKING:
     from bnnbench.core.predictive import Predictive
 
-BUDGET = 48 * 2**20
+BUDGET = 24 * 2**20
 """Bytes that the activations of one chunk of images, and what all draws say of them, may take."""
 
 
@@ -221,8 +221,8 @@ def _chunks(predictive: Predictive, x: Tensor, draws: Sequence[int]) -> Iterator
     machine."""
     x = x.to(predictive.device, predictive.dtype)
     found = routes.footprint(predictive, x)
-    # Beside the activations: the image's gradients, and two copies of what the draws say.
-    beside = 3 * x[:1].numel() + 2 * len(draws) * found.classes
+    # Beside the activations: the image's gradients, and what the draws say, which the objective turns over a few times.
+    beside = 3 * x[:1].numel() + 6 * len(draws) * found.classes
     at_once = max(1, BUDGET // (found.activations + beside * x.element_size()))
     for start in range(0, len(x), at_once):
         part = x[start : start + at_once]
