@@ -213,17 +213,20 @@ def small(repeats: int) -> str:
     return table("Small networks, 50 draws, one gradient", head, rows)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller and less sure")
-    quick = parser.parse_args().quick
+def report(quick: bool) -> str:
+    """All tables of attacks."""
     torch.manual_seed(0)
-    print(f"{measuring.machine()}\n")
-    print(fgsm(10 if quick else 50, 100 if quick else 500, 2 if quick else 20, 3 if quick else 7))
-    print(pgd(10 if quick else 50, 100, 15, 1 if quick else 3))
-    print(convolution(10, 50 if quick else 200, 3 if quick else 5))
-    print(small(3 if quick else 7))
+    return "\n".join(
+        [
+            fgsm(10 if quick else 50, 100 if quick else 500, 2 if quick else 20, 3 if quick else 7),
+            pgd(10 if quick else 50, 100, 15, 1 if quick else 3),
+            convolution(10, 50 if quick else 200, 3 if quick else 5),
+            small(3 if quick else 7),
+        ]
+    )
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="smaller and less sure")
+    print(f"{measuring.machine()}\n\n{report(parser.parse_args().quick)}")
