@@ -69,95 +69,104 @@ def pyro_gradients(network: nn.Module, data: bb.Data) -> dict[str, Work]:
     }
 
 
-def of_our_sampler(name: str, network: nn.Module, data: bb.Data, transitions: int, **settings: Any) -> float:
-    """CPU seconds of a leapfrog step of one of our posteriors, start-up and compilation left out."""
+Timed = Callable[[int], tuple[float, int]]
+"""Samples so many transitions, already compiled; returns the CPU seconds and the leapfrog steps that they took."""
 
-    def fit(draws: int) -> tuple[float, int]:
-        posterior = bb.posterior(name, draws=draws, warmup=0, step_size=STEP_SIZE, adapt_step_size=False, **settings)
+
+def a_step(timed: Timed, transitions: int, repeats: int) -> float:
+    """CPU seconds of a leapfrog step: the slope between a short chain and a long one, the quietest run of each."""
+    (few, first), (many, last) = (min(timed(number) for _ in range(1 + repeats)) for number in (1, 1 + transitions))
+    return (many - few) / (last - first)
+
+
+def of_our_sampler(name: str, network: nn.Module, data: bb.Data, **settings: Any) -> Timed:
+    """One of our posteriors."""
+
+    def timed(number: int) -> tuple[float, int]:
+        posterior = bb.posterior(name, draws=number, warmup=0, step_size=STEP_SIZE, adapt_step_size=False, **settings)
         started = time.process_time()
         found = posterior.fit(network, data, seed=0)
         return time.process_time() - started, found.diagnostics["gradients"]
 
-    fit(1)
-    few, many = fit(1), fit(1 + transitions)
-    return (many[0] - few[0]) / (many[1] - few[1])
+    return timed
 
 
-def of_bare_numpyro(network: nn.Module, data: bb.Data, transitions: int) -> float:
-    """The same of NumPyro's own `MCMC` with HMC, on the same potential."""
+def of_bare_numpyro(network: nn.Module, data: bb.Data) -> Timed:
+    """NumPyro's own `MCMC` with HMC, on the same potential."""
     import jax
-    from bnnbench_plugins.numpyro.interpreter import JaxNetwork
-    from bnnbench_plugins.numpyro.sampling import _potential
     from numpyro.infer import HMC, MCMC
 
-    start = {name: jax.numpy.asarray(weight.detach().numpy()) for name, weight in network.named_parameters()}
-    x, y = (jax.numpy.asarray(part.numpy()) for part in data.train)
-    kernel = HMC(
-        potential_fn=_potential(JaxNetwork(network), {}, 1.0)(x, y),
-        step_size=STEP_SIZE,
-        num_steps=STEPS,
-        adapt_step_size=False,
-    )
-    return _slope(lambda mcmc: mcmc.run(jax.random.PRNGKey(0), init_params=start), MCMC, kernel, transitions)
+    start, potential, _ = _in_jax(network, data)
+    kernel = HMC(potential_fn=potential, step_size=STEP_SIZE, num_steps=STEPS, adapt_step_size=False)
+    chains: dict[int, Any] = {}
 
-
-def _slope(run: Callable[[Any], None], mcmc: Any, kernel: Any, transitions: int) -> float:
-    seconds = []
-    for number in (1, 1 + transitions):
-        chain = mcmc(kernel, num_warmup=0, num_samples=number, progress_bar=False)
-        run(chain)
+    def timed(number: int) -> tuple[float, int]:
+        if number not in chains:
+            chains[number] = MCMC(kernel, num_warmup=0, num_samples=number, progress_bar=False)
+            chains[number].run(jax.random.PRNGKey(0), init_params=start)
         started = time.process_time()
-        run(chain)
-        seconds.append(time.process_time() - started)
-    return (seconds[1] - seconds[0]) / (transitions * STEPS)
+        chains[number].run(jax.random.PRNGKey(0), init_params=start)
+        jax.block_until_ready(chains[number].get_samples())
+        return time.process_time() - started, number * STEPS
+
+    return timed
 
 
-def of_blackjax(network: nn.Module, data: bb.Data, transitions: int) -> float:
-    """The same of BlackJAX, its transitions in one compiled scan. Raises `ImportError` where it is not installed."""
+def of_blackjax(network: nn.Module, data: bb.Data) -> Timed:
+    """BlackJAX, its transitions in one compiled scan. Raises `ImportError` where it is not installed."""
     import blackjax
+    import jax
+
+    start, potential, size = _in_jax(network, data)
+    kernel = blackjax.hmc(lambda weights: -potential(weights), STEP_SIZE, jax.numpy.ones(size), STEPS)
+
+    def chain(weights: Any, number: int) -> Any:
+        keys = jax.random.split(jax.random.PRNGKey(0), number)
+        return jax.lax.scan(lambda state, key: (kernel.step(key, state)[0], None), kernel.init(weights), keys)[0]
+
+    program = jax.jit(chain, static_argnums=1)
+
+    def timed(number: int) -> tuple[float, int]:
+        jax.block_until_ready(program(start, number))
+        started = time.process_time()
+        jax.block_until_ready(program(start, number))
+        return time.process_time() - started, number * STEPS
+
+    return timed
+
+
+def _in_jax(network: nn.Module, data: bb.Data) -> tuple[dict[str, Any], Any, int]:
+    """Weights to start from, the potential, and how many weights there are."""
     import jax
     from bnnbench_plugins.numpyro.interpreter import JaxNetwork
     from bnnbench_plugins.numpyro.sampling import _potential
 
     start = {name: jax.numpy.asarray(weight.detach().numpy()) for name, weight in network.named_parameters()}
     x, y = (jax.numpy.asarray(part.numpy()) for part in data.train)
-    given = _potential(JaxNetwork(network), {}, 1.0)
-    size = sum(weight.size for weight in start.values())
-
-    def chain(x: Any, y: Any, number: int) -> Any:
-        potential = given(x, y)
-        kernel = blackjax.hmc(lambda w: -potential(w), STEP_SIZE, jax.numpy.ones(size), STEPS)
-        keys = jax.random.split(jax.random.PRNGKey(0), number)
-        return jax.lax.scan(lambda state, key: (kernel.step(key, state)[0], None), kernel.init(start), keys)[0]
-
-    program = jax.jit(chain, static_argnums=2)
-    seconds = []
-    for number in (1, 1 + transitions):
-        jax.block_until_ready(program(x, y, number))
-        started = time.process_time()
-        jax.block_until_ready(program(x, y, number))
-        seconds.append(time.process_time() - started)
-    return (seconds[1] - seconds[0]) / (transitions * STEPS)
+    return start, _potential(JaxNetwork(network), {}, 1.0)(x, y), sum(weight.size for weight in start.values())
 
 
-def one(inputs: int, hidden: tuple[int, ...], classes: int, number: int, transitions: int) -> dict[str, float]:
+def one(
+    inputs: int, hidden: tuple[int, ...], classes: int, number: int, transitions: int, repeats: int
+) -> dict[str, float]:
     """Seconds of a leapfrog step by every way, on one network and number of training points."""
     network, data = problem(inputs, hidden, classes, number)
     gradients = {"torch's gradient alone": floor(network, data), **pyro_gradients(network, data)}
-    seconds = in_turns(gradients, 7)
-    seconds["pyro-hmc"] = of_our_sampler("pyro-hmc", network, data, transitions, leapfrog_steps=STEPS)
-    seconds["numpyro-hmc"] = of_our_sampler("numpyro-hmc", network, data, transitions, leapfrog_steps=STEPS)
-    seconds["numpyro-nuts"] = of_our_sampler("numpyro-nuts", network, data, transitions, max_tree_depth=4)
-    seconds["NumPyro's MCMC with HMC"] = of_bare_numpyro(network, data, transitions)
+    ways: dict[str, Timed] = {
+        "pyro-hmc": of_our_sampler("pyro-hmc", network, data, leapfrog_steps=STEPS),
+        "numpyro-hmc": of_our_sampler("numpyro-hmc", network, data, leapfrog_steps=STEPS),
+        "numpyro-nuts": of_our_sampler("numpyro-nuts", network, data, max_tree_depth=4),
+        "NumPyro's MCMC with HMC": of_bare_numpyro(network, data),
+    }
     with contextlib.suppress(ImportError):
-        seconds["BlackJAX HMC"] = of_blackjax(network, data, transitions)
-    return seconds
+        ways["BlackJAX HMC"] = of_blackjax(network, data)
+    return in_turns(gradients, 7) | {way: a_step(timed, transitions, repeats) for way, timed in ways.items()}
 
 
-CASES: list[tuple[int, tuple[int, ...], int, int, int]] = [
-    (2, (32, 32), 2, 5000, 20),
-    (784, (128,), 10, 10_000, 3),
-    (784, (512, 512), 10, 10_000, 1),
+CASES: list[tuple[int, tuple[int, ...], int, int, int, int]] = [
+    (2, (32, 32), 2, 5000, 40, 5),
+    (784, (128,), 10, 10_000, 3, 2),
+    (784, (512, 512), 10, 10_000, 1, 1),
 ]
 
 
@@ -167,7 +176,7 @@ def report(quick: bool) -> str:
     found = [one(*case) for case in cases]
     head = ["way, ms a step"] + [
         f"{'-'.join(map(str, (inputs, *hidden, classes)))}, {number} points"
-        for inputs, hidden, classes, number, _ in cases
+        for inputs, hidden, classes, number, *_ in cases
     ]
     rows = [[way, *(f"{1e3 * seconds[way]:.2f}" for seconds in found)] for way in found[0]]
     return table("One leapfrog step, one thread", head, rows)
