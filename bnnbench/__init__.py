@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bnnbench.core.attack import Attack as Attack
+    from bnnbench.core.chains import IndependentChains as IndependentChains
     from bnnbench.core.component import Component as Component
     from bnnbench.core.component import InputPath as InputPath
     from bnnbench.core.dataset import Data as Data
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "core.attack": ["Attack"],
+    "core.chains": ["IndependentChains"],
     "core.component": ["Component", "InputPath"],
     "core.dataset": ["Data", "Dataset"],
     "core.fitting": ["fit"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 import attacks
+import chains
 import growth
 import leapfrog
 import matrix
@@ -29,6 +30,7 @@ def main() -> None:
         growth.plot(costs, options.plot)
     print(memory.report(options.quick), flush=True)
     print(leapfrog.report(options.quick), flush=True)
+    print(chains.report(options.quick), flush=True)
     print(matrix.report(100 if options.quick else 1000))
 
 

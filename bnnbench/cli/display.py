@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from bnnbench.matrix.plan import Plan
 from bnnbench.matrix.progress import Step
-from bnnbench.matrix.run import Observer, Task, fit_name
+from bnnbench.matrix.run import Observer
+from bnnbench.matrix.schedule import Task, chain_name, fit_name
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -34,9 +34,9 @@ class _Lines:
         self._names, self._tasks = task_names(plan), tasks
         _say(f"{len(plan.fits)} fits, {len(plan.cells)} cells, {cached} cells in the store, {tasks} tasks to run")
 
-    def done(self, task: Task, statuses: dict[str, str], seconds: float, reason: str) -> None:
+    def done(self, task: Task, status: str, seconds: float, reason: str) -> None:
         self._done += 1
-        _say(f"[{self._done}/{self._tasks}] {told(task, statuses, seconds, reason)}")
+        _say(f"[{self._done}/{self._tasks}] {told(task, status, seconds, reason)}")
 
     def step(self, step: Step) -> None:
         now = time.monotonic()
@@ -74,13 +74,13 @@ class _Bars:
         self._all = self._bars.add_task("all", total=tasks, note="")
         self._bars.start()
 
-    def done(self, task: Task, statuses: dict[str, str], seconds: float, reason: str) -> None:
+    def done(self, task: Task, status: str, seconds: float, reason: str) -> None:
         row = self._rows.pop(task.key, None)
         if row is not None:
             self._bars.remove_task(row)
         self._bars.advance(self._all)
-        style = None if set(statuses.values()) <= {"ok", "skipped"} else "red"
-        self._bars.console.print(told(task, statuses, seconds, reason), style=style, markup=False)
+        style = None if status in ("ok", "skipped") else "red"
+        self._bars.console.print(told(task, status, seconds, reason), style=style, markup=False)
 
     def step(self, step: Step) -> None:
         if step.task not in self._names:
@@ -97,15 +97,18 @@ class _Bars:
 
 
 def task_names(plan: Plan) -> dict[str, str]:
-    """What each fit is called, by key."""
-    return {cell.fit.key: fit_name(cell, plan) for cell in plan.cells}
+    """What the tasks that fit are called, by the key of their progress."""
+    names = {}
+    for cell in plan.cells:
+        fit, name = cell.fit, fit_name(cell, plan)
+        names[fit.key] = name
+        names |= {fit.chain_key(chain): chain_name(name, chain, fit.chains) for chain in range(fit.chains)}
+    return names
 
 
-def told(task: Task, statuses: dict[str, str], seconds: float, reason: str) -> str:
+def told(task: Task, status: str, seconds: float, reason: str) -> str:
     """A finished task in a line: what became of it, how long it took, and why it went wrong if it did."""
-    counts = Counter(statuses.values())
-    ended = ", ".join(status if len(counts) == 1 else f"{count} {status}" for status, count in counts.items())
-    return f"{task.name}: {ended} ({seconds:.1f} s)" + (f": {reason}" if reason else "")
+    return f"{task.name}: {status} ({seconds:.1f} s)" + (f": {reason}" if reason else "")
 
 
 def _say(text: str) -> None:

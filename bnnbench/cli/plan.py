@@ -15,17 +15,17 @@ def plan(
     from bnnbench.matrix.config import read_config
     from bnnbench.matrix.plan import make_plan
     from bnnbench.matrix.run import restricted
-    from bnnbench.matrix.store import Store
+    from bnnbench.matrix.store import CELLS, FITS, Store
     from bnnbench.matrix.timing import estimate
 
     asked = restricted(make_plan(read_config(file, max_cells)), only or ())
     kept = Store(store)
-    fits = {key: kept.record("fits", key) for key in asked.fits}
+    fits = {key: kept.record(FITS, key) for key in asked.fits}
     print(f"{len(asked.fits)} fits and {len(asked.cells)} cells")
     for key, groups in asked.tasks.items():
         cells = [cell for group in groups for cell in group]
         first, record = cells[0], fits[key]
-        have = sum(kept.record("cells", cell.key) is not None for cell in cells)
+        have = sum(kept.record(CELLS, cell.key) is not None for cell in cells)
         state = record["status"] if record else "to fit"
         seed = f" seed {first.seed}" if len(asked.config.settings.seeds) > 1 else ""
         fit = f"{first.dataset} / {first.network} / {first.posterior}{seed}"

@@ -20,9 +20,9 @@ def show(
     import json
 
     from bnnbench.errors import StoreError
+    from bnnbench.matrix import stored_outcome
     from bnnbench.matrix.results import figures
     from bnnbench.matrix.store import Store
-    from bnnbench.matrix.work import to_outcome
 
     kept = Store(store)
     found = kept.find(key)
@@ -34,7 +34,7 @@ def show(
         raise StoreError("; ".join(kept.quarantined))
     kind, name = found[0]
     if kind == "cells" and record["status"] == "ok":
-        record["figures"] = figures(to_outcome(record, kept.arrays(kind, name)))
+        record["figures"] = figures(stored_outcome.restored(record, kept.arrays(kind, name)))
     trace = record.pop("traceback", None)
     print(json.dumps(record, indent=2, sort_keys=True))
     if trace:

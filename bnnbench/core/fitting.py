@@ -52,16 +52,22 @@ def prepared(network: nn.Module, device: str = "auto") -> nn.Module:
     return copy.deepcopy(network).eval().to(device)
 
 
-def check_draws(posterior: Posterior, draws: object) -> None:
+def check_draws(posterior: Posterior, draws: object, expected: int | None = None) -> None:
     """Raise `ContractBreach` unless these are finite `Draws`, as many as the posterior's parameters say.
 
-    There may be fewer where the class says `draws_at_most`.
+    `expected` draws are those of one chain. There may be fewer where the class says `draws_at_most`.
     """
-    name = f"posterior {type(posterior).__module__}.{type(posterior).__qualname__}"
+    name = name_of(posterior)
+    expected = expected or posterior.draws
     if not isinstance(draws, Draws):
         raise ContractBreach(f"{name} returned {type(draws).__name__}, not Draws")
-    if len(draws) > posterior.draws or (len(draws) < posterior.draws and not posterior.draws_at_most):
-        raise ContractBreach(f"{name} returned {len(draws)} draws, its parameter says {posterior.draws}")
+    if len(draws) > expected or (len(draws) < expected and not posterior.draws_at_most):
+        raise ContractBreach(f"{name} returned {len(draws)} draws, its parameter says {expected}")
     bad = [key for key, array in (draws.shared | draws.arrays).items() if not np.isfinite(array).all()]
     if bad:
         raise ContractBreach(f"{name} returned draws that are not finite: {', '.join(bad)}")
+
+
+def name_of(posterior: Posterior) -> str:
+    """How a breach of the rules by a posterior names it."""
+    return f"posterior {type(posterior).__module__}.{type(posterior).__qualname__}"

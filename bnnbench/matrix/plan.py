@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bnnbench.core.attack import Attack
+from bnnbench.core.chains import IndependentChains
 from bnnbench.core.dataset import Dataset
 from bnnbench.core.network import Network
 from bnnbench.core.posterior import Posterior
@@ -54,6 +55,16 @@ class FitSpec:
     def key(self) -> str:
         """The fit's key in the store."""
         return key_of(self.identity)
+
+    @property
+    def chains(self) -> int:
+        """How many chains are tasks of their own: none where the fit is one task."""
+        chains = self.posterior.chains if isinstance(self.posterior, IndependentChains) else 1
+        return chains if chains > 1 else 0
+
+    def chain_key(self, chain: int) -> str:
+        """The key of one of its chains, kept until the fit is finished."""
+        return f"{self.key}-{chain}"
 
 
 @dataclass(frozen=True)

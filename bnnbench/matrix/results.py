@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bnnbench.evidence.outcome import Outcome
+from bnnbench.matrix import stored_outcome
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
-from bnnbench.matrix.store import Store
-from bnnbench.matrix.work import to_outcome
+from bnnbench.matrix.store import CELLS, FITS, Store
 
 if TYPE_CHECKING:
     import pandas
@@ -48,7 +48,7 @@ class Results:
 
     @functools.cached_property
     def _fits(self) -> dict[str, dict[str, Any] | None]:
-        return {key: self.store.record("fits", key) for key in self.plan.fits}
+        return {key: self.store.record(FITS, key) for key in self.plan.fits}
 
     def fit_record(self, spec: FitSpec) -> dict[str, Any] | None:
         """The record of a fit, None if there is none."""
@@ -63,12 +63,12 @@ class Results:
             status = "invalid" if fit["status"] == "invalid" else "skipped"
             reason = fit["reason"] if fit["status"] in FINAL else f"its fit {_WORDS[fit['status']]}: {fit['reason']}"
             return Cell(spec, status, reason, [], level, None)
-        record = self._verified.get(spec.key) or self.store.record("cells", spec.key)
+        record = self._verified.get(spec.key) or self.store.record(CELLS, spec.key)
         if record is None:
             return Cell(spec, "missing", "not run yet", [], level, None)
         if record["status"] != "ok":
             return Cell(spec, record["status"], record["reason"], [], level, None)
-        outcome = to_outcome(record, self.store.arrays("cells", spec.key))
+        outcome = stored_outcome.restored(record, self.store.arrays(CELLS, spec.key))
         warnings = list(record["warnings"])
         if card and level == "short":
             warnings.append(f"posterior is short: {card['why']}")

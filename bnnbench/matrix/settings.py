@@ -71,7 +71,7 @@ class Limits(_Strict):
     """Limits of one task. They never enter an outcome: a task that meets one fails."""
 
     fit: Annotated[float, BeforeValidator(_seconds)] = Field(default=1200.0, gt=0)
-    """Time of one fit, such as 20m."""
+    """Time of one fit, or of each chain of one that has several, such as 20m."""
     cell: Annotated[float, BeforeValidator(_seconds)] = Field(default=600.0, gt=0)
     """Time of one cell, such as 10m."""
     memory: Annotated[int, BeforeValidator(_bytes)] = Field(default=8 * 2**30, gt=0)

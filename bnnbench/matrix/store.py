@@ -1,6 +1,7 @@
 """Outcomes on disk: a content-addressed directory of records with their arrays.
 
     fits/<key>/record.json, draws.safetensors
+    chains/<key>-<chain>/record.json, draws.safetensors      of a fit that is not finished
     cells/<key>/record.json, arrays.safetensors
     runs/<time>.json
     quarantine/
@@ -12,9 +13,11 @@ Nothing is ever unpickled.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -25,6 +28,8 @@ import numpy as np
 
 from bnnbench.errors import StoreError
 
+FITS, CHAINS, CELLS = "fits", "chains", "cells"
+"""The kinds of records."""
 DRAWS = "draws.safetensors"
 ARRAYS = "arrays.safetensors"
 RECORD = "record.json"
@@ -50,7 +55,7 @@ class Store:
             ) from error
 
     def place(self, kind: str, key: str) -> Path:
-        """The directory of a record; `kind` is `fits` or `cells`."""
+        """The directory of a record."""
         return self.path / kind / key
 
     def record(self, kind: str, key: str) -> dict[str, Any] | None:
@@ -101,6 +106,14 @@ class Store:
         ready = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         self.write(kind, key, record, {ARRAYS: lambda path: save_file(ready, path)})
 
+    def remove(self, kind: str, key: str) -> None:
+        """Remove a record with its artefacts, if it is there."""
+        doomed = _temporary(self.path, f"removed-{key}")
+        with contextlib.suppress(FileNotFoundError):
+            # The record first leaves its place whole: nobody finds half of it.
+            os.replace(self.place(kind, key), doomed)
+            shutil.rmtree(doomed)
+
     def write_manifest(self, manifest: dict[str, Any]) -> Path:
         """Write what a run asked for and found; returns the file."""
         folder = self.path / "runs"
@@ -114,7 +127,7 @@ class Store:
 
     def find(self, prefix: str) -> list[tuple[str, str]]:
         """The (kind, key) of every record whose key begins with the prefix."""
-        return [(kind, key) for kind in ("fits", "cells") for key in self.keys(kind) if key.startswith(prefix)]
+        return [(kind, key) for kind in (FITS, CELLS) for key in self.keys(kind) if key.startswith(prefix)]
 
     def keys(self, kind: str) -> Iterator[str]:
         """The keys of all records of a kind, sorted."""

@@ -7,19 +7,19 @@ from typing import Any
 
 from bnnbench.matrix.plan import Plan
 from bnnbench.matrix.results import FINAL
-from bnnbench.matrix.store import Store
+from bnnbench.matrix.store import CELLS, FITS, Store
 
 
 def estimate(plan: Plan, store: Store) -> str:
     """One line: the work that is left, by the mean time of earlier fits and attacks of the same component."""
     timed: dict[str, list[float]] = defaultdict(list)
-    for kind, part in (("fits", "posterior"), ("cells", "attack")):
+    for kind, part in ((FITS, "posterior"), (CELLS, "attack")):
         for key in store.keys(kind):
             record = store.record(kind, key)
             if record and record["status"] == "ok":
                 timed[record["identity"][part]["component"]].append(float(record["seconds"]))
-    left = [fit.identity["posterior"] for key, fit in plan.fits.items() if not _is_final(store.record("fits", key))] + [
-        cell.identity["attack"] for cell in plan.cells if not _is_final(store.record("cells", cell.key))
+    left = [fit.identity["posterior"] for key, fit in plan.fits.items() if not _is_final(store.record(FITS, key))] + [
+        cell.identity["attack"] for cell in plan.cells if not _is_final(store.record(CELLS, cell.key))
     ]
     if not left:
         return "nothing is left to do"

@@ -1,29 +1,27 @@
-"""What Hamiltonian samplers share: their parameters, and how their draws and diagnostics are put together."""
+"""What Hamiltonian samplers share: their parameters, and what they keep of a chain."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from bnnbench import Draws, NormalPrior, Posterior, Progress
-from bnnbench_plugins.template import kept_buffers
+from bnnbench import Draws, IndependentChains, NormalPrior, Progress
+from bnnbench_plugins.template import fresh_network, kept_buffers
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 _STREAM = 2000
 """Sets the randomness of chains apart from any other that comes from the same seed."""
 
 
-class HamiltonianSampler(NormalPrior, Posterior):
-    """Full-batch Hamiltonian sampling of all weights and biases; chains run one after another."""
+class HamiltonianSampler(NormalPrior, IndependentChains):
+    """Full-batch Hamiltonian sampling of all weights and biases."""
 
-    chains: int = Field(default=1, ge=1, le=1000)
-    """Chains, each from a start of its own; `draws` are shared out evenly."""
     warmup: int = Field(default=50, ge=0, le=1_000_000)
     """Transitions of each chain before the first draw is kept, in which the sampler adapts."""
     thin: int = Field(default=1, ge=1, le=1_000_000)
@@ -38,21 +36,10 @@ class HamiltonianSampler(NormalPrior, Posterior):
     adapt_mass_matrix: bool = False
     """Adapt a diagonal mass matrix during the warm-up."""
 
-    @model_validator(mode="after")
-    def _chains_share_the_draws(self) -> Self:
-        if self.draws % self.chains:
-            raise ValueError(f"draws ({self.draws}) must be a multiple of chains ({self.chains})")
-        return self
-
     @property
     def adapts_step_size(self) -> bool:
         """Whether the step changes: engines would look for one even if no warm-up could correct what they find."""
         return self.adapt_step_size and self.warmup > 0
-
-    @property
-    def per_chain(self) -> int:
-        """Draws kept of each chain."""
-        return self.draws // self.chains
 
     @property
     def transitions(self) -> int:
@@ -66,13 +53,22 @@ class Chain:
 
     sampler: HamiltonianSampler
     number: int
+    seed: int
     progress: Progress
+    started: float = field(default_factory=time.perf_counter)
     kept: list[dict[str, np.ndarray]] = field(default_factory=list)
     acceptance: list[float] = field(default_factory=list)
     divergences: list[bool] = field(default_factory=list)
     leapfrog_steps: list[int] = field(default_factory=list)
     step_size: float = 0.0
     gradients: int = 0
+
+    def start(self, network: nn.Module) -> tuple[nn.Module, dict[str, Tensor], int]:
+        """The network to sample, with the buffers that the fit's seed gives all chains; this chain's first weights; and
+        the uint32 seed of the sampler's own randomness."""
+        first, sampling = chain_seeds(self.seed, self.number)
+        weights = fresh_network(network, first).named_parameters()
+        return fresh_network(network, self.seed), {name: weight.detach() for name, weight in weights}, sampling
 
     def note(
         self, transition: int, *, acceptance: float, diverging: bool, leapfrog_steps: int, step_size: float
@@ -82,9 +78,8 @@ class Chain:
         self.gradients += leapfrog_steps
         self.step_size = step_size
         stage = "warm-up" if transition < sampler.warmup else "sampling"
-        done = self.number * sampler.transitions + transition + 1
         self.progress(
-            done, sampler.chains * sampler.transitions, f"{stage}, acceptance {acceptance:.2f}, step {step_size:.1e}"
+            transition + 1, sampler.transitions, f"{stage}, acceptance {acceptance:.2f}, step {step_size:.1e}"
         )
         if transition < sampler.warmup:
             return False
@@ -93,29 +88,26 @@ class Chain:
         self.leapfrog_steps.append(leapfrog_steps)
         return (transition - sampler.warmup + 1) % sampler.thin == 0
 
+    def draws(self, network: nn.Module) -> Draws:
+        """What was kept, arrays (1, draws, *weight), the diagnostics, and the buffers of the network that was sampled.
 
-def gathered(chains: list[Chain], network: nn.Module, started: float, **extra: Any) -> Draws:
-    """The draws of all chains, arrays (chains, draws, *weight), the diagnostics, and the buffers of the network that
-    was sampled.
-
-    Diagnostics by transition have shape (chains, draws x thin): `acceptance` (probability), `divergences`,
-    `leapfrog_steps`; by chain `step_size`; in all `gradients` (leapfrog steps, warm-up included) and `seconds`.
-    """
-    names = chains[0].kept[0]
-    arrays = {name: np.stack([np.stack([draw[name] for draw in chain.kept]) for chain in chains]) for name in names}
-    return Draws(
-        {name: array.astype(np.float32, copy=False) for name, array in arrays.items()},
-        shared=kept_buffers(network),
-        diagnostics={
-            "acceptance": np.array([chain.acceptance for chain in chains]),
-            "divergences": np.array([chain.divergences for chain in chains]),
-            "leapfrog_steps": np.array([chain.leapfrog_steps for chain in chains]),
-            "step_size": np.array([chain.step_size for chain in chains]),
-            "gradients": sum(chain.gradients for chain in chains),
-            "seconds": time.perf_counter() - started,
-            **extra,
-        },
-    )
+        Diagnostics by transition have shape (1, draws x thin): `acceptance` (probability), `divergences`,
+        `leapfrog_steps`; `step_size` has shape (1,); `gradients` (leapfrog steps, warm-up included) and `seconds` are
+        numbers.
+        """
+        arrays = {name: np.stack([draw[name] for draw in self.kept])[None] for name in self.kept[0]}
+        return Draws(
+            {name: array.astype(np.float32, copy=False) for name, array in arrays.items()},
+            shared=kept_buffers(network),
+            diagnostics={
+                "acceptance": np.array([self.acceptance]),
+                "divergences": np.array([self.divergences]),
+                "leapfrog_steps": np.array([self.leapfrog_steps]),
+                "step_size": np.array([self.step_size]),
+                "gradients": self.gradients,
+                "seconds": time.perf_counter() - self.started,
+            },
+        )
 
 
 def chain_seeds(seed: int, chain: int) -> tuple[int, int]:

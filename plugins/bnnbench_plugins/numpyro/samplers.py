@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from bnnbench import Data, Draws, Posterior, Progress, no_progress
-from bnnbench_plugins.markov_chain import HamiltonianSampler
+from bnnbench import Data, Draws, Progress, no_progress
+from bnnbench_plugins.markov_chain import Chain, HamiltonianSampler
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class NumPyroHMC(HamiltonianSampler, Posterior):
+class NumPyroHMC(HamiltonianSampler):
     """Full-batch Hamiltonian Monte Carlo (Neal 2011) with NumPyro, on any network that torch.fx can trace.
 
     A fixed number of leapfrog steps a transition, whatever the step size adapts to. The likelihood is categorical.
@@ -25,17 +25,18 @@ class NumPyroHMC(HamiltonianSampler, Posterior):
     leapfrog_steps: int = Field(default=20, ge=1, le=100_000)
     """Leapfrog steps of each transition."""
 
-    def fit(self, network: nn.Module, data: Data, *, seed: int, progress: Progress = no_progress) -> Draws:
-        """Draws of all weights; see `markov_chain.gathered` for the diagnostics."""
+    def fit_chain(
+        self, network: nn.Module, data: Data, *, seed: int, chain: int, progress: Progress = no_progress
+    ) -> Draws:
+        """Draws of all weights; see `markov_chain.Chain.draws` for the diagnostics."""
         from bnnbench_plugins.numpyro.sampling import sample
 
         # A trajectory length, if there were one, would change the number of steps as the step size adapts.
-        return sample(
-            self, "HMC", {"num_steps": self.leapfrog_steps, "trajectory_length": None}, network, data, seed, progress
-        )
+        settings: dict[str, Any] = {"num_steps": self.leapfrog_steps, "trajectory_length": None}
+        return sample(Chain(self, chain, seed, progress), "HMC", settings, network, data)
 
 
-class NumPyroNUTS(HamiltonianSampler, Posterior):
+class NumPyroNUTS(HamiltonianSampler):
     """The no-U-turn sampler (Hoffman and Gelman 2014) with NumPyro, full batch, on any network that torch.fx can trace.
 
     The likelihood is categorical. Raises `Incompatible`, naming the layer, for a network with one that has no JAX form
@@ -47,12 +48,14 @@ class NumPyroNUTS(HamiltonianSampler, Posterior):
     max_tree_depth: int = Field(default=6, ge=1, le=15)
     """A transition takes at most 2^depth - 1 leapfrog steps."""
 
-    def fit(self, network: nn.Module, data: Data, *, seed: int, progress: Progress = no_progress) -> Draws:
-        """Draws of all weights; see `markov_chain.gathered` for the diagnostics."""
+    def fit_chain(
+        self, network: nn.Module, data: Data, *, seed: int, chain: int, progress: Progress = no_progress
+    ) -> Draws:
+        """Draws of all weights; see `markov_chain.Chain.draws` for the diagnostics."""
         from bnnbench_plugins.numpyro.sampling import sample
 
         settings: dict[str, Any] = {"max_tree_depth": self.max_tree_depth}
-        draws = sample(self, "NUTS", settings, network, data, seed, progress)
+        draws = sample(Chain(self, chain, seed, progress), "NUTS", settings, network, data)
         longest = 2**self.max_tree_depth - 1
         draws.diagnostics["depth_cap_hits"] = int((draws.diagnostics["leapfrog_steps"] >= longest).sum())
         return draws

@@ -1,9 +1,8 @@
-"""NumPyro chains. This module imports JAX: it is imported when a posterior is fitted."""
+"""A NumPyro chain. This module imports JAX: it is imported when a posterior is fitted."""
 
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,10 +12,9 @@ import numpy as np
 import torch
 from numpyro.infer.hmc import hmc
 
-from bnnbench import Draws, Incompatible, Progress
-from bnnbench_plugins.markov_chain import Chain, HamiltonianSampler, chain_seeds, gathered
+from bnnbench import Draws, Incompatible
+from bnnbench_plugins.markov_chain import Chain, HamiltonianSampler
 from bnnbench_plugins.numpyro.interpreter import JaxNetwork
-from bnnbench_plugins.template import fresh_network
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,45 +29,32 @@ Potential = Callable[[Weights], jax.Array]
 
 
 def sample(
-    sampler: HamiltonianSampler,
-    algorithm: Literal["HMC", "NUTS"],
-    settings: dict[str, Any],
-    network: nn.Module,
-    data: Data,
-    seed: int,
-    progress: Progress,
+    chain: Chain, algorithm: Literal["HMC", "NUTS"], settings: dict[str, Any], network: nn.Module, data: Data
 ) -> Draws:
-    """The draws of all chains; the kernel is compiled once for them."""
-    started = time.perf_counter()
+    """The draws of one chain; a process compiles the kernel once for all chains."""
+    sampler = chain.sampler
     # The data are arguments, not constants of the compiled program: XLA would try to fold 60 MB of images.
     inputs = (jnp.asarray(data.train[0].numpy()), jnp.asarray(data.train[1].numpy()))
-    # All chains share the buffers that the seed itself gives; their weights start from seeds of their own.
-    sampled = fresh_network(network, seed)
+    sampled, start, seed = chain.start(network)
     jax_network = JaxNetwork(sampled)
     check_against_torch(jax_network, sampled, data.train[0][:CHECKED])
     potential = _potential(jax_network, _arrays(sampled.named_buffers()), sampler.prior_scale)
     begin, transition = _kernel(sampler, algorithm, settings, potential)
-    chains = []
-    for number in range(sampler.chains):
-        chain = Chain(sampler, number, progress)
-        start, sampling = chain_seeds(seed, number)
-        weights = _arrays(fresh_network(network, start).named_parameters())
-        given = (weights, jax.random.PRNGKey(sampling), inputs)
-        state = _compiled(begin, given)(*given)
-        advance = _compiled(transition, (state, inputs))
-        for step in range(sampler.transitions):
-            state = advance(state, inputs)
-            keep = chain.note(
-                step,
-                acceptance=float(state.accept_prob),
-                diverging=bool(state.diverging),
-                leapfrog_steps=int(state.num_steps),
-                step_size=float(state.adapt_state.step_size),
-            )
-            if keep:
-                chain.kept.append({name: np.asarray(array) for name, array in state.z.items()})
-        chains.append(chain)
-    return gathered(chains, sampled, started)
+    given = (_arrays(start.items()), jax.random.PRNGKey(seed), inputs)
+    state = _compiled(begin, given)(*given)
+    advance = _compiled(transition, (state, inputs))
+    for step in range(sampler.transitions):
+        state = advance(state, inputs)
+        keep = chain.note(
+            step,
+            acceptance=float(state.accept_prob),
+            diverging=bool(state.diverging),
+            leapfrog_steps=int(state.num_steps),
+            step_size=float(state.adapt_state.step_size),
+        )
+        if keep:
+            chain.kept.append({name: np.asarray(array) for name, array in state.z.items()})
+    return chain.draws(sampled)
 
 
 def _kernel(

@@ -1,8 +1,8 @@
-"""One Pyro chain. This module imports Pyro: it is imported when a posterior is fitted."""
+"""A Pyro chain. This module imports Pyro: it is imported when a posterior is fitted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,9 +13,8 @@ from torch.func import functional_call
 from bnnbench import fast_products
 
 if TYPE_CHECKING:
-    from bnnbench import Data
+    from bnnbench import Data, Draws
     from bnnbench_plugins.markov_chain import Chain
-    from bnnbench_plugins.pyro.hmc import PyroHMC
 
 
 class _FixedLengthHMC(HMC):
@@ -35,30 +34,31 @@ class _FixedLengthHMC(HMC):
         return float(self._mean_accept_prob)
 
 
-def run_chain(
-    sampler: PyroHMC, network: nn.Module, start: Mapping[str, Tensor], data: Data, seed: int, chain: Chain
-) -> None:
-    """Sample weights from `start` onward and fill in the chain. The global generator is left as it was."""
+def sample(chain: Chain, leapfrog_steps: int, network: nn.Module, data: Data) -> Draws:
+    """The draws of one chain. The global generator is left as it was."""
+    sampler = chain.sampler
+    sampled, weights, seed = chain.start(network)
     kernel = _FixedLengthHMC(
-        sampler.leapfrog_steps,
-        potential_fn=negative_log_posterior(network, data, sampler.prior_scale),
+        leapfrog_steps,
+        potential_fn=negative_log_posterior(sampled, data, sampler.prior_scale),
         step_size=sampler.step_size,
         adapt_step_size=sampler.adapts_step_size,
         adapt_mass_matrix=sampler.adapt_mass_matrix,
         target_accept_prob=sampler.target_acceptance,
     )
-    weights = kernel.initial_params = {name: weight.detach().clone() for name, weight in start.items()}
+    kernel.initial_params = weights
     device = next(iter(weights.values())).device
     # Pyro draws from torch's global generator.
     with torch.random.fork_rng(devices=_cuda_devices(weights)), fast_products(device):
         torch.manual_seed(seed)
         kernel.setup(sampler.warmup)
-        note = _recorder(kernel, sampler, chain)
+        note = _recorder(kernel, chain)
         # Pyro's `MCMC` would keep every transition, those that `thin` drops too: gigabytes for a long chain.
         for transition in range(sampler.transitions):
             weights = kernel.sample(weights)
             if note(transition):
                 chain.kept.append({name: weight.detach().cpu().numpy().copy() for name, weight in weights.items()})
+    return chain.draws(sampled)
 
 
 def negative_log_posterior(network: nn.Module, data: Data, prior_scale: float) -> Callable[[dict[str, Tensor]], Tensor]:
@@ -75,13 +75,13 @@ def negative_log_posterior(network: nn.Module, data: Data, prior_scale: float) -
     return potential
 
 
-def _recorder(kernel: _FixedLengthHMC, sampler: PyroHMC, chain: Chain) -> Callable[[int], bool]:
+def _recorder(kernel: _FixedLengthHMC, chain: Chain) -> Callable[[int], bool]:
     """What notes each transition in the chain, and says whether its weights are to be kept."""
-    before = {"mean": 0.0, "diverged": 0}
+    before, warmup = {"mean": 0.0, "diverged": 0}, chain.sampler.warmup
 
     def note(transition: int) -> bool:
         # Pyro starts its running mean anew after the warm-up; from two means the transition's own value follows.
-        seen = transition + 1 if transition < sampler.warmup else transition - sampler.warmup + 1
+        seen = transition + 1 if transition < warmup else transition - warmup + 1
         mean = kernel.mean_acceptance
         acceptance = mean * seen - (before["mean"] * (seen - 1) if seen > 1 else 0.0)
         divergences = len(kernel._divergences)

@@ -1,0 +1,68 @@
+"""What a worker does to attack: one attack on a fit, under all the threats that are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from bnnbench.core import fitting, saving
+from bnnbench.core.threat import Threat
+from bnnbench.evidence.evaluate import Defence, evaluate_each
+from bnnbench.evidence.outcome import Outcome
+from bnnbench.matrix import stored_outcome, work
+from bnnbench.matrix.plan import CellSpec, FitSpec
+from bnnbench.matrix.store import CELLS, DRAWS, FITS, Store
+from bnnbench.matrix.work import Setting
+
+
+def run_attack(cells: Sequence[CellSpec], setting: Setting) -> str:
+    """Attack one fit under threats that differ in norm and epsilon alone, and write a record each; returns their
+    status."""
+    record, outcomes = work.timed(lambda: _outcomes(cells, setting), setting)
+    # The threats are attacked together, so their share of the time is all that can be said.
+    record["seconds"] /= len(cells)
+    record["cpu_seconds"] /= len(cells)
+    store = Store(setting.store)
+    for number, cell in enumerate(cells):
+        own: dict[str, Any] = record | {
+            "kind": "attack",
+            "identity": cell.identity,
+            "fit": cell.fit.key,
+            "seed": cell.seed,
+        }
+        if outcomes is None:
+            store.write(CELLS, cell.key, own)
+            continue
+        outcome = outcomes[number]
+        own |= stored_outcome.numbers(outcome)
+        if len(outcome) < cell.images:
+            own["warnings"] = [f"the test set has {len(outcome)} images, not {cell.images}"]
+        store.write_arrays(CELLS, cell.key, own, stored_outcome.arrays(outcome))
+    return str(record["status"])
+
+
+def _outcomes(cells: Sequence[CellSpec], setting: Setting) -> list[Outcome]:
+    first = cells[0]
+    bounds = work.load(first.fit.dataset, first.seed).bounds
+    threats = [replace(cell.threat, bounds=bounds) for cell in cells]
+    sides = (first.threat.stream, first.threat.attack_draws, first.images, first.draws)
+    return evaluate_each(first.attacker, _defence(first.fit, sides, setting), threats, keep=first.keep)
+
+
+_defences: dict[Any, Defence] = {}
+
+
+def _defence(fit: FitSpec, sides: tuple[Any, ...], setting: Setting) -> Defence:
+    """The defending side of a fit; one worker does many attacks on the same fit, so the last is kept."""
+
+    def make() -> Defence:
+        stream, attack_draws, images, draws = sides
+        data = work.load(fit.dataset, fit.seed)
+        network = fitting.prepared(fit.network.build(data), setting.device)
+        stored, _ = saving.read_draws(Store(setting.store).place(FITS, fit.key) / DRAWS)
+        predictive = fit.posterior.predictive(network, stored)
+        threat = Threat(epsilon=0.0, stream=stream, attack_draws=attack_draws, bounds=data.bounds)
+        return Defence(predictive, data, threat, images=images, draws=draws, seed=fit.seed)
+
+    return work.kept(_defences, (fit.key, *sides), make)

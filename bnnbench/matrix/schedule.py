@@ -1,0 +1,126 @@
+"""Which tasks a plan leaves to do, and which of them may run already."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
+from bnnbench.matrix.results import FINAL
+from bnnbench.matrix.store import CELLS, CHAINS, FITS, Store
+
+
+@dataclass(frozen=True)
+class Task:
+    """A unit of work: one chain of a fit, a fit, or the cells of one attack on a fit."""
+
+    name: str
+    fit: FitSpec
+    chain: int | None = None
+    cells: tuple[CellSpec, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The key that its progress goes by."""
+        if self.chain is not None:
+            return self.fit.chain_key(self.chain)
+        return self.cells[0].key if self.cells else self.fit.key
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """The kind and the key of the records that say what became of it, other than those of a chain that ended well:
+        one that fails leaves a fit that failed."""
+        return [(CELLS, cell.key) for cell in self.cells] or [(FITS, self.fit.key)]
+
+
+class Schedule:
+    """The tasks that are left, in an order in which they can run: a fit waits for its chains, an attack for its fit."""
+
+    def __init__(self, plan: Plan, store: Store, fresh: bool) -> None:
+        self.ready: list[Task] = []
+        self.size = self.cached = 0
+        self.verified: dict[str, dict[str, Any]] = {}
+        """Records of cells, by key, that were found in the store."""
+        self._followers: dict[str, list[Task]] = defaultdict(list)
+        self._needs: dict[str, set[str]] = {}
+        self._store, self._fresh = store, fresh
+        for key in plan.fits:
+            self._add_fit(plan, key)
+
+    def after(self, task: Task, ok: bool) -> tuple[list[Task], list[Task]]:
+        """The tasks that may run now that this one has ended, and those that never will."""
+        runnable, lost = [], []
+        for follower in self._followers.pop(task.key, []):
+            needs = self._needs.get(follower.key)
+            if needs is None:
+                continue  # Lost already, with an earlier one of those that it waited for.
+            needs.discard(task.key)
+            if not ok:
+                del self._needs[follower.key]
+                lost += [follower, *self.after(follower, ok=False)[1]]
+            elif not needs:
+                runnable.append(follower)
+        return runnable, lost
+
+    def _add_fit(self, plan: Plan, key: str) -> None:
+        fit, groups = plan.fits[key], plan.tasks[key]
+        missing = list(self._missing(groups))
+        name = fit_name(groups[0][0], plan)
+        attacks = [Task(f"{cells[0].attack} on {name}", fit, cells=tuple(cells)) for cells in missing]
+        record = None if self._fresh else self._store.record(FITS, key)
+        if record is not None and record["status"] == "ok":
+            self._add(attacks, [])
+        elif record is not None and record["status"] in FINAL:
+            self.cached += sum(len(cells) for cells in missing)
+        elif attacks or record is None:
+            # Without its record nothing says whether the posterior has converged, however many outcomes there are.
+            chains = list(self._missing_chains(fit, name))
+            task = Task(name, fit)
+            self._add(chains, [])
+            self._add([task], chains)
+            self._add(attacks, [task])
+
+    def _add(self, tasks: list[Task], needs: list[Task]) -> None:
+        self.size += len(tasks)
+        if not needs:
+            self.ready += tasks
+            return
+        for task in tasks:
+            self._needs[task.key] = {needed.key for needed in needs}
+            for needed in needs:
+                self._followers[needed.key].append(task)
+
+    def _missing(self, groups: list[list[CellSpec]]) -> Iterator[list[CellSpec]]:
+        for cells in groups:
+            left = [cell for cell in cells if self._fresh or not self._is_there(cell.key)]
+            self.cached += len(cells) - len(left)
+            if left:
+                yield left
+
+    def _is_there(self, key: str) -> bool:
+        record = self._store.record(CELLS, key)
+        if record is None or record["status"] not in FINAL:
+            return False
+        self.verified[key] = record
+        return True
+
+    def _missing_chains(self, fit: FitSpec, name: str) -> Iterator[Task]:
+        for chain in range(fit.chains):
+            key = fit.chain_key(chain)
+            if self._fresh:
+                self._store.remove(CHAINS, key)
+            if self._store.record(CHAINS, key) is None:
+                yield Task(chain_name(name, chain, fit.chains), fit, chain)
+
+
+def fit_name(cell: CellSpec, plan: Plan) -> str:
+    """What people call a cell's fit; the seed is named where there are several."""
+    seed = f", seed {cell.seed}" if len(plan.config.settings.seeds) > 1 else ""
+    return f"{cell.posterior} on {cell.dataset} ({cell.network}{seed})"
+
+
+def chain_name(name: str, chain: int, chains: int) -> str:
+    """What people call one of the chains of a fit of this name."""
+    return f"{name}, chain {chain + 1} of {chains}"
