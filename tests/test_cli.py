@@ -114,7 +114,7 @@ def test_what_cannot_be_written_is_one_line_and_nothing_is_computed(tmp_path: Pa
     (tmp_path / "good.yaml").write_text(FILE)
     (tmp_path / "file").touch()
     for words, line in [
-        (["run", "good.yaml", "--store", "file"], "bnnbench: file cannot be used as a store: file exists"),
+        (["run", "good.yaml", "--store", "file"], "bnnbench: file cannot be used as a store: not a directory"),
         (["run", "good.yaml", "--store", "file/s"], "bnnbench: file/s cannot be used as a store: not a directory"),
         (
             ["report", "good.yaml", "--format", "csv", "-o", "gone/table.csv"],

@@ -123,7 +123,7 @@ def test_a_damaged_outcome_is_quarantined_and_computed_again(finished: Results, 
     arrays.write_bytes(content)
     again = bb.run(finished.plan.config.path, store=finished.store.path)
     assert to_json(again) == before
-    assert key in again.store.quarantined[0]
+    assert key in again.store.damaged[0]
 
 
 def test_a_fit_that_is_lost_is_fitted_again_though_no_outcome_is_missing(finished: Results) -> None:

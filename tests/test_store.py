@@ -3,29 +3,38 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bnnbench.errors import StoreError
 from bnnbench.matrix.store import ARRAYS, RECORD, Store
 
 KEY = "ab" * 32
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> Iterator[Store]:
     store = Store(tmp_path / "store")
     transposed = np.arange(12, dtype="f4").reshape(3, 4).T
-    store.write_arrays("cells", KEY, {"status": "ok", "number": 0.1}, {"a": transposed, "b": np.array([True, False])})
-    return store
+    with store.held():
+        store.write_arrays(
+            "cells", KEY, {"status": "ok", "number": 0.1}, {"a": transposed, "b": np.array([True, False])}
+        )
+        yield store
 
 
 def test_records_and_arrays_come_back(store: Store) -> None:
     record = store.record("cells", KEY)
     assert record is not None
     assert (record["status"], record["number"], record["key"]) == ("ok", 0.1, KEY)
-    arrays = store.arrays("cells", KEY)
+    arrays = store.arrays("cells", KEY, record)
     assert np.array_equal(arrays["a"], np.arange(12, dtype="f4").reshape(3, 4).T)
     assert arrays["b"].tolist() == [True, False]
     assert store.record("cells", "cd" * 32) is None
@@ -54,7 +63,7 @@ def test_every_flipped_bit_and_every_truncation_is_noticed(store: Store, name: s
         (place / name).write_bytes(content)
         assert store.record("cells", KEY) is None
         assert not place.exists()
-    assert len(store.quarantined) == len(damaged)
+    assert len(store.damaged) == len(damaged)
 
 
 def test_a_record_in_the_wrong_place_is_not_believed(store: Store) -> None:
@@ -69,14 +78,14 @@ def test_a_record_in_the_wrong_place_is_not_believed(store: Store) -> None:
 def test_a_missing_artefact_is_noticed(store: Store) -> None:
     (store.place("cells", KEY) / ARRAYS).unlink()
     assert store.record("cells", KEY) is None
-    assert "missing" in store.quarantined[0]
+    assert "missing" in store.damaged[0]
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{}", '{"sha256": "x"}', "\x00\xff", '{"artefacts": 3}'])
 def test_foreign_records_are_ignored_with_a_reason(store: Store, text: str) -> None:
     (store.place("cells", KEY) / RECORD).write_text(text, encoding="latin-1")
     assert store.record("cells", KEY) is None
-    assert len(store.quarantined) == 1
+    assert len(store.damaged) == 1
 
 
 def test_records_are_json_without_nan(store: Store) -> None:
@@ -89,3 +98,100 @@ def test_records_are_json_without_nan(store: Store) -> None:
 def test_find_by_the_beginning_of_a_key(store: Store) -> None:
     assert store.find("abab") == [("cells", KEY)]
     assert store.find("ff") == []
+
+
+def test_arrays_that_change_after_their_record_was_read_are_refused(store: Store) -> None:
+    record = store.record("cells", KEY)
+    assert record is not None
+    path = store.place("cells", KEY) / ARRAYS
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="checksum"):
+        store.arrays("cells", KEY, record)
+
+
+def test_a_reader_ignores_what_is_damaged_and_changes_nothing(store: Store) -> None:
+    (store.place("cells", KEY) / ARRAYS).write_bytes(b"")
+    reader = Store(store.path)
+    assert reader.record("cells", KEY) is None
+    assert "ignored" in reader.damaged[0]
+    assert (store.place("cells", KEY) / RECORD).is_file()
+
+
+@pytest.mark.parametrize("linked", ["record", "artefact", "folder"])
+def test_links_are_not_followed(store: Store, tmp_path: Path, linked: str) -> None:
+    place = store.place("cells", KEY)
+    path = {"record": place / RECORD, "artefact": place / ARRAYS, "folder": place}[linked]
+    elsewhere = tmp_path / path.name
+    shutil.move(path, elsewhere)
+    path.symlink_to(elsewhere)
+    assert store.record("cells", KEY) is None
+    assert len(store.damaged) == 1
+    assert elsewhere.exists()
+
+
+def test_a_kind_that_is_a_link_refuses_the_store(store: Store, tmp_path: Path) -> None:
+    shutil.move(store.path / "cells", tmp_path / "elsewhere")
+    (store.path / "cells").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="is a link"):
+        Store(store.path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('{"format": 99}', "upgrade bnnbench"),
+        ("[]", "does not say"),
+        ('{"format": true}', "knows 1"),
+        ("\x00", "does not"),
+    ],
+)
+def test_what_is_no_store_of_this_format_is_refused(store: Store, content: str, told: str) -> None:
+    (store.path / "store.json").write_text(content)
+    with pytest.raises(StoreError, match=told):
+        Store(store.path)
+
+
+def test_a_directory_of_somebody_elses_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(StoreError, match=r"is not a store of bnnbench: it holds 'thesis\.tex'"):
+        Store(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_store_without_a_marker_becomes_a_current_one(store: Store, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(store.path / "cells", old / "cells")
+    assert Store(old).record("cells", KEY) is not None
+    with Store(old).held():
+        assert json.loads((old / "store.json").read_text())["format"] == 1
+    assert Store(old).record("cells", KEY) is not None
+
+
+def test_a_second_writer_is_refused_by_the_name_of_the_first(store: Store) -> None:
+    with pytest.raises(StoreError, match=f"in use by process {os.getpid()} on "), Store(store.path).held():
+        raise AssertionError("held twice")
+
+
+def test_the_lock_of_a_killed_process_is_not_stale(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from bnnbench.matrix.store import Store\n"
+        "with Store(sys.argv[1]).held(): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    folder = tmp_path / "store"
+    assert subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode == -9
+    with Store(folder).held():
+        assert (folder / ".holder").read_text().startswith(f"process {os.getpid()} ")
+
+
+def test_what_cannot_be_written_leaves_nothing(store: Store) -> None:
+    def fails(path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    key = "cd" * 32
+    with pytest.raises(OSError, match="No space"):
+        store.write("cells", key, {"status": "ok"}, {ARRAYS: fails})
+    assert list(store.place("cells", key).iterdir()) == []
+    assert store.record("cells", key) is None

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bnnbench.cli import plan, plugins, report, run, schema, show
+from bnnbench.cli import plan, plugins, report, run, schema, show, store
 from bnnbench.errors import BnnbenchError, ConfigError
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app.command("report")(report.report)
 app.command("show")(show.show)
 app.command("schema")(schema.schema)
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(store.app, name="store")
 
 
 def _print_version(wanted: bool) -> None:

@@ -53,5 +53,5 @@ def report(
             output.write_text(text, encoding="utf-8")
         else:
             sys.stdout.write(text)
-    for line in results.store.quarantined:
-        print(f"quarantined {line}", file=sys.stderr)
+    for line in results.store.damaged:
+        print(f"damaged: {line}", file=sys.stderr)

@@ -37,8 +37,8 @@ def run(
             f"interrupted: what was finished is kept in {store}; the same command goes on from there", file=sys.stderr
         )
         return 130
-    for line in results.store.quarantined:
-        print(f"quarantined {line}", file=sys.stderr)
+    for line in results.store.damaged:
+        print(f"damaged: {line}", file=sys.stderr)
     print_tables(results)
     return 0 if results.complete else 1
 

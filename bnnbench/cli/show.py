@@ -31,10 +31,10 @@ def show(
         raise StoreError(f"{len(found)} records in {store} begin with '{key}'" + (f": {listed}" if listed else ""))
     record = kept.record(*found[0])
     if record is None:
-        raise StoreError("; ".join(kept.quarantined))
+        raise StoreError("; ".join(kept.damaged))
     kind, name = found[0]
     if kind == "cells" and record["status"] == "ok":
-        record["figures"] = figures(stored_outcome.restored(record, kept.arrays(kind, name)))
+        record["figures"] = figures(stored_outcome.restored(record, kept.arrays(kind, name, record)))
     trace = record.pop("traceback", None)
     print(json.dumps(record, indent=2, sort_keys=True))
     if trace:

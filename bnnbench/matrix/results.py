@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bnnbench.errors import StoreError
 from bnnbench.evidence.outcome import Outcome
 from bnnbench.matrix import stored_outcome
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
@@ -68,7 +69,10 @@ class Results:
             return Cell(spec, "missing", "not run yet", [], level, None)
         if record["status"] != "ok":
             return Cell(spec, record["status"], record["reason"], [], level, None)
-        outcome = stored_outcome.restored(record, self.store.arrays(CELLS, spec.key))
+        try:
+            outcome = stored_outcome.restored(record, self.store.arrays(CELLS, spec.key, record))
+        except StoreError as error:
+            return Cell(spec, "missing", str(error), [], level, None)
         warnings = list(record["warnings"])
         if card and level == "short":
             warnings.append(f"posterior is short: {card['why']}")

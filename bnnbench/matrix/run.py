@@ -90,8 +90,12 @@ def restricted(plan: Plan, only: Iterable[str]) -> Plan:
 
 def run_plan(plan: Plan, store: Store, *, jobs: int | None, fresh: bool, observer: Observer) -> Results:
     """Run what a plan asks for and the store lacks."""
+    with store.held():
+        return _run_held(plan, store, jobs, fresh, observer)
+
+
+def _run_held(plan: Plan, store: Store, jobs: int | None, fresh: bool, observer: Observer) -> Results:
     started = time.perf_counter()
-    store.prepare()
     left = Schedule(plan, store, fresh)
     observer.begin(plan, left.size, left.cached)
     listener = Listener()

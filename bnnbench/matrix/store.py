@@ -1,14 +1,15 @@
 """Outcomes on disk: a content-addressed directory of records with their arrays.
 
+    store.json                                               the format
     fits/<key>/record.json, draws.safetensors
     chains/<key>-<chain>/record.json, draws.safetensors      of a fit that is not finished
     cells/<key>/record.json, arrays.safetensors
-    runs/<time>.json
+    runs/<time>.json                                         manifests
     quarantine/
 
 The matrix is a view; the store is the truth. A record is written once, whole, after the artefacts that it names, and
-carries its own sha256 and theirs. Every load verifies; what fails is moved to `quarantine` and counts as absent.
-Nothing is ever unpickled.
+carries its own sha256 and theirs. Every load verifies; what fails counts as absent, and who holds the store moves it to
+`quarantine`. Links are not followed, and nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -20,39 +21,57 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bnnbench.errors import StoreError
+from bnnbench.matrix import files, formats, lock
 
 FITS, CHAINS, CELLS = "fits", "chains", "cells"
 """The kinds of records."""
 DRAWS = "draws.safetensors"
 ARRAYS = "arrays.safetensors"
 RECORD = "record.json"
+LARGEST_RECORD = 64 * 2**20
+"""Bytes: a record holds figures and a traceback, and its arrays stand beside it."""
 
 
 class Store:
-    """A store's directory; it is made by `prepare` or with the first record."""
+    """A store's directory. Anybody may read it; to write, hold it: `with store.held(): ...`.
+
+    Raises `StoreError` where the directory is something else, or a store of a later format.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.quarantined: list[str] = []
+        self.damaged: list[str] = []
+        """What was not believed, each with its reason and what became of it."""
+        self._holds = False
+        formats.found(self.path)
 
-    def prepare(self) -> None:
-        """Make the directory, and see that it can be written to; raises `StoreError` if not."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            trial = _temporary(self.path, "trial")
-            trial.touch()
-            trial.unlink()
-        except OSError as error:
-            raise StoreError(
-                f"{self.path} cannot be used as a store: {(error.strerror or str(error)).lower()}"
-            ) from error
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the directory, be its only writer, and bring it to the current format.
+
+        Raises `StoreError` if it cannot be written to, or naming the process that holds it.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                files.make_folder(self.path)
+                stack.enter_context(lock.held(self.path))
+                formats.migrate(self.path)
+            except OSError as error:
+                raise StoreError(
+                    f"{self.path} cannot be used as a store: {(error.strerror or str(error)).lower()}"
+                ) from error
+            self._holds = True
+            try:
+                yield
+            finally:
+                self._holds = False
 
     def place(self, kind: str, key: str) -> Path:
         """The directory of a record."""
@@ -62,41 +81,46 @@ class Store:
         """A verified record, with its artefacts verified too; None if there is none, or none that can be trusted."""
         place = self.place(kind, key)
         try:
-            text = (place / RECORD).read_bytes()
+            return verified(place)
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise StoreError(f"{place / RECORD}: {error.strerror}") from error
-        try:
-            record = _verified(place, text)
-        except (StoreError, ValueError, TypeError, KeyError, AttributeError) as error:
-            self._quarantine(kind, key, str(error))
+        except StoreError as error:
+            self._not_believed(kind, key, str(error))
             return None
-        return record
 
-    def arrays(self, kind: str, key: str) -> dict[str, np.ndarray]:
-        """The arrays of a record that `record` has verified."""
-        from safetensors.numpy import load_file
+    def arrays(self, kind: str, key: str, record: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """The arrays of a record, verified once more as they are read; raises `StoreError` if they have changed."""
+        from safetensors.numpy import load
 
-        return load_file(self.place(kind, key) / ARRAYS)
+        place = self.place(kind, key) / ARRAYS
+        expected = record["artefacts"][ARRAYS]
+        try:
+            content = files.read_plain(place, expected["bytes"])
+        except OSError as error:
+            raise StoreError(f"{place}: {(error.strerror or str(error)).lower()}") from error
+        if hashlib.sha256(content).hexdigest() != expected["sha256"]:
+            raise StoreError(f"{place} does not have its checksum")
+        return load(content)
 
     def write(
         self, kind: str, key: str, record: dict[str, Any], artefacts: dict[str, Callable[[Path], None]] | None = None
     ) -> None:
-        """Write the artefacts (name -> a function that writes a file at a path), then the record that names them."""
+        """Write the artefacts (name -> a function that writes a file at a path), then the record that names them.
+
+        An earlier record of the key goes first: at no moment does a record stand beside artefacts of another.
+        """
         place = self.place(kind, key)
-        place.mkdir(parents=True, exist_ok=True)
+        if (place / RECORD).exists():
+            self.remove(kind, key)
+        files.make_folder(place)
         sums = {}
         for name, writer in (artefacts or {}).items():
-            temporary = _temporary(place, name)
-            writer(temporary)
-            sums[name] = {"sha256": _sha256(temporary), "bytes": temporary.stat().st_size}
-            _commit(temporary, place / name)
+            files.write_whole(place / name, writer)
+            sums[name] = {"sha256": files.sum_of(place / name), "bytes": (place / name).stat().st_size}
         body = {**record, "key": key, "artefacts": sums}
-        body["sha256"] = _own_sum(body)
-        temporary = _temporary(place, RECORD)
-        temporary.write_text(json.dumps(body, indent=1, sort_keys=True, allow_nan=False) + "\n", encoding="utf-8")
-        _commit(temporary, place / RECORD)
+        body["sha256"] = own_sum(body)
+        text = json.dumps(body, indent=1, sort_keys=True, allow_nan=False) + "\n"
+        files.write_text_whole(place / RECORD, text)
 
     def write_arrays(self, kind: str, key: str, record: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Write a record with the arrays of an outcome."""
@@ -108,21 +132,22 @@ class Store:
 
     def remove(self, kind: str, key: str) -> None:
         """Remove a record with its artefacts, if it is there."""
-        doomed = _temporary(self.path, f"removed-{key}")
+        place = self.place(kind, key)
+        doomed = files.temporary_beside(self.path / f"removed-{key[:16]}")
         with contextlib.suppress(FileNotFoundError):
             # The record first leaves its place whole: nobody finds half of it.
-            os.replace(self.place(kind, key), doomed)
+            os.replace(place, doomed)
+            files.sync_folder(place.parent)
             shutil.rmtree(doomed)
 
-    def write_manifest(self, manifest: dict[str, Any]) -> Path:
-        """Write what a run asked for and found; returns the file."""
+    def write_manifest(self, manifest: dict[str, Any], name: str | None = None) -> Path:
+        """Write what a run asked for and found, under a new name or over the manifest of this name; returns the
+        file."""
         folder = self.path / "runs"
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        final = folder / f"{stamp}-{uuid.uuid4().hex[:6]}.json"
-        temporary = _temporary(folder, final.name)
-        temporary.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        _commit(temporary, final)
+        final = folder / (name or f"{stamp}-{uuid.uuid4().hex[:6]}.json")
+        files.write_text_whole(final, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
         return final
 
     def find(self, prefix: str) -> list[tuple[str, str]]:
@@ -135,50 +160,59 @@ class Store:
         if folder.is_dir():
             yield from sorted(entry.name for entry in folder.iterdir() if (entry / RECORD).is_file())
 
-    def _quarantine(self, kind: str, key: str, reason: str) -> None:
+    def _not_believed(self, kind: str, key: str, reason: str) -> None:
+        if not self._holds:
+            # Its holder may be writing at this moment, and a reader changes nothing.
+            self.damaged.append(f"{kind}/{key}: {reason}; ignored")
+            return
         folder = self.path / "quarantine"
-        folder.mkdir(parents=True, exist_ok=True)
-        target = folder / f"{kind}-{key}-{uuid.uuid4().hex[:6]}"
+        files.make_folder(folder)
+        target = folder / f"{kind}-{key[:80]}-{uuid.uuid4().hex[:6]}"
         os.replace(self.place(kind, key), target)
-        self.quarantined.append(f"{kind}/{key}: {reason}; moved to {target}")
+        self.damaged.append(f"{kind}/{key}: {reason}; moved to {target}")
 
 
-def _verified(place: Path, text: bytes) -> dict[str, Any]:
-    record = json.loads(text)
-    if record["sha256"] != _own_sum(record):
-        raise StoreError("the record does not have its own checksum")
-    if record["key"] != place.name:
-        raise StoreError(f"the record is that of {record['key']}")
-    for name, expected in record["artefacts"].items():
-        artefact = place / name
-        if not artefact.is_file():
-            raise StoreError(f"{name} is missing")
-        if artefact.stat().st_size != expected["bytes"] or _sha256(artefact) != expected["sha256"]:
-            raise StoreError(f"{name} does not have its checksum")
+def verified(place: Path) -> dict[str, Any]:
+    """The record in a directory, its own checksum and those of its artefacts verified.
+
+    Raises `FileNotFoundError` if there is no record, `StoreError` if it cannot be trusted.
+    """
+    if place.is_symlink():
+        raise StoreError("it is a link, and links are not followed")
+    try:
+        text = files.read_plain(place / RECORD, LARGEST_RECORD)
+    except (FileNotFoundError, PermissionError):
+        raise
+    except OSError as error:
+        raise StoreError(f"the record cannot be read: {(error.strerror or str(error)).lower()}") from error
+    try:
+        record: dict[str, Any] = json.loads(text)
+        if record["sha256"] != own_sum(record):
+            raise StoreError("the record does not have its own checksum")
+        if record["key"] != place.name:
+            raise StoreError("the record is that of another key")
+        for name, expected in record["artefacts"].items():
+            _check_artefact(place, name, expected)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise StoreError("it is no record of bnnbench, or half of one") from error
     return record
 
 
-def _own_sum(record: dict[str, Any]) -> str:
+def own_sum(record: Mapping[str, Any]) -> str:
+    """The checksum of a record, its own field apart."""
     body = {name: value for name, value in record.items() if name != "sha256"}
     return hashlib.sha256(json.dumps(body, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _temporary(folder: Path, name: str) -> Path:
-    return folder / f".{name}.{os.getpid()}-{uuid.uuid4().hex[:8]}"
-
-
-def _commit(temporary: Path, final: Path) -> None:
-    """Make a finished file durable, then visible in one step, then the directory durable."""
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, final)
-    folder = os.open(final.parent, os.O_RDONLY)
+def _check_artefact(place: Path, name: str, expected: Mapping[str, Any]) -> None:
+    if Path(name).name != name:
+        raise StoreError("the record names a file elsewhere")
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        if (place / name).stat(follow_symlinks=False).st_size != expected["bytes"]:
+            raise StoreError(f"{name} does not have its size")
+        if files.sum_of(place / name) != expected["sha256"]:
+            raise StoreError(f"{name} does not have its checksum")
+    except FileNotFoundError as error:
+        raise StoreError(f"{name} is missing") from error
+    except OSError as error:
+        raise StoreError(f"{name} cannot be read: {(error.strerror or str(error)).lower()}") from error

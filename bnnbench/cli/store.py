@@ -1,0 +1,96 @@
+"""`bnnbench store info`, `verify` and `gc`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bnnbench.cli.options import DEFAULT_STORE, StoreOption
+
+if TYPE_CHECKING:
+    from bnnbench.matrix.store import Store
+
+app = typer.Typer(help="Look after a store.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("info")
+def info(store: StoreOption = DEFAULT_STORE) -> None:
+    """Say what a store holds: records by kind and status, and their size. Everything is verified, nothing changed."""
+    from bnnbench.matrix import formats
+    from bnnbench.matrix.housekeeping import contents
+
+    found = contents(_existing(store))
+    print(f"{store}: format {formats.found(store)}")
+    for kind in ("fits", "chains", "cells", "runs", "quarantine"):
+        told = [f"{count} {status}" for (of, status), count in sorted(found.statuses.items()) if of == kind]
+        print(f"  {kind:<11}{found.records[kind]:>7}  {_size(found.size[kind]):>9}  {', '.join(told)}".rstrip())
+    for line in found.damaged:
+        print(f"damaged: {line}")
+
+
+@app.command("verify")
+def verify(store: StoreOption = DEFAULT_STORE) -> int:
+    """Read every record and artefact and compare checksums; what fails is moved to quarantine, and exit is 1.
+
+    The next run computes it again.
+    """
+    from bnnbench.matrix.housekeeping import contents, quarantine_damaged
+
+    kept = _existing(store)
+    with kept.held():
+        damaged = quarantine_damaged(kept)
+        found = contents(kept)
+    for line in damaged:
+        print(f"damaged: {line}")
+    whole = sum(found.statuses.values())
+    print(f"{whole} records verified, {len(damaged)} damaged")
+    return 1 if damaged else 0
+
+
+@app.command("gc")
+def gc(
+    store: StoreOption = DEFAULT_STORE,
+    keep: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A benchmarks file: what no such file asks for goes too; repeatable."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+) -> None:
+    """Remove what killed runs left half written, the quarantine, and the chains of fits that are finished."""
+    from bnnbench.matrix.housekeeping import discard, garbage, size_of
+
+    wanted = _asked_for(keep) if keep else None
+    kept = _existing(store)
+    with kept.held():
+        doomed = garbage(kept, wanted)
+        size = sum(size_of(place) for place in doomed)
+        for place in doomed:
+            print(f"{'would remove' if dry_run else 'removed'} {place.relative_to(store)}")
+            if not dry_run:
+                discard(place)
+    print(f"{len(doomed)} {'to remove' if dry_run else 'removed'}, {_size(size)}")
+
+
+def _asked_for(paths: list[Path]) -> set[str]:
+    from bnnbench.matrix.config import read_config
+    from bnnbench.matrix.plan import make_plan
+
+    plans = [make_plan(read_config(path)) for path in paths]
+    return {key for plan in plans for key in (*plan.fits, *(cell.key for cell in plan.cells))}
+
+
+def _existing(path: Path) -> Store:
+    from bnnbench.errors import StoreError
+    from bnnbench.matrix.store import Store
+
+    if not path.is_dir():
+        raise StoreError(f"{path}: there is no such store")
+    return Store(path)
+
+
+def _size(count: float) -> str:
+    from rich.filesize import decimal
+
+    return decimal(int(count))

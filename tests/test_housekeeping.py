@@ -1,0 +1,104 @@
+"""`bnnbench store`: what it finds, moves and removes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from plugged import bnnbench
+
+from bnnbench.matrix.files import TEMPORARY
+from bnnbench.matrix.store import ARRAYS, CELLS, CHAINS, FITS, RECORD, Store
+
+FIT, OTHER, CELL = "aa" * 32, "bb" * 32, "cc" * 32
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Store(tmp_path / "store")
+    with store.held():
+        store.write(FITS, FIT, {"status": "ok"})
+        store.write(CHAINS, f"{FIT}-0", {"status": "ok"})
+        store.write(CHAINS, f"{OTHER}-0", {"status": "ok"})
+        store.write_arrays(CELLS, CELL, {"status": "failed"}, {"x": np.zeros(3)})
+    return store
+
+
+def told(store: Store, *arguments: str) -> tuple[int, str]:
+    done = bnnbench("store", *arguments, folder=store.path.parent)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_info_counts_by_kind_and_status(store: Store) -> None:
+    code, text = told(store, "info")
+    assert code == 0
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert lines[0] == "store: format 1"
+    assert lines[1].startswith("fits 1 ")
+    assert lines[1].endswith("1 ok")
+    assert lines[2].startswith("chains 2 ")
+    assert lines[3].endswith("1 failed")
+    assert not (store.path / "quarantine").exists()
+
+
+def test_verify_moves_what_is_damaged_and_says_so(store: Store) -> None:
+    assert told(store, "verify") == (0, "4 records verified, 0 damaged\n")
+    arrays = store.place(CELLS, CELL) / ARRAYS
+    arrays.write_bytes(arrays.read_bytes()[:-1])
+    code, text = told(store, "verify")
+    assert code == 1
+    assert f"damaged: cells/{CELL}: {ARRAYS} does not have its size; moved to " in text
+    assert "3 records verified, 1 damaged" in text
+    assert told(store, "verify")[0] == 0
+
+
+def test_gc_removes_what_nobody_needs_and_nothing_else(store: Store) -> None:
+    (store.path / f"{TEMPORARY}x").mkdir()
+    (store.place(FITS, FIT) / f"{TEMPORARY}draws").write_text("half")
+    (store.path / FITS / OTHER).mkdir()
+    (store.path / "quarantine").mkdir()
+    (store.path / "quarantine" / "old").write_text("x")
+    before = sorted(store.path.rglob("*"))
+    code, text = told(store, "gc", "--dry-run")
+    assert (code, text.splitlines()[-1].partition(",")[0]) == (0, "5 to remove")
+    assert sorted(store.path.rglob("*")) == before
+    code, text = told(store, "gc")
+    assert (code, text.splitlines()[-1].partition(",")[0]) == (0, "5 removed")
+    left = {str(path.parent.relative_to(store.path)) for path in store.path.rglob(RECORD)}
+    assert left == {f"fits/{FIT}", f"chains/{OTHER}-0", f"cells/{CELL}"}
+    assert not list(store.path.rglob(f"{TEMPORARY}*"))
+
+
+def test_gc_keeps_what_the_files_ask_for(store: Store) -> None:
+    (store.path.parent / "benchmarks.yaml").write_text(
+        "epsilons: [0.1]\ndatasets: {half-moons: }\nnetworks: {fc: }\nposteriors: {sgd: }\nattacks: {fgsm: }\n"
+    )
+    assert told(store, "gc", "--keep", "benchmarks.yaml")[0] == 0
+    assert list(store.path.rglob(RECORD)) == []
+
+
+def test_gc_removes_a_link_and_not_what_it_leads_to(store: Store, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis").write_text("x")
+    (store.path / "quarantine").mkdir()
+    (store.path / "quarantine" / "link").symlink_to(precious)
+    (store.path / CELLS / "linked").symlink_to(precious)
+    assert told(store, "gc")[0] == 0
+    assert (precious / "thesis").read_text() == "x"
+    assert not (store.path / CELLS / "linked").is_symlink()
+
+
+def test_a_store_in_use_is_not_touched(store: Store) -> None:
+    with store.held():
+        code, text = told(store, "gc")
+    assert code == 2
+    assert "is in use by process" in text
+
+
+def test_no_store_is_an_error(tmp_path: Path) -> None:
+    done = bnnbench("store", "verify", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "bnnbench: store: there is no such store\n")
+    assert list(tmp_path.iterdir()) == []
