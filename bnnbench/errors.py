@@ -67,6 +67,17 @@ class ContractBreach(BnnbenchError):
     """A plugin returned what the core's rules forbid: the outcome is `invalid`."""
 
 
+def clean(text: str) -> str:
+    """Text without control or bidirectional characters: what a stranger wrote and a terminal would obey."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def one_line(text: str, longest: int = 1000) -> str:
+    """A stranger's text on one line, clean, and cut where it is too long to be read."""
+    line = clean(" ".join(text.split()))
+    return line if len(line) <= longest else line[: longest - 3] + "..."
+
+
 def closest(word: str, known: Iterable[str]) -> str | None:
     """The known name that was probably meant: one that is spelt alike or, else, holds the word whole."""
     names = list(known)

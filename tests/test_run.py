@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -135,57 +132,6 @@ def test_a_fit_that_is_lost_is_fitted_again_though_no_outcome_is_missing(finishe
     assert again.fit_record(finished.cells[0].spec.fit) is not None
 
 
-BAD_NETWORK = """
-import os, time
-import torch
-
-class Crashes(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        os._exit(7)
-
-class Sleeps(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        time.sleep(120)
-
-class Fails(torch.nn.Linear):
-    def __init__(self):
-        super().__init__(2, 2)
-        raise RuntimeError("on purpose")
-
-class Hungry(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.kept = [bytearray(3 * 10**8) for _ in range(30) if not time.sleep(0.3)]
-
-class Fine(torch.nn.Linear):
-    def __init__(self):
-        super().__init__(2, 2)
-"""
-
-
-def test_what_fails_fails_alone_with_its_reason(tmp_path: Path) -> None:
-    (tmp_path / "bad.py").write_text(BAD_NETWORK)
-    networks = "".join(
-        f"  {name.lower()}: {{use: 'bad.py:{name}'}}\n" for name in ("Crashes", "Sleeps", "Fails", "Hungry", "Fine")
-    )
-    text = FILE.replace("  fc: {hidden: [8]}\n", networks + "  conv:\n").replace(
-        "  vi: {use: bayes-by-backprop, epochs: 2, draws: 4}\n", ""
-    )
-    path = written(tmp_path, text + "limits: {fit: 30s, memory: 1500MiB}\n")
-    results = bb.run(path, store=tmp_path / "store")
-    reasons = {row["network"]: (row["status"], row["reason"]) for row in results.rows()}
-    assert reasons["fine"] == ("ok", "")
-    assert reasons["crashes"] == ("skipped", "its fit failed: its process died (exit code 7)")
-    assert reasons["sleeps"] == ("skipped", "its fit timed out: stopped after its limit of 30 s")
-    assert reasons["hungry"] == ("skipped", "its fit failed: its process used more memory than limits.memory")
-    assert reasons["fails"][0] == "skipped"
-    assert "on purpose" in reasons["fails"][1]
-    assert reasons["conv"][0] == "skipped"
-    assert not results.complete
-
-
 def test_an_attack_that_needs_gradients_is_skipped_where_there_are_scores_alone(tmp_path: Path) -> None:
     text = FILE.replace("  vi: {use: bayes-by-backprop, epochs: 2, draws: 4}\n", "")
     text = re.sub(r"epsilons: .*", "threats: [{epsilon: 0.1, access: scores}]", text)
@@ -204,31 +150,3 @@ def test_a_script_without_a_main_guard_can_run_a_matrix(tmp_path: Path) -> None:
         [sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
     assert (done.returncode, done.stdout) == (0, "6\n"), done.stderr
-
-
-def test_ctrl_c_ends_at_once_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    path = written(
-        tmp_path,
-        FILE.replace("  vi: {use: bayes-by-backprop, epochs: 2", "  vi: {use: bayes-by-backprop, epochs: 20000"),
-    )
-    command = [sys.executable, "-m", "bnnbench", "run", str(path), "-j", "1"]
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        # A shell starts what it puts into the background with the signal ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    while not list((tmp_path / "store").rglob(RECORD)):
-        time.sleep(0.1)
-    began = time.monotonic()
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130, errors
-    assert time.monotonic() - began < 5
-    assert "Traceback" not in errors
-    assert "interrupted: what was finished is kept in store" in errors
-    kept = list((tmp_path / "store").rglob(RECORD))
-    assert kept

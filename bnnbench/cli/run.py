@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,28 +20,25 @@ def run(
 ) -> int:
     """Run a benchmarks file, and print its tables. What the store already has is not computed again.
 
-    Exit code: 0 all ok or skipped, 1 some failed, 2 bad input, 130 interrupted.
+    Exit code: 0 all ok or skipped, 1 some failed, 2 bad input, 130 interrupted, 143 terminated.
     """
     from bnnbench.cli.display import observer
     from bnnbench.cli.printing import print_tables
+    from bnnbench.cli.stopping import Stopped, stoppable
     from bnnbench.matrix.run import run as run_matrix
 
-    signal.signal(signal.SIGTERM, _terminated)
     try:
-        results = run_matrix(
-            file, store=store, jobs=jobs, only=only or (), fresh=fresh, max_cells=max_cells, observer=observer()
-        )
-    except KeyboardInterrupt:
+        with stoppable():
+            results = run_matrix(
+                file, store=store, jobs=jobs, only=only or (), fresh=fresh, max_cells=max_cells, observer=observer()
+            )
+    except Stopped as stopped:
         print(
-            f"interrupted: what was finished is kept in {store}; the same command goes on from there", file=sys.stderr
+            f"stopped ({stopped}): what was finished is kept in {store}; the same command goes on from there",
+            file=sys.stderr,
         )
-        return 130
+        return stopped.code
     for line in results.store.damaged:
         print(f"damaged: {line}", file=sys.stderr)
     print_tables(results)
     return 0 if results.complete else 1
-
-
-def _terminated(number: int, frame: Any) -> None:
-    # Unwinds through the worker pool, which ends its processes.
-    raise SystemExit(143)

@@ -19,7 +19,7 @@ def show(
     """
     import json
 
-    from bnnbench.errors import StoreError
+    from bnnbench.errors import StoreError, clean
     from bnnbench.matrix import stored_outcome
     from bnnbench.matrix.results import figures
     from bnnbench.matrix.store import Store
@@ -38,4 +38,4 @@ def show(
     trace = record.pop("traceback", None)
     print(json.dumps(record, indent=2, sort_keys=True))
     if trace:
-        print(trace)
+        print("\n".join(clean(line) for line in trace.splitlines()))

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 from bnnbench.core.component import Component
 from bnnbench.core.module_file import ModuleFile
 from bnnbench.core.threat import Threat
-from bnnbench.errors import ConfigError, DataError, PluginError, UnknownComponent, closest
+from bnnbench.errors import ConfigError, DataError, PluginError, UnknownComponent, clean, closest
 from bnnbench.matrix.settings import COMPONENTS, PATTERNS, Settings
-from bnnbench.matrix.source import Path_, Source, clean, did_you_mean, dotted, shown
+from bnnbench.matrix.source import Path_, Source, did_you_mean, dotted, shown
 from bnnbench.plugins.registry import NAME, registry
 
 MAX_CELLS = 100_000

@@ -1,63 +1,201 @@
-"""Worker processes: pebble's pool, where a time limit kills and a crash fails one task alone."""
+"""Worker processes: one of pebble's pools for each slot, so that no worker shares a pipe or a lock with another."""
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing.resource_tracker
 import os
+import pickle
+import signal
 import sys
-import tempfile
 import types
+import uuid
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, Future
+from dataclasses import dataclass
 from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from bnnbench.errors import one_line
 from bnnbench.matrix import bootstrap
+from bnnbench.matrix.guard import MARK, Guard, end_marked
+
+if TYPE_CHECKING:
+    from pebble import ProcessPool
+
+
+class WorkerDied(Exception):
+    """A worker ended before its task; says how."""
+
+
+class MemoryExceeded(Exception):
+    """A worker and its children used more memory than a task may."""
 
 
 class LocalPool:
-    """A pool of spawned workers, each with its own threads and cores.
+    """Spawned workers, each with its own threads and cores; as many tasks at once as there are workers.
 
-    Use as a context manager. Leaving it because of an exception, Ctrl-C included, kills what is running.
+    Use as a context manager. Leaving it because of an exception, Ctrl-C included, kills what is running; leaving it in
+    any way ends whatever the workers have started. So does the death of this process.
     """
 
     def __init__(self, workers: int, *, threads: int, memory: int) -> None:
-        from pebble import ProcessPool
-
-        self._slots = tempfile.TemporaryDirectory(prefix="bnnbench-")
-        self._pool = ProcessPool(
-            max_workers=workers,
-            context=_Context(),
-            initializer=bootstrap.start,
-            initargs=(threads, memory, self._slots.name),
-        )
+        self.capacity = workers
+        self._run = uuid.uuid4().hex
+        self._guard = Guard(self._run)
+        self._memory = memory
+        self._slots = [_Slot(number, threads, self._run) for number in range(workers)]
 
     def submit(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> Future[Any]:
-        """Run a function of an importable module; the future fails with `TimeoutError` or `WorkerDied`."""
-        return self._pool.schedule(function, args=arguments, timeout=timeout)
+        """Run a function of an importable module in a free worker.
+
+        The future fails with `TimeoutError`, `WorkerDied`, `MemoryExceeded`, or what the function raises.
+        """
+        slot = next(slot for slot in self._slots if slot.free)
+        return slot.submit(pickle.dumps((function, arguments)), timeout)
+
+    def watch(self) -> None:
+        """Kill workers that have outgrown their memory, children included; to be called several times a second."""
+        for slot in self._slots:
+            slot.watch(self._memory)
 
     def __enter__(self) -> LocalPool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is None:
-            self._pool.close()
-        else:
-            self._pool.stop()
-        self._pool.join()
-        self._slots.cleanup()
+        # Killed before they are asked to stop: pebble asks first, and waits seconds for who does not listen.
+        end_marked(lambda mark: mark.partition(".")[0] == self._run)
+        for slot in self._slots:
+            slot.stop()
+        for slot in self._slots:
+            slot.join()
+        self._guard.close()
 
 
-def failure(error: BaseException, seconds: float) -> tuple[str, str]:
-    """The status and the reason of a task that did not end by itself."""
-    from pebble import ProcessExpired
+@dataclass(frozen=True)
+class Failure:
+    """What a task that did not end by itself comes to; `by_chance` if another try may well succeed."""
 
+    status: str
+    reason: str
+    by_chance: bool = False
+
+
+def failure(error: BaseException, seconds: float) -> Failure:
+    """Why a task has no result; `seconds` was its limit."""
     if isinstance(error, TimeoutError):
-        return "timeout", f"stopped after its limit of {seconds:g} s"
-    if isinstance(error, ProcessExpired):
-        if error.exitcode == bootstrap.OUT_OF_MEMORY:
-            return "failed", "its process used more memory than limits.memory"
-        return "failed", f"its process died (exit code {error.exitcode})"
-    return "failed", f"{type(error).__name__}: {error}"
+        return Failure("timeout", f"stopped after its limit of {seconds:g} s")
+    if isinstance(error, MemoryExceeded):
+        return Failure("failed", "its process used more memory than limits.memory")
+    if isinstance(error, WorkerDied):
+        return Failure("failed", f"its process died ({error})", by_chance=True)
+    return Failure("failed", one_line(f"{type(error).__name__}: {error}"))
+
+
+class _Slot:
+    """One worker at a time, on the same cores, replaced when it dies."""
+
+    def __init__(self, number: int, threads: int, run: str) -> None:
+        self._number, self._threads = number, threads
+        self._context = _Context(f"{run}.{number}")
+        self._pool: ProcessPool | None = None
+        self._task: Future[Any] | None = None
+        self._running: Future[Any] = Future()
+        self._worker: _Process | None = None
+        self._outgrown: set[int | None] = set()
+
+    @property
+    def free(self) -> bool:
+        return self._task is None or self._task.done()
+
+    def submit(self, payload: bytes, timeout: float) -> Future[Any]:
+        told: Future[Any] = Future()
+        self._task = told
+        try:
+            running = self._schedule(payload, timeout)
+        except RuntimeError:  # The pool broke while its worker was idle.
+            self._replace()
+            running = self._schedule(payload, timeout)
+        self._running, self._worker = running, self._context.worker
+        running.add_done_callback(lambda ended: self._tell(ended, told))
+        return told
+
+    def watch(self, limit: int) -> None:
+        if self.free or self._worker is None or self._task is None or not self._running.running():
+            return
+        if self._worker.exitcode == 0:
+            # A task that calls `os._exit(0)` looks to pebble like a worker that has done its work.
+            self._replace()
+            end_marked(self._context.marks_of_the_dead().__contains__)
+            self._task.set_exception(WorkerDied(_how(0)))
+        elif self._worker.pid not in self._outgrown and _memory(self._worker.pid) > limit:
+            self._outgrown.add(self._worker.pid)
+            self._worker.kill()
+
+    def stop(self) -> None:
+        if self._pool is not None:
+            self._pool.stop()
+
+    def join(self) -> None:
+        if self._pool is not None:
+            self._pool.join()
+
+    def _replace(self) -> None:
+        self._running.cancel()
+        self.stop()
+        self.join()
+        self._pool = None
+
+    def _schedule(self, payload: bytes, timeout: float) -> Future[Any]:
+        from pebble import ProcessPool
+
+        if self._pool is None:
+            self._pool = ProcessPool(
+                max_workers=1,
+                context=self._context,
+                initializer=bootstrap.start,
+                initargs=(self._threads, self._number),
+            )
+        return self._pool.schedule(bootstrap.perform, args=(payload,), timeout=timeout)
+
+    def _tell(self, ended: Future[Any], told: Future[Any]) -> None:
+        """Pass on what became of a task; who dies takes along what it has started."""
+        from pebble import ProcessExpired
+
+        if ended.cancelled():
+            return  # Told by whoever cancelled it.
+        error = ended.exception()
+        if error is None:
+            told.set_result(ended.result())
+            return
+        if isinstance(error, ProcessExpired | TimeoutError):
+            end_marked(self._context.marks_of_the_dead().__contains__)
+        if isinstance(error, ProcessExpired):
+            error = MemoryExceeded() if error.pid in self._outgrown else WorkerDied(_how(error.exitcode))
+        elif isinstance(error, BrokenExecutor):
+            error = WorkerDied("it ended before its task began")
+        told.set_exception(error)
+
+
+def _memory(worker: int | None) -> int:
+    """Resident bytes of a process and of what it has started."""
+    import psutil
+
+    total = 0
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(worker)
+        for one in (process, *process.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                total += one.memory_info().rss
+    return total
+
+
+def _how(code: int | None) -> str:
+    if code is not None and code < 0:
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(-code).name
+            return f"{name}; is the computer out of memory?" if name == "SIGKILL" else name
+    return f"exit code {code}"
 
 
 def usable_cores() -> int:
@@ -66,18 +204,52 @@ def usable_cores() -> int:
 
 
 class _Process(SpawnProcess):
-    """A spawned process that does not run the parent's main module again, so that no script needs a main guard."""
+    """A spawned process with a mark, that does not run the parent's main module again: no script needs a main guard."""
+
+    home: _Context
 
     @staticmethod
     def _Popen(process: Any) -> Any:
+        # Whoever else uses multiprocessing in this program shares its tracker, which therefore bears no mark.
+        multiprocessing.resource_tracker.ensure_running()
+        home = vars(process).pop("home")  # What is left of the process is pickled for the child.
         main = sys.modules.get("__main__")
         sys.modules["__main__"] = types.ModuleType("__main__")
+        os.environ[MARK] = mark = home.next_mark()
         try:
-            return SpawnProcess._Popen(process)
+            born = SpawnProcess._Popen(process)
         finally:
+            del os.environ[MARK]
             if main is not None:
                 sys.modules["__main__"] = main
+        home.workers[mark] = process
+        return born
 
 
 class _Context(SpawnContext):
-    Process = _Process
+    """Makes the processes of one slot, and knows them by their marks."""
+
+    def __init__(self, mark: str) -> None:
+        self._mark, self._count = mark, 0
+        self.workers: dict[str, _Process] = {}
+
+    def Process(self, *arguments: Any, **options: Any) -> _Process:  # type: ignore[override]
+        process = _Process(*arguments, **options)
+        process.home = self
+        return process
+
+    def next_mark(self) -> str:
+        self._count += 1
+        return f"{self._mark}.{self._count}"
+
+    @property
+    def worker(self) -> _Process | None:
+        """The process that works now."""
+        return list(self.workers.values())[-1] if self.workers else None
+
+    def marks_of_the_dead(self) -> set[str]:
+        """Marks of workers that have died since this was last asked."""
+        gone = {mark for mark, process in list(self.workers.items()) if not process.is_alive()}
+        for mark in gone:
+            del self.workers[mark]
+        return gone

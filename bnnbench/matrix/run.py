@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
-from bnnbench.matrix.attack_task import run_attack
 from bnnbench.matrix.config import MAX_CELLS, read_config
+from bnnbench.matrix.dispatch import Ended, dispatched
 from bnnbench.matrix.environment import environment
-from bnnbench.matrix.executors import LocalPool, failure, usable_cores
-from bnnbench.matrix.fit_task import run_chain, run_fit
+from bnnbench.matrix.executors import LocalPool, usable_cores
 from bnnbench.matrix.plan import Plan, make_plan
 from bnnbench.matrix.progress import Listener, Step
 from bnnbench.matrix.results import Results
 from bnnbench.matrix.schedule import Schedule, Task
-from bnnbench.matrix.settings import Limits
 from bnnbench.matrix.store import CELLS, CHAINS, FITS, Store
 from bnnbench.matrix.work import Setting
 
@@ -114,65 +111,36 @@ def _run_left(
     left: Schedule, plan: Plan, store: Store, jobs: int | None, observer: Observer, listener: Listener
 ) -> None:
     settings = plan.config.settings
-    workers = jobs or max(1, usable_cores() // settings.threads)
+    workers = min(jobs or max(1, usable_cores() // settings.threads), left.size)
     setting = Setting(str(store.path.absolute()), settings.device, settings.threads, listener.address)
-    with LocalPool(min(workers, left.size), threads=settings.threads, memory=settings.limits.memory) as pool:
-        running: dict[concurrent.futures.Future[str], Task] = {}
-
-        def submit(task: Task) -> None:
-            function, arguments = _call(task)
-            running[pool.submit(function, *arguments, setting, timeout=_limit(task, settings.limits))] = task
-
-        for task in left.ready:
-            submit(task)
-        while running:
-            finished, _ = concurrent.futures.wait(running, timeout=0.1, return_when=concurrent.futures.FIRST_COMPLETED)
-            for step in listener.steps():
-                observer.step(step)
-            for future in finished:
-                task = running.pop(future)
-                ended = _collect(task, future, store, setting, _limit(task, settings.limits))
-                observer.done(task, *ended)
-                runnable, lost = left.after(task, ended[0] == "ok")
-                for follower in runnable:
-                    submit(follower)
-                for follower in lost:
-                    observer.done(follower, "skipped", 0.0, "")
+    with LocalPool(workers, threads=settings.threads, memory=settings.limits.memory) as pool:
+        for task, ended in dispatched(left, pool, setting, settings.limits, lambda: _show(listener, observer)):
+            observer.done(task, *_collect(task, ended, store, setting))
 
 
-def _call(task: Task) -> tuple[Callable[..., str], tuple[Any, ...]]:
-    """What a worker runs, before its setting."""
-    if task.cells:
-        return run_attack, (task.cells,)
-    return (run_fit, (task.fit,)) if task.chain is None else (run_chain, (task.fit, task.chain))
+def _show(listener: Listener, observer: Observer) -> None:
+    for step in listener.steps():
+        observer.step(step)
 
 
-def _limit(task: Task, limits: Limits) -> float:
-    """Seconds that a task may take."""
-    return limits.cell * len(task.cells) if task.cells else limits.fit
-
-
-def _collect(
-    task: Task, future: concurrent.futures.Future[str], store: Store, setting: Setting, limit: float
-) -> tuple[str, float, str]:
+def _collect(task: Task, ended: Ended, store: Store, setting: Setting) -> tuple[str, float, str]:
     """The status of a finished task, its seconds, and what went wrong; what its worker could not record is recorded
     here."""
-    error = future.exception()
-    if error is None:
-        status = future.result()
-        kept = [(CHAINS, task.key)] if status == "ok" and task.chain is not None else task.kept
+    if ended.lost:
+        return ended.status, 0.0, ""
+    if ended.recorded:
+        kept = [(CHAINS, task.key)] if ended.status == "ok" and task.chain is not None else task.kept
         records = [record for kind, key in kept if (record := store.record(kind, key))]
         reasons = {str(record["reason"]): None for record in records}
-        return status, sum(float(record["seconds"]) for record in records), "; ".join(filter(None, reasons))
-    status, reason = failure(error, limit)
-    record = {"status": status, "reason": reason, "warnings": [], "seed": task.fit.seed}
+        return ended.status, sum(float(record["seconds"]) for record in records), "; ".join(filter(None, reasons))
+    record = {"status": ended.status, "reason": ended.reason, "warnings": [], "seed": task.fit.seed}
     record["environment"] = environment(setting.threads)
     if task.cells:
         for cell in task.cells:
             store.write(CELLS, cell.key, record | {"kind": "attack", "identity": cell.identity, "fit": task.fit.key})
     else:
         store.write(FITS, task.fit.key, record | {"kind": "fit", "identity": task.fit.identity})
-    return status, limit if status == "timeout" else 0.0, reason
+    return ended.status, ended.seconds, ended.reason
 
 
 def _manifest(plan: Plan, results: Results) -> dict[str, Any]:

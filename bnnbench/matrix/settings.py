@@ -75,7 +75,9 @@ class Limits(_Strict):
     cell: Annotated[float, BeforeValidator(_seconds)] = Field(default=600.0, gt=0)
     """Time of one cell, such as 10m."""
     memory: Annotated[int, BeforeValidator(_bytes)] = Field(default=8 * 2**30, gt=0)
-    """Resident memory of one task, such as 8GiB."""
+    """Resident memory of one task and what it starts, such as 8GiB."""
+    retries: int = Field(default=1, ge=0, le=10)
+    """How often a task is tried again whose process died by itself; one that meets a limit or raises is not."""
 
 
 class ThreatSettings(_Strict):

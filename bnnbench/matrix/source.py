@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bnnbench.errors import ConfigError, closest
+from bnnbench.errors import ConfigError, clean, closest
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 50_000
@@ -153,11 +153,6 @@ def shown(value: Any) -> str:
         repr(value) if isinstance(value, str | int | float) else f"a {'mapping' if isinstance(value, dict) else 'list'}"
     )
     return clean(text if len(text) <= 60 else text[:57] + "...")
-
-
-def clean(text: str) -> str:
-    """Text without control or bidirectional characters."""
-    return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _line_of(problem: str) -> tuple[int, int]:

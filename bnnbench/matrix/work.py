@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bnnbench.core.dataset import Data, Dataset
-from bnnbench.errors import BnnbenchError, ContractBreach, GradientRefused, Incompatible
+from bnnbench.errors import BnnbenchError, ContractBreach, GradientRefused, Incompatible, one_line
 from bnnbench.matrix.environment import environment
 
 Value = TypeVar("Value")
@@ -42,12 +42,12 @@ def timed(work: Callable[[], Value], setting: Setting) -> tuple[dict[str, Any], 
 
 def _failure(error: Exception) -> dict[str, Any]:
     if isinstance(error, Incompatible | GradientRefused):
-        return {"status": "skipped", "reason": str(error)}
+        return {"status": "skipped", "reason": one_line(str(error))}
     status = "invalid" if isinstance(error, ContractBreach) else "failed"
     known = isinstance(error, BnnbenchError)
     reason = str(error) if known else f"{type(error).__name__}: {error}"
-    # One line: the traceback keeps the rest.
-    return {"status": status, "reason": " ".join(reason.split()), "traceback": traceback.format_exc()}
+    # The traceback keeps the rest, as it was.
+    return {"status": status, "reason": one_line(reason), "traceback": traceback.format_exc()}
 
 
 _loaded: dict[Any, Data] = {}

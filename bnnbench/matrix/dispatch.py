@@ -1,0 +1,91 @@
+"""Hand out the tasks of a schedule, as many at once as there are places, and again to those who died by chance."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bnnbench.matrix.attack_task import run_attack
+from bnnbench.matrix.executors import failure
+from bnnbench.matrix.fit_task import run_chain, run_fit
+from bnnbench.matrix.schedule import Schedule, Task
+from bnnbench.matrix.settings import Limits
+from bnnbench.matrix.work import Setting
+
+
+class Pool(Protocol):
+    """Where tasks run: `capacity` of them at once."""
+
+    capacity: int
+
+    def submit(self, function: Callable[..., str], *arguments: Any, timeout: float) -> concurrent.futures.Future[str]:
+        """Start a task; its future holds the status that it recorded, or why it could not."""
+
+    def watch(self) -> None:
+        """Enforce limits; called several times a second."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a task. It has recorded that itself, or not; or was lost with one that it waited for."""
+
+    status: str
+    reason: str = ""
+    seconds: float = 0.0
+    recorded: bool = False
+    lost: bool = False
+
+
+def dispatched(
+    left: Schedule, pool: Pool, setting: Setting, limits: Limits, tick: Callable[[], None]
+) -> Iterator[tuple[Task, Ended]]:
+    """Run all that is left, and yield each task as it ends; `tick` is called several times a second."""
+    waiting, tries = deque(left.ready), Counter[str]()
+    running: dict[concurrent.futures.Future[str], Task] = {}
+    while waiting or running:
+        while waiting and len(running) < pool.capacity:
+            task = waiting.popleft()
+            tries[task.key] += 1
+            function, arguments = _call(task)
+            running[pool.submit(function, *arguments, setting, timeout=_limit(task, limits))] = task
+        finished, _ = concurrent.futures.wait(running, timeout=0.1, return_when=concurrent.futures.FIRST_COMPLETED)
+        pool.watch()
+        tick()
+        for future in finished:
+            task = running.pop(future)
+            ended = _ended(task, future, _limit(task, limits), tries[task.key], limits.retries)
+            if ended is None:
+                waiting.append(task)
+                continue
+            yield task, ended
+            runnable, lost = left.after(task, ended.status == "ok")
+            waiting += runnable
+            for follower in lost:
+                yield follower, Ended("skipped", lost=True)
+
+
+def _ended(task: Task, future: concurrent.futures.Future[str], limit: float, tries: int, retries: int) -> Ended | None:
+    """What became of a task; None if it deserves another try."""
+    error = future.exception()
+    if error is None:
+        return Ended(future.result(), recorded=True)
+    why = failure(error, limit)
+    if why.by_chance and tries <= retries:
+        return None
+    reason = why.reason + (f" {tries} times" if tries > 1 else "")
+    return Ended(why.status, reason, limit if why.status == "timeout" else 0.0)
+
+
+def _call(task: Task) -> tuple[Callable[..., str], tuple[Any, ...]]:
+    """What a worker runs, before its setting."""
+    if task.cells:
+        return run_attack, (task.cells,)
+    return (run_fit, (task.fit,)) if task.chain is None else (run_chain, (task.fit, task.chain))
+
+
+def _limit(task: Task, limits: Limits) -> float:
+    """Seconds that a task may take."""
+    return limits.cell * len(task.cells) if task.cells else limits.fit

@@ -1,0 +1,205 @@
+"""What goes wrong in a task stays there, and nothing that a run has started outlives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+import bnnbench as bb
+from bnnbench.errors import StoreError
+from bnnbench.matrix.store import RECORD, Store
+
+NETWORKS = """
+import ctypes, os, pathlib, subprocess, sys, time
+import torch
+
+HERE = pathlib.Path(__file__).parent
+
+class Named(torch.nn.Linear):
+    def __init__(self):
+        super().__init__(2, 2)
+        self.happen()
+    def happen(self):
+        pass
+
+class Fine(Named):
+    pass
+
+class Leaves(Named):
+    def happen(self):
+        os._exit(0)
+
+class Crashes(Named):
+    def happen(self):
+        os._exit(7)
+
+class CrashesOnce(Named):
+    def happen(self):
+        if not (HERE / "crashed").exists():
+            (HERE / "crashed").touch()
+            os._exit(7)
+
+class Segfaults(Named):
+    def happen(self):
+        ctypes.string_at(0)
+
+class Fails(Named):
+    def happen(self):
+        raise RuntimeError("on purpose\\nand \\x1b[31mred")
+
+class Exits(Named):
+    def happen(self):
+        sys.exit("goodbye")
+
+class LoopsInC(Named):
+    '''Holds the interpreter's lock in C, deaf to signals, with a child in a session of its own.'''
+    def happen(self):
+        lives_on = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        (HERE / "child").write_text(str(lives_on.pid))
+        ctypes.PyDLL(None).sleep(600)
+
+class Hungry(Named):
+    '''Its child is the one that eats.'''
+    def happen(self):
+        code = "import time; kept = [bytearray(3 * 10**8) for _ in range(20) if not time.sleep(0.2)]; time.sleep(60)"
+        subprocess.run([sys.executable, "-c", code])
+"""
+
+MATRIX = """
+epsilons: [0.05]
+evaluate: {images: 20}
+datasets: {moons: {use: half-moons, train_size: 100, test_size: 50}}
+posteriors: {sgd: {epochs: 1}}
+attacks: {random: {use: random-sign}}
+"""
+
+
+def matrix(folder: Path, names: list[str], more: str = "") -> Path:
+    (folder / "nets.py").write_text(NETWORKS)
+    networks = "".join(f"  {name.lower()}: {{use: 'nets.py:{name}'}}\n" for name in names)
+    path = folder / "benchmarks.yaml"
+    path.write_text(f"{MATRIX}networks:\n{networks}{more}\n")
+    return path
+
+
+def outcomes(folder: Path, names: list[str], more: str = "") -> dict[str, tuple[str, str]]:
+    results = bb.run(matrix(folder, names, more), store=folder / "store")
+    return {row["network"]: (row["status"], row["reason"]) for row in results.rows()}
+
+
+def is_gone(number: int) -> bool:
+    try:
+        return psutil.Process(number).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def within(seconds: float, test: Callable[[], object]) -> bool:
+    until = time.monotonic() + seconds
+    while not test():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_what_dies_dies_alone_with_its_reason(tmp_path: Path) -> None:
+    names = ["Leaves", "Crashes", "CrashesOnce", "Segfaults", "Fails", "Exits", "Fine"]
+    found = outcomes(tmp_path, names)
+    assert found["fine"] == found["crashesonce"] == ("ok", "")
+    assert found["leaves"] == ("skipped", "its fit failed: its process died (exit code 0) 2 times")
+    assert found["crashes"] == ("skipped", "its fit failed: its process died (exit code 7) 2 times")
+    assert found["segfaults"] == ("skipped", "its fit failed: its process died (SIGSEGV) 2 times")
+    assert found["exits"] == ("skipped", "its fit failed: SystemExit: goodbye")
+    assert found["fails"] == ("skipped", "its fit failed: RuntimeError: on purpose and ?[31mred")
+
+
+def test_what_meets_a_limit_dies_alone_with_its_children(tmp_path: Path) -> None:
+    found = outcomes(tmp_path, ["LoopsInC", "Hungry", "Fine"], "limits: {fit: 20s, memory: 1500MiB, retries: 0}")
+    assert found["fine"] == ("ok", "")
+    assert found["loopsinc"] == ("skipped", "its fit timed out: stopped after its limit of 20 s")
+    assert found["hungry"] == ("skipped", "its fit failed: its process used more memory than limits.memory")
+    assert is_gone(int((tmp_path / "child").read_text()))
+
+
+def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A run whose only network loops in C, once its child is born; it leads a group of its own."""
+    matrix(folder, ["Fine", "LoopsInC"])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bnnbench", "run", "-j", "2", *arguments],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A shell starts what it puts into the background with the signal ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    there = folder / "store" / "cells"
+    assert within(60, lambda: (folder / "child").exists() and list(there.glob("*/record.json")))
+    return process
+
+
+def descendants(process: subprocess.Popen[str]) -> list[int]:
+    return [one.pid for one in psutil.Process(process.pid).children(recursive=True)]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_run_and_the_next_one_goes_on(tmp_path: Path, number: int, code: int) -> None:
+    process = started(tmp_path)
+    family = [*descendants(process), int((tmp_path / "child").read_text())]
+    began = time.monotonic()
+    os.kill(process.pid, number)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == code, errors
+    assert time.monotonic() - began < 2
+    assert "Traceback" not in errors
+    assert f"stopped ({signal.Signals(number).name}): what was finished is kept in store" in errors
+    assert within(1, lambda: all(map(is_gone, family)))
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob(RECORD)}
+    assert len(kept) == 2
+    matrix(tmp_path, ["Fine"])
+    bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store")
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+@pytest.mark.parametrize("group", [False, True], ids=["the runner alone", "its whole group"])
+def test_nothing_outlives_a_killed_run_and_its_lock_is_not_stale(tmp_path: Path, group: bool) -> None:
+    process = started(tmp_path)
+    family = [*descendants(process), int((tmp_path / "child").read_text())]
+    assert len(family) >= 3
+    (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert within(5, lambda: all(map(is_gone, family)))
+    with Store(tmp_path / "store").held():
+        pass
+
+
+def test_a_second_run_is_refused_by_the_name_of_the_first(tmp_path: Path) -> None:
+    process = started(tmp_path)
+    try:
+        with pytest.raises(StoreError, match=f"is in use by process {process.pid} on .* run"):
+            bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store")
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+
+
+def test_the_hosts_processes_are_not_the_runs(tmp_path: Path) -> None:
+    """A child of the host's own, and its environment, are as they were."""
+    before = dict(os.environ)
+    own = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        assert outcomes(tmp_path, ["Fine"])["fine"] == ("ok", "")
+        assert own.poll() is None
+        assert dict(os.environ) == before
+    finally:
+        own.kill()
+        own.wait()
