@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bnnbench.cli import plan, plugins, report, run, schema, show, store
+from bnnbench.cli import plan, plugins, replay, report, run, schema, show, store
 from bnnbench.errors import BnnbenchError, ConfigError
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.command("plan")(plan.plan)
 app.command("report")(report.report)
 app.command("show")(show.show)
 app.command("schema")(schema.schema)
+app.command("replay")(replay.replay)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(store.app, name="store")
 

@@ -13,8 +13,7 @@ def plan(
 ) -> None:
     """Say what a run would do: the fits and cells asked for, and which of them the store has. Nothing is run."""
     from bnnbench.matrix.config import read_config
-    from bnnbench.matrix.plan import make_plan
-    from bnnbench.matrix.run import restricted
+    from bnnbench.matrix.plan import make_plan, restricted
     from bnnbench.matrix.store import CELLS, FITS, Store
     from bnnbench.matrix.timing import estimate
 

@@ -34,9 +34,8 @@ def report(
     from bnnbench.cli.printing import print_tables
     from bnnbench.errors import ConfigError
     from bnnbench.matrix.config import read_config
-    from bnnbench.matrix.plan import make_plan
+    from bnnbench.matrix.plan import make_plan, restricted
     from bnnbench.matrix.results import Results
-    from bnnbench.matrix.run import restricted
     from bnnbench.matrix.store import Store
     from bnnbench.report.formats import FORMATS
 

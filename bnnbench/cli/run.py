@@ -16,6 +16,9 @@ def run(
     only: Only = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Compute everything anew.")] = False,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes; fills the cores.")] = None,
+    verify: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Compute N finished cells, chosen at random, once more and compare.")
+    ] = 0,
     max_cells: MaxCells = DEFAULT_CELLS,
 ) -> int:
     """Run a benchmarks file, and print its tables. What the store already has is not computed again.
@@ -30,7 +33,14 @@ def run(
     try:
         with stoppable():
             results = run_matrix(
-                file, store=store, jobs=jobs, only=only or (), fresh=fresh, max_cells=max_cells, observer=observer()
+                file,
+                store=store,
+                jobs=jobs,
+                only=only or (),
+                fresh=fresh,
+                verify=verify,
+                max_cells=max_cells,
+                observer=observer(),
             )
     except Stopped as stopped:
         print(

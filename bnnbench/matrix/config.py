@@ -59,9 +59,12 @@ class Config:
     source: Source
 
 
-def read_config(path: str | Path, max_cells: int = MAX_CELLS) -> Config:
-    """Read and check a benchmarks file; raises `ConfigError` with one line for each problem found in it."""
-    source = Source(path)
+def read_config(path: str | Path, max_cells: int = MAX_CELLS, text: str | None = None) -> Config:
+    """Read and check a benchmarks file; raises `ConfigError` with one line for each problem found in it.
+
+    `text` stands for its content, if it is given: the path then only says where relative paths begin.
+    """
+    source = Source(path, text)
     return _Reader(source, max_cells).read()
 
 

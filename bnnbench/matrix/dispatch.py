@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from bnnbench.matrix.attack_task import run_attack
 from bnnbench.matrix.executors import failure
 from bnnbench.matrix.fit_task import run_chain, run_fit
-from bnnbench.matrix.schedule import Schedule, Task
+from bnnbench.matrix.schedule import Task
 from bnnbench.matrix.settings import Limits
 from bnnbench.matrix.work import Setting
 
@@ -28,6 +28,15 @@ class Pool(Protocol):
         """Enforce limits; called several times a second."""
 
 
+class Left(Protocol):
+    """What is to be done: some tasks now, and others after them."""
+
+    ready: list[Task]
+
+    def after(self, task: Task, ok: bool) -> tuple[list[Task], list[Task]]:
+        """The tasks that may run now that this one has ended, and those that never will."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """What became of a task. It has recorded that itself, or not; or was lost with one that it waited for."""
@@ -40,7 +49,7 @@ class Ended:
 
 
 def dispatched(
-    left: Schedule, pool: Pool, setting: Setting, limits: Limits, tick: Callable[[], None]
+    left: Left, pool: Pool, setting: Setting, limits: Limits, tick: Callable[[], None]
 ) -> Iterator[tuple[Task, Ended]]:
     """Run all that is left, and yield each task as it ends; `tick` is called several times a second."""
     waiting, tries = deque(left.ready), Counter[str]()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
+import sys
+from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
@@ -25,8 +28,9 @@ _DISTRIBUTIONS = ("bnnbench", "jax", "jaxlib", "numpy", "numpyro", "pyro-ppl", "
 
 
 def environment(threads: int) -> dict[str, Any]:
-    """Versions, processor, threads and numeric environment variables, as JSON."""
-    return {
+    """Versions, processor, threads and numeric environment variables, as JSON; the kernels that multiply matrices too,
+    in a process that has loaded torch."""
+    found = {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),
@@ -35,8 +39,31 @@ def environment(threads: int) -> dict[str, Any]:
         "versions": {name: version for name in _DISTRIBUTIONS if (version := _version(name))},
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }
+    return found | {"kernels": _kernels()} if "torch" in sys.modules else found
 
 
+def gives_the_same_bits(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the same work must have the same bits in two environments: all but the system's name is the same."""
+    return {**one, "platform": None} == {**other, "platform": None}
+
+
+@functools.cache
+def _kernels() -> dict[str, Any]:
+    """What instructions torch has chosen, and the libraries that multiply, with the processor that each has found."""
+    import torch
+    from threadpoolctl import threadpool_info
+
+    libraries = {
+        (one["internal_api"], str(one.get("version")), str(one.get("architecture", ""))) for one in threadpool_info()
+    }
+    return {
+        "torch": torch.backends.cpu.get_cpu_capability(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "libraries": [" ".join(filter(None, library)) for library in sorted(libraries)],
+    }
+
+
+@functools.cache
 def _cpu() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -48,6 +75,7 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
+@functools.cache
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)

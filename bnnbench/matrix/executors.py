@@ -23,6 +23,8 @@ from bnnbench.matrix.guard import MARK, Guard, end_marked
 if TYPE_CHECKING:
     from pebble import ProcessPool
 
+    from bnnbench.matrix.plan import Plan
+
 
 class WorkerDied(Exception):
     """A worker ended before its task; says how."""
@@ -196,6 +198,13 @@ def _how(code: int | None) -> str:
             name = signal.Signals(-code).name
             return f"{name}; is the computer out of memory?" if name == "SIGKILL" else name
     return f"exit code {code}"
+
+
+def local_pool(plan: Plan, jobs: int | None, tasks: int) -> LocalPool:
+    """Workers for so many tasks of a plan: `jobs`, or as many as fill the usable cores at its threads each."""
+    settings = plan.config.settings
+    workers = jobs or max(1, usable_cores() // settings.threads)
+    return LocalPool(min(workers, tasks), threads=settings.threads, memory=settings.limits.memory)
 
 
 def usable_cores() -> int:

@@ -45,7 +45,10 @@ def run_fit(spec: FitSpec, setting: Setting) -> str:
     artefacts: dict[str, Callable[..., None]] = {}
     if made is not None:
         draws, found = made
-        artefacts[DRAWS] = lambda path: saving.write_draws(path, draws)
+        # The time it took is no part of what was drawn: the same draws have the same file.
+        timeless = {name: value for name, value in draws.diagnostics.items() if name != "seconds"}
+        drawn = Draws(draws.arrays, shared=draws.shared, diagnostics=timeless)
+        artefacts[DRAWS] = lambda path: saving.write_draws(path, drawn)
         record |= found
         for part in found.get("chains", []):
             record["seconds"] += part["seconds"]

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -123,6 +123,8 @@ class Plan:
 
     config: Config
     cells: list[CellSpec]
+    only: tuple[str, ...] = ()
+    """The words that `restricted` has kept them by."""
 
     @functools.cached_property
     def fits(self) -> dict[str, FitSpec]:
@@ -163,6 +165,25 @@ def make_plan(config: Config) -> Plan:
     if not kept:
         raise ConfigError([f"{config.path}: include and exclude leave no cell"])
     return Plan(config, kept)
+
+
+def restricted(plan: Plan, only: Iterable[str]) -> Plan:
+    """The plan's cells that have, for each of the words, a label equal to it. Raises `ConfigError` if none is left."""
+    words = list(only)
+    cells = [
+        cell
+        for cell in plan.cells
+        if all(
+            any(
+                word in (name, name.partition("@")[0])
+                for name in (cell.dataset, cell.network, cell.posterior, cell.attack)
+            )
+            for word in words
+        )
+    ]
+    if not cells:
+        raise ConfigError([f"--only {' --only '.join(words)}: no cell has these labels"])
+    return Plan(plan.config, cells, tuple(words))
 
 
 @dataclass(frozen=True)

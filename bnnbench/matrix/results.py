@@ -40,7 +40,7 @@ class Results:
     """
 
     def __init__(self, plan: Plan, store: Store, verified: dict[str, dict[str, Any]] | None = None) -> None:
-        self.plan, self.store, self._verified = plan, store, verified or {}
+        self.plan, self.store, self._verified = plan, store, dict(verified or {})
 
     @functools.cached_property
     def cells(self) -> list[Cell]:
@@ -50,6 +50,17 @@ class Results:
     @functools.cached_property
     def _fits(self) -> dict[str, dict[str, Any] | None]:
         return {key: self.store.record(FITS, key) for key in self.plan.fits}
+
+    def known(self, kind: str, key: str) -> dict[str, Any] | None:
+        """A record that has been read already, or is read now."""
+        if kind == FITS:
+            return self._fits.get(key)
+        if key not in self._verified:
+            record = self.store.record(kind, key)
+            if record is None:
+                return None
+            self._verified[key] = record
+        return self._verified[key]
 
     def fit_record(self, spec: FitSpec) -> dict[str, Any] | None:
         """The record of a fit, None if there is none."""
@@ -64,7 +75,7 @@ class Results:
             status = "invalid" if fit["status"] == "invalid" else "skipped"
             reason = fit["reason"] if fit["status"] in FINAL else f"its fit {_WORDS[fit['status']]}: {fit['reason']}"
             return Cell(spec, status, reason, [], level, None)
-        record = self._verified.get(spec.key) or self.store.record(CELLS, spec.key)
+        record = self.known(CELLS, spec.key)
         if record is None:
             return Cell(spec, "missing", "not run yet", [], level, None)
         if record["status"] != "ok":

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from bnnbench.matrix import manifest
 from bnnbench.matrix.config import MAX_CELLS, read_config
 from bnnbench.matrix.dispatch import Ended, dispatched
 from bnnbench.matrix.environment import environment
-from bnnbench.matrix.executors import LocalPool, usable_cores
-from bnnbench.matrix.plan import Plan, make_plan
+from bnnbench.matrix.executors import local_pool
+from bnnbench.matrix.plan import Plan, make_plan, restricted
 from bnnbench.matrix.progress import Listener, Step
 from bnnbench.matrix.results import Results
 from bnnbench.matrix.schedule import Schedule, Task
 from bnnbench.matrix.store import CELLS, CHAINS, FITS, Store
-from bnnbench.matrix.work import Setting
+from bnnbench.matrix.verification import Check, verified_again
+from bnnbench.matrix.work import Setting, setting_of
 
 
 class Observer(Protocol):
@@ -26,6 +28,7 @@ class Observer(Protocol):
     def done(self, task: Task, status: str, seconds: float, reason: str) -> None: ...
     def step(self, step: Step) -> None: ...
     def end(self, seconds: float) -> None: ...
+    def verified(self, checks: Sequence[Check]) -> None: ...
 
 
 class Silent:
@@ -43,6 +46,9 @@ class Silent:
     def end(self, seconds: float) -> None:
         """Nothing."""
 
+    def verified(self, checks: Sequence[Check]) -> None:
+        """Nothing."""
+
 
 def run(
     path: str | Path,
@@ -51,71 +57,52 @@ def run(
     jobs: int | None = None,
     only: Iterable[str] = (),
     fresh: bool = False,
+    verify: int = 0,
     max_cells: int = MAX_CELLS,
     observer: Observer | None = None,
 ) -> Results:
     """Run a benchmarks file and return its results; what the store already has is not computed again.
 
     `jobs` worker processes, by default as many as fill the usable cores at the file's `threads` each. `only` keeps the
-    cells that have one of these labels; `fresh` computes everything anew. Raises `ConfigError` for a bad file and
-    `StoreError` for a store that cannot be written to; a task that fails does not raise, its cells say so.
+    cells that have one of these labels; `fresh` computes everything anew; `verify` finished cells, chosen at random,
+    are computed once more and compared. Raises `ConfigError` for a bad file and `StoreError` for a store that cannot be
+    written to; a task that fails does not raise, its cells say so.
     """
     plan = restricted(make_plan(read_config(path, max_cells)), only)
-    return run_plan(plan, Store(store), jobs=jobs, fresh=fresh, observer=observer or Silent())
+    return run_plan(plan, Store(store), jobs=jobs, fresh=fresh, verify=verify, observer=observer or Silent())
 
 
-def restricted(plan: Plan, only: Iterable[str]) -> Plan:
-    """The plan's cells that have, for each of the words, a label equal to it. Raises `ConfigError` if none is left."""
-    from bnnbench.errors import ConfigError
-
-    words = list(only)
-    cells = [
-        cell
-        for cell in plan.cells
-        if all(
-            any(
-                word in (name, name.partition("@")[0])
-                for name in (cell.dataset, cell.network, cell.posterior, cell.attack)
-            )
-            for word in words
-        )
-    ]
-    if not cells:
-        raise ConfigError([f"--only {' --only '.join(words)}: no cell has these labels"])
-    return Plan(plan.config, cells)
-
-
-def run_plan(plan: Plan, store: Store, *, jobs: int | None, fresh: bool, observer: Observer) -> Results:
-    """Run what a plan asks for and the store lacks."""
+def run_plan(
+    plan: Plan, store: Store, *, jobs: int | None, fresh: bool, observer: Observer, verify: int = 0
+) -> Results:
+    """Run what a plan asks for and the store lacks, and compute some of what it has once more."""
     with store.held():
-        return _run_held(plan, store, jobs, fresh, observer)
+        told = manifest.begun(plan)
+        place = store.write_manifest(told)
+        left = Schedule(plan, store, fresh)
+        _run_left(left, plan, store, jobs, observer)
+        results = Results(plan, store, left.verified)
+        if verify and (checked := verified_again(results, verify, jobs)):
+            observer.verified(checked)
+            results = Results(plan, store)
+        store.write_manifest(manifest.ended(told, results), place.name)
+    return results
 
 
-def _run_held(plan: Plan, store: Store, jobs: int | None, fresh: bool, observer: Observer) -> Results:
+def _run_left(left: Schedule, plan: Plan, store: Store, jobs: int | None, observer: Observer) -> None:
     started = time.perf_counter()
-    left = Schedule(plan, store, fresh)
     observer.begin(plan, left.size, left.cached)
     listener = Listener()
     try:
         if left.size:
-            _run_left(left, plan, store, jobs, observer, listener)
+            setting = setting_of(plan, store, listener.address)
+            with local_pool(plan, jobs, left.size) as pool:
+                limits = plan.config.settings.limits
+                for task, ended in dispatched(left, pool, setting, limits, lambda: _show(listener, observer)):
+                    observer.done(task, *_collect(task, ended, store, setting))
     finally:
         listener.close()
         observer.end(time.perf_counter() - started)
-    results = Results(plan, store, left.verified)
-    store.write_manifest(_manifest(plan, results))
-    return results
-
-
-def _run_left(
-    left: Schedule, plan: Plan, store: Store, jobs: int | None, observer: Observer, listener: Listener
-) -> None:
-    settings = plan.config.settings
-    workers = min(jobs or max(1, usable_cores() // settings.threads), left.size)
-    setting = Setting(str(store.path.absolute()), settings.device, settings.threads, listener.address)
-    with LocalPool(workers, threads=settings.threads, memory=settings.limits.memory) as pool:
-        for task, ended in dispatched(left, pool, setting, settings.limits, lambda: _show(listener, observer)):
-            observer.done(task, *_collect(task, ended, store, setting))
 
 
 def _show(listener: Listener, observer: Observer) -> None:
@@ -141,14 +128,3 @@ def _collect(task: Task, ended: Ended, store: Store, setting: Setting) -> tuple[
     else:
         store.write(FITS, task.fit.key, record | {"kind": "fit", "identity": task.fit.identity})
     return ended.status, ended.seconds, ended.reason
-
-
-def _manifest(plan: Plan, results: Results) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "file": str(plan.config.path),
-        "config": plan.config.source.values,
-        "cells": {cell.spec.key: cell.status for cell in results.cells},
-        "fits": list(plan.fits),
-        "environment": environment(plan.config.settings.threads),
-    }

@@ -21,11 +21,13 @@ Path_ = tuple[str | int, ...]
 class Source:
     """The values of a YAML 1.2 file, where each stands, and the problems found in it.
 
-    Raises `ConfigError` if the file cannot be read or is not YAML.
+    `text` stands for the file's content, if it is given. Raises `ConfigError` if the file cannot be read, or is not
+    YAML.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, text: str | None = None) -> None:
         self.path = Path(path)
+        self.text = self._read() if text is None else text
         self.problems: list[str] = []
         self._places: dict[Path_, tuple[int, int]] = {}
         self._key_places: dict[Path_, tuple[int, int]] = {}
@@ -67,18 +69,21 @@ class Source:
                 return f":{place[0] + 1}:{place[1] + 1}"
         return ""
 
-    def _parse(self) -> Any:
-        from ruamel.yaml import YAML
-        from ruamel.yaml.error import MarkedYAMLError, YAMLError
-
+    def _read(self) -> str:
         try:
             if self.path.stat().st_size > MAX_BYTES:
                 raise ConfigError([f"{self.path}: larger than {MAX_BYTES >> 10} KiB"])
-            text = self.path.read_text(encoding="utf-8")
+            return self.path.read_text(encoding="utf-8")
         except OSError as error:
             raise ConfigError([f"{self.path}: {(error.strerror or str(error)).lower()}"]) from error
         except UnicodeDecodeError as error:
             raise ConfigError([f"{self.path}: not UTF-8 text"]) from error
+
+    def _parse(self) -> Any:
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+        text = self.text
         if text.count("<<") > MAX_MERGES or _depth(text) > MAX_DEPTH:
             raise ConfigError([f"{self.path}: more than {MAX_MERGES} merge keys (<<), or nested too deep"])
         try:

@@ -6,11 +6,15 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bnnbench.core.dataset import Data, Dataset
 from bnnbench.errors import BnnbenchError, ContractBreach, GradientRefused, Incompatible, one_line
 from bnnbench.matrix.environment import environment
+
+if TYPE_CHECKING:
+    from bnnbench.matrix.plan import Plan
+    from bnnbench.matrix.store import Store
 
 Value = TypeVar("Value")
 
@@ -23,6 +27,12 @@ class Setting:
     device: str
     threads: int
     progress: tuple[str, int] | None = None
+
+
+def setting_of(plan: Plan, store: Store, progress: tuple[str, int] | None = None) -> Setting:
+    """The setting in which a plan's tasks run on this computer."""
+    settings = plan.config.settings
+    return Setting(str(store.path.absolute()), settings.device, settings.threads, progress)
 
 
 def timed(work: Callable[[], Value], setting: Setting) -> tuple[dict[str, Any], Value | None]:

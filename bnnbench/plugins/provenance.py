@@ -27,15 +27,20 @@ def remember(cls: type, provenance: Provenance) -> None:
 
 def version_of(cls: type) -> str:
     """The public version of the distribution that provides the class, or `unversioned` for a class of a script."""
+    return provider_of(cls)[1].partition("+")[0] or "unversioned"
+
+
+def provider_of(cls: type) -> tuple[str, str]:
+    """The distribution that provides the class, and its version; both empty for a class of a script."""
     known = _known.get(cls)
     if known is not None:
-        return known.version.partition("+")[0]
+        return known.distribution, known.version
     from importlib import metadata
 
     top = cls.__module__.partition(".")[0]
     for distribution in metadata.packages_distributions().get(top, []):
-        return metadata.version(distribution).partition("+")[0]
-    return "unversioned"
+        return distribution, metadata.version(distribution)
+    return "", ""
 
 
 def code_of(cls: type) -> str:

@@ -1,0 +1,44 @@
+"""`bnnbench replay`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def replay(
+    manifest: Annotated[Path, typer.Argument(help="A manifest: STORE/runs/TIME.json.")],
+    store: Annotated[
+        Path | None, typer.Option("--store", help="Keep the repetition here; by default it is not kept.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes; fills the cores.")] = None,
+) -> int:
+    """Do a finished run again, all of it, in a store of its own, and say what differs.
+
+    Exit code: 0 all the same bits, 1 something differs, 2 bad input.
+    """
+    import tempfile
+
+    from bnnbench.cli.display import observer
+    from bnnbench.cli.stopping import Stopped, stoppable
+    from bnnbench.errors import clean
+    from bnnbench.matrix.replay import planned
+    from bnnbench.matrix.replay import replay as replay_run
+    from bnnbench.matrix.store import Store
+
+    told, plan = planned(manifest)
+    try:
+        with stoppable(), tempfile.TemporaryDirectory(prefix="bnnbench-") as folder:
+            found = replay_run(told, plan, Store(store or Path(folder) / "store"), jobs, observer())
+    except Stopped as stopped:
+        print(f"stopped ({stopped})", file=sys.stderr)
+        return stopped.code
+    for line in found.changes:
+        print(f"changed: {clean(line)}")
+    for line in found.differences:
+        print(f"differs: {clean(line)}")
+    print(f"{found.same} fits and cells have the same bits, {len(found.differences)} differ")
+    return 1 if found.differences else 0

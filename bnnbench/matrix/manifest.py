@@ -1,0 +1,115 @@
+"""The manifest of a run: what was asked for, with what, and what came out, so that it can be done again elsewhere."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from bnnbench.core.component import Component
+from bnnbench.errors import StoreError
+from bnnbench.matrix.environment import environment
+from bnnbench.matrix.files import read_plain
+from bnnbench.matrix.plan import Plan
+from bnnbench.matrix.results import Results
+from bnnbench.matrix.store import CELLS, FITS
+from bnnbench.plugins.provenance import code_of, provider_of
+
+SCHEMA = 1
+LARGEST = 256 * 2**20
+
+
+def begun(plan: Plan) -> dict[str, Any]:
+    """What is known when a run begins. Of the environment's variables only the numeric ones are kept: no secrets."""
+    path = plan.config.path.absolute()
+    return {
+        "schema": SCHEMA,
+        "begun": _now(),
+        "ended": None,
+        "argv": sys.argv,
+        "file": str(path),
+        "text": plan.config.source.text,
+        "only": list(plan.only),
+        "git": _git(path.parent),
+        "environment": environment(plan.config.settings.threads),
+        "distributions": {one.metadata["Name"]: one.version for one in metadata.distributions()},
+        "components": _components(plan),
+        "fits": list(plan.fits),
+        "cells": [cell.key for cell in plan.cells],
+    }
+
+
+def ended(manifest: Mapping[str, Any], results: Results) -> dict[str, Any]:
+    """The manifest with what came out: checksums of draws and arrays, statuses, figures, and where it was computed."""
+    environments: list[dict[str, Any]] = []
+    outcomes: dict[str, dict[str, Any]] = {FITS: {}, CELLS: {}}
+    for kind, key in [*((FITS, key) for key in manifest["fits"]), *((CELLS, key) for key in manifest["cells"])]:
+        record = results.known(kind, key)
+        if record is None:
+            continue
+        if record["environment"] not in environments:
+            environments.append(record["environment"])
+        sums = {name: one["sha256"] for name, one in record["artefacts"].items()}
+        outcomes[kind][key] = {"status": record["status"], "artefacts": sums}
+    for cell in results.cells:
+        if cell.outcome is not None:
+            own = outcomes[CELLS][cell.spec.key]
+            own["clean_accuracy"], own["robust_accuracy"] = cell.outcome.clean_accuracy, cell.outcome.robust_accuracy
+    return {**manifest, "ended": _now(), "outcomes": outcomes, "environments": environments}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A manifest that a run has finished; raises `StoreError` for anything else."""
+    try:
+        found = json.loads(read_plain(path, LARGEST))
+    except OSError as error:
+        raise StoreError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{path} is no manifest of a run") from error
+    types = {"text": str, "file": str, "only": list, "environment": dict, "distributions": dict, "outcomes": dict}
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+        raise StoreError(f"{path} is no manifest of a run")
+    if found.get("ended") is None:
+        raise StoreError(f"{path}: this run has not ended, or was stopped: there is nothing to compare with")
+    if any(not isinstance(found.get(name), kind) for name, kind in types.items()):
+        raise StoreError(f"{path} is no manifest of a run")
+    return found
+
+
+def _components(plan: Plan) -> dict[str, dict[str, Any]]:
+    config = plan.config
+    named: dict[str, Component] = {}
+    for section in ("datasets", "networks", "posteriors", "attacks"):
+        named |= {f"{section}.{variant.name}": variant.component for variant in getattr(config, section)}
+    return {name: _told(component) for name, component in named.items()}
+
+
+def _told(component: Component) -> dict[str, Any]:
+    cls = type(component)
+    distribution, version = provider_of(cls)
+    return {
+        "class": f"{cls.__module__}:{cls.__qualname__}",
+        "distribution": distribution,
+        "version": version,
+        "sha256": code_of(cls),
+        "identity": component.identity(),
+    }
+
+
+def _git(folder: Path) -> str | None:
+    """The commit of the folder's repository, with `-dirty` where files have changed since; None outside of one."""
+    command = ["git", "-c", "core.fsmonitor=false", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=5, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

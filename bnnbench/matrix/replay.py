@@ -1,0 +1,90 @@
+"""Do a run again from its manifest, all of it, and say what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bnnbench.matrix import manifest
+from bnnbench.matrix.config import read_config
+from bnnbench.matrix.plan import Plan, make_plan, restricted
+from bnnbench.matrix.results import Results
+from bnnbench.matrix.run import Observer, run_plan
+from bnnbench.matrix.store import CELLS, FITS, Store
+
+
+@dataclass
+class Replay:
+    """How a run and its repetition compare."""
+
+    results: Results
+    changes: list[str] = field(default_factory=list)
+    """What the run was done with and is no longer the same: versions, processor, plugins, data."""
+    differences: list[str] = field(default_factory=list)
+    """Fits and cells that came out otherwise."""
+    same: int = 0
+    """Fits and cells that have the same bits."""
+
+
+def planned(path: Path) -> tuple[dict[str, Any], Plan]:
+    """A finished run's manifest and its plan; relative paths in it begin where they began then."""
+    told = manifest.read(path)
+    return told, restricted(make_plan(read_config(told["file"], text=told["text"])), told["only"])
+
+
+def replay(told: Mapping[str, Any], plan: Plan, store: Store, jobs: int | None, observer: Observer) -> Replay:
+    """Run the plan in a store, and compare with what the manifest says."""
+    now = manifest.begun(plan)
+    results = run_plan(plan, store, jobs=jobs, fresh=False, observer=observer)
+    found = Replay(results, list(_changes(told, now)))
+    for key, fit in plan.fits.items():
+        _compare(found, told, FITS, key, f"fit {type(fit.posterior).__name__} {key[:12]}")
+    for cell in plan.cells:
+        _compare(found, told, CELLS, cell.key, f"{cell.name} seed {cell.seed}")
+    return found
+
+
+def _compare(found: Replay, told: Mapping[str, Any], kind: str, key: str, name: str) -> None:
+    before = told["outcomes"].get(kind, {}).get(key)
+    record = found.results.known(kind, key)
+    if before is None:
+        found.differences.append(f"{name}: has another key now: its parameters, data or code have changed")
+    elif record is None:
+        found.differences.append(f"{name}: was {before['status']}, has no outcome now")
+    elif record["status"] != before["status"]:
+        found.differences.append(f"{name}: was {before['status']}, is {record['status']}: {record['reason']}")
+    elif {file: one["sha256"] for file, one in record["artefacts"].items()} == before["artefacts"]:
+        found.same += 1
+    else:
+        found.differences.append(f"{name}: other bits{_figures(found.results, before, key)}")
+
+
+def _figures(results: Results, before: Mapping[str, Any], key: str) -> str:
+    """What a cell's accuracies were and are, in percent."""
+    outcome = next((cell.outcome for cell in results.cells if cell.spec.key == key), None)
+    if outcome is None or "robust_accuracy" not in before:
+        return ""
+    told = [
+        f"{name} {100 * before[f'{name}_accuracy']:.2f}, now {100 * getattr(outcome, f'{name}_accuracy'):.2f}"
+        for name in ("clean", "robust")
+    ]
+    return f" ({'; '.join(told)})"
+
+
+def _changes(told: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for section in ("environment", "distributions", "components"):
+        before, after = told.get(section, {}), now[section]
+        for name in sorted({*before, *after}):
+            if before.get(name) != after.get(name):
+                yield f"{section}.{name}: was {_short(before.get(name))}, is {_short(after.get(name))}"
+    if told.get("git") != now["git"]:
+        yield f"git: was {told.get('git')}, is {now['git']}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping) and "class" in value:
+        return f"{value['distribution']} {value['version']}, file {value['sha256'][:12]}"
+    text = str(value)
+    return text if len(text) <= 200 else text[:197] + "..."
