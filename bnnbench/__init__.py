@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from bnnbench.errors import DataError as DataError
     from bnnbench.errors import GradientRefused as GradientRefused
     from bnnbench.errors import Incompatible as Incompatible
+    from bnnbench.errors import InvalidData as InvalidData
     from bnnbench.errors import ParameterError as ParameterError
     from bnnbench.errors import PluginError as PluginError
     from bnnbench.errors import StoreError as StoreError
@@ -74,6 +75,7 @@ _HOMES = {
         "DataError",
         "GradientRefused",
         "Incompatible",
+        "InvalidData",
         "ParameterError",
         "PluginError",
         "StoreError",

@@ -5,7 +5,8 @@
     |-- ParameterError       a component was given parameters that it does not take; also a ValueError
     |-- UnknownComponent     no installed plugin provides that name (or two do)
     |-- PluginError          a plugin breaks the rules of registration or of a component's definition
-    |-- DataError            a data set is absent, damaged or not what `Data` accepts
+    |-- DataError            a data set is absent or damaged
+    |   `-- InvalidData      it is not what `Data` accepts; also a ContractBreach
     |-- StoreError           a stored record or artefact is absent or fails its checksum
     |-- Incompatible         this combination makes no sense (a convolution on points): its cells are skipped
     |-- GradientRefused      an attack with `access="scores"` asked for a gradient: its cells are skipped
@@ -48,7 +49,7 @@ class PluginError(BnnbenchError):
 
 
 class DataError(BnnbenchError):
-    """A data set is absent, damaged, or not what `Data` accepts."""
+    """A data set is absent or damaged, or (`InvalidData`) not what `Data` accepts."""
 
 
 class StoreError(BnnbenchError):
@@ -65,6 +66,10 @@ class GradientRefused(BnnbenchError):
 
 class ContractBreach(BnnbenchError):
     """A plugin returned what the core's rules forbid: the outcome is `invalid`."""
+
+
+class InvalidData(DataError, ContractBreach):
+    """Inputs or labels are not what `Data` accepts: a data set that loads such data breaks the rules."""
 
 
 def clean(text: str) -> str:

@@ -13,8 +13,9 @@ from bnnbench.core import seeds, streams
 from bnnbench.core.attack import Attack
 from bnnbench.core.predictive import Predictive
 from bnnbench.core.threat import TOLERANCE, Threat
+from bnnbench.core.untouched import global_randomness, traces
 from bnnbench.core.victim import Victim
-from bnnbench.errors import ContractBreach
+from bnnbench.errors import ContractBreach, Incompatible
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,13 @@ def craft(
         # Copies: what an attack breaks must break nothing of the caller's.
         given_x = x.detach().to(predictive.device, predictive.dtype, copy=True)
         given_y = y.to(predictive.device, torch.long, copy=True)
-        untouched = (given_x.clone(), given_y.clone(), _weights(predictive), torch.get_rng_state())
+        untouched = (given_x.clone(), given_y.clone(), _weights(predictive))
     victims: dict[int, Victim] = {}
     shared = _SharedVictim(predictive, first, draws, len(x), seed, victims)
     rngs = [seeds.generator(seed, seeds.ATTACK) for _ in threats]
     # Whatever the caller's mode: gradients are there to be asked for, and nobody's random state moves.
-    with torch.inference_mode(False), torch.enable_grad(), torch.random.fork_rng(devices=[]):
+    with torch.inference_mode(False), torch.enable_grad(), global_randomness(_name(attack)):
         made = attack.perturb_each(shared, given_x, given_y, list(threats), rngs)
-        drawn = not torch.equal(torch.get_rng_state(), untouched[3])
-    if drawn:
-        raise ContractBreach(f"{_name(attack)} drew from torch's global random state, not from its generator")
     if not isinstance(made, list | tuple) or len(made) != len(threats):
         raise ContractBreach(f"{_name(attack)} returned no list with one batch for each threat")
     if not (torch.equal(given_x, untouched[0]) and torch.equal(given_y, untouched[1])):
@@ -78,6 +76,34 @@ def craft(
         inputs = adversarial.detach().to(x.device, x.dtype, copy=True)
         crafted.append(_crafted(inputs, [shared, own] if own else [shared]))
     return crafted
+
+
+TRIAL_IMAGES, TRIAL_DRAWS = 2, 4
+
+
+def check_repeatable(
+    attack: Attack,
+    predictive: Predictive,
+    x: Tensor,
+    y: Tensor,
+    threats: Sequence[Threat],
+    *,
+    seed: int,
+    limit: int | None = None,
+) -> None:
+    """Attack a few images with a few draws, twice; raises `ContractBreach` unless both give the same bits.
+
+    It costs hundredths of the attack itself, and the first time settles what an attack does only once, such as imports.
+    """
+    few = min(TRIAL_DRAWS, limit or TRIAL_DRAWS)
+    try:
+        streams.split(threats[0], predictive.chains, predictive.per_chain, few)
+    except Incompatible:
+        few = limit or len(predictive)  # The stream needs more.
+    x, y = x[:TRIAL_IMAGES], y[:TRIAL_IMAGES]
+    once, twice = (craft(attack, predictive, x, y, threats, seed=seed, limit=few) for _ in range(2))
+    if not all(torch.equal(one.inputs, two.inputs) for one, two in zip(once, twice, strict=True)):
+        raise ContractBreach(f"{_name(attack)} gave two results for one seed")
 
 
 class _SharedVictim(Victim):
@@ -146,19 +172,7 @@ def _check_output(attack: Attack, x: Tensor, adversarial: Any, threat: Threat) -
 
 
 def _weights(predictive: Predictive) -> list[tuple[int, int]]:
-    """Of each tensor how often torch has changed it, and a sum over its bits: cheap beside one pass, and no single
-    weight that is changed behind torch's back leaves it as it was."""
-    tensors = (*predictive.draws.values(), *predictive.shared.values())
-    return [(0 if tensor.is_inference() else tensor._version, _sum_of_bits(tensor)) for tensor in tensors]
-
-
-def _sum_of_bits(tensor: Tensor) -> int:
-    # Words of 64 bits: narrower ones are summed twenty times slower, for each must be widened.
-    every = tensor.contiguous().view(-1).view(torch.uint8)
-    if every.storage_offset() % 8:
-        every = every.clone()
-    words, rest = every[: every.numel() // 8 * 8], every[every.numel() // 8 * 8 :]
-    return int(words.view(torch.int64).sum()) + int(rest.sum(dtype=torch.int64))
+    return traces((*predictive.draws.values(), *predictive.shared.values()))
 
 
 def _name(attack: Attack) -> str:

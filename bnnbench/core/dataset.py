@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bnnbench.core.component import Component
-from bnnbench.errors import DataError
+from bnnbench.errors import InvalidData
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,7 +18,7 @@ class Data:
 
     `train` and `test` are pairs `(x, y)`: x float32 of shape (N, *shape) inside the box `bounds`, y int64 of shape
     (N,) in [0, classes). Arrays of another float or integer type are converted. `classes` defaults to one more than
-    the largest label. Raises `DataError` for anything else.
+    the largest label. Raises `InvalidData` for anything else.
     """
 
     train: tuple[Tensor, Tensor]
@@ -29,21 +29,21 @@ class Data:
     def __post_init__(self) -> None:
         low, high = (float(bound) for bound in self.bounds)
         if not low < high:
-            raise DataError(f"bounds {self.bounds} are not an interval")
+            raise InvalidData(f"bounds {self.bounds} are not an interval")
         object.__setattr__(self, "bounds", (low, high))
         for name in ("train", "test"):
             object.__setattr__(self, name, _checked(name, getattr(self, name), low, high))
         if self.train[0].shape[1:] != self.test[0].shape[1:]:
-            raise DataError(
+            raise InvalidData(
                 f"training inputs have shape {tuple(self.train[0].shape[1:])}, "
                 f"test inputs {tuple(self.test[0].shape[1:])}"
             )
         largest = int(max(self.train[1].max(), self.test[1].max()))
         classes = self.classes or largest + 1
         if largest >= classes:
-            raise DataError(f"label {largest} with {classes} classes")
+            raise InvalidData(f"label {largest} with {classes} classes")
         if classes < 2:
-            raise DataError("fewer than two classes")
+            raise InvalidData("fewer than two classes")
         object.__setattr__(self, "classes", classes)
 
     @property
@@ -52,25 +52,37 @@ class Data:
         return tuple(self.train[0].shape[1:])
 
 
+def checksum(data: Data) -> str:
+    """The sha256 of all inputs, labels, bounds and classes, in hexadecimal."""
+    import hashlib
+
+    import torch
+
+    found = hashlib.sha256(repr((data.bounds, data.classes, data.shape)).encode())
+    for tensor in (*data.train, *data.test):
+        found.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
 def _checked(name: str, pair: Any, low: float, high: float) -> tuple[Tensor, Tensor]:
     import torch
 
     if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise DataError(f"{name} is not a pair (inputs, labels)")
+        raise InvalidData(f"{name} is not a pair (inputs, labels)")
     x, y = torch.as_tensor(pair[0]), torch.as_tensor(pair[1])
     if x.ndim < 2 or len(x) == 0:
-        raise DataError(f"{name} inputs of shape {tuple(x.shape)}: (N, *shape) with N >= 1 was expected")
+        raise InvalidData(f"{name} inputs of shape {tuple(x.shape)}: (N, *shape) with N >= 1 was expected")
     if y.shape != (len(x),):
-        raise DataError(f"{name} labels of shape {tuple(y.shape)} for {len(x)} inputs")
+        raise InvalidData(f"{name} labels of shape {tuple(y.shape)} for {len(x)} inputs")
     if y.is_floating_point() or y.dtype == torch.bool:
-        raise DataError(f"{name} labels are {y.dtype}, not integers")
+        raise InvalidData(f"{name} labels are {y.dtype}, not integers")
     x, y = x.to(torch.float32), y.to(torch.int64)
     if not x.isfinite().all():
-        raise DataError(f"{name} inputs are not all finite")
+        raise InvalidData(f"{name} inputs are not all finite")
     if x.min() < low or x.max() > high:
-        raise DataError(f"{name} inputs lie in [{x.min():g}, {x.max():g}], outside the box [{low:g}, {high:g}]")
+        raise InvalidData(f"{name} inputs lie in [{x.min():g}, {x.max():g}], outside the box [{low:g}, {high:g}]")
     if y.min() < 0:
-        raise DataError(f"{name} has a negative label")
+        raise InvalidData(f"{name} has a negative label")
     return x, y
 
 

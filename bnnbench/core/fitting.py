@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bnnbench.core.posterior import Draws, Posterior, Progress, no_progress
 from bnnbench.core.seeds import check_seed
+from bnnbench.core.untouched import global_randomness, traces
 from bnnbench.errors import ContractBreach
 
 if TYPE_CHECKING:
@@ -31,10 +33,11 @@ def fit(
     The network is a template: its weights do not matter and are not changed. `device` is a torch device, or `auto` for
     CUDA where there is one. The same seed (uint32) gives what a benchmarks file gives at that seed, to the bit where
     the threads and the visible cores are the same. Raises `ContractBreach` if the posterior returns draws that are not
-    finite or not as many as it said.
+    finite or not as many as it said, changes the network or the data, or draws from a global random state.
     """
     template = prepared(network, device)
-    draws = posterior.fit(template, data, seed=check_seed(seed), progress=progress)
+    check_seed(seed)
+    draws = by_rules(posterior, template, data, lambda: posterior.fit(template, data, seed=seed, progress=progress))
     check_draws(posterior, draws)
     predictive = posterior.predictive(template, draws)
     predictive.fitted_by = posterior
@@ -50,6 +53,21 @@ def prepared(network: nn.Module, device: str = "auto") -> nn.Module:
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return copy.deepcopy(network).eval().to(device)
+
+
+def by_rules(posterior: Posterior, template: nn.Module, data: Data, fit: Callable[[], Draws]) -> Draws:
+    """What `fit` returns; raises `ContractBreach` if it changes what it was handed or draws from a global state."""
+    given = {
+        "the network that it was given": (*template.parameters(), *template.buffers()),
+        "the data that it was given": (*data.train, *data.test),
+    }
+    before = {what: traces(tensors) for what, tensors in given.items()}
+    with global_randomness(name_of(posterior)):
+        draws = fit()
+    for what, tensors in given.items():
+        if traces(tensors) != before[what]:
+            raise ContractBreach(f"{name_of(posterior)} changed {what}")
+    return draws
 
 
 def check_draws(posterior: Posterior, draws: object, expected: int | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from bnnbench.core.component import Component
-from bnnbench.errors import UnknownComponent
+from bnnbench.errors import ContractBreach, UnknownComponent
 from bnnbench.plugins.registry import registry
 
 if TYPE_CHECKING:
@@ -59,6 +59,17 @@ class Objective(Component):
         Args: right = log p_s[y] and wrong = log(1 - p_s[y]) of draw s, both (N,).
         """
         return None
+
+
+def value_of(objective: Objective, log_probs: Tensor, y: Tensor) -> Tensor:
+    """The objective's value (N,); raises `ContractBreach` if it has another shape, or is not a number somewhere."""
+    found = objective.value(log_probs, y)
+    name = f"objective {type(objective).__module__}.{type(objective).__qualname__}"
+    if found.shape != y.shape:
+        raise ContractBreach(f"{name} returned a value of shape {tuple(found.shape)}, not {tuple(y.shape)}")
+    if found.isnan().any():
+        raise ContractBreach(f"{name} returned a value that is not a number")
+    return found
 
 
 def _resolve(value: Any) -> Any:

@@ -209,3 +209,9 @@ def _check_names(network: nn.Module, draws: Draws) -> None:
     for name, shape in given.items():
         if shape != state[name]:
             raise ValueError(f"draws of {name} have shape {shape}, the network's weight {state[name]}")
+
+
+def name_of(predictive: Predictive) -> str:
+    """How a breach of the rules by a predictive names it: whose network it is nobody knows."""
+    kind = type(predictive)
+    return "the predictive" if kind is Predictive else f"predictive {kind.__module__}.{kind.__qualname__}"

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from bnnbench.core.predictive import Predictive
+from bnnbench.core.predictive import Predictive, name_of
+from bnnbench.errors import ContractBreach
 
 ONE_BY_ONE = 24 * 2**20
 STACKED = 16 * 2**20
@@ -65,7 +66,18 @@ def logits(predictive: Predictive, x: Tensor, block: Sequence[int]) -> Tensor:
     """Logits (B, N, K) of a block of draws, differentiable in x: all at once where that is faster."""
     if len(block) > 1 and _stacks(predictive, x):
         return _stacked(predictive, x, block)
-    return predictive.logits(x, block)
+    return own_logits(predictive, x, block)
+
+
+def own_logits(predictive: Predictive, x: Tensor, draws: Sequence[int]) -> Tensor:
+    """What `predictive.logits` says; raises `ContractBreach` unless these are logits (S, N, K)."""
+    found = predictive.logits(x, draws)
+    if not isinstance(found, Tensor) or found.ndim != 3 or found.shape[:2] != (len(draws), len(x)):
+        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise ContractBreach(
+            f"{name_of(predictive)} gives logits of shape {shape}, not ({len(draws)} draws, {len(x)} inputs, classes)"
+        )
+    return found
 
 
 def forward(predictive: Predictive, x: Tensor, block: Sequence[int]) -> tuple[Tensor, Pull]:
@@ -112,7 +124,7 @@ def _measured(predictive: Predictive, image: Tensor) -> Footprint:
     network = predictive.network if own else predictive.member(0)
     hooks = [module.register_forward_hook(note) for module in network.modules()]
     try:
-        classes = predictive.logits(image, [0]).shape[-1]
+        classes = own_logits(predictive, image, [0]).shape[-1]
         sizes.append(classes)
     finally:
         for hook in hooks:

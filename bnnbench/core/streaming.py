@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bnnbench.core import routes
-from bnnbench.core.objective import Objective
+from bnnbench.core.objective import Objective, value_of
 from bnnbench.core.precision import fast_products
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _weigh(predictive: Predictive, chunk: Chunk, y: Tensor, objective: Objective
         largest = top
         each.append(log_probs)
     found = torch.cat(each)
-    return Probe(average(found), objective.value(found, y), total)
+    return Probe(average(found), value_of(objective, found, y), total)
 
 
 def _against(logits: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -161,7 +161,7 @@ def _balance(predictive: Predictive, chunk: Chunk, y: Tensor, objective: Objecti
             slope += _against(logits, term.classes)[-1] * weight[..., None]
         pull(slope, total)
         start += len(block)
-    return Probe(average(each), objective.value(each, y), total)
+    return Probe(average(each), value_of(objective, each, y), total)
 
 
 def _ascend(predictive: Predictive, chunk: Chunk, y: Tensor, objective: Objective) -> Probe:
@@ -186,7 +186,7 @@ def _follow(
         slope = derivative[start : start + len(block)]
         pull(slope - logits.softmax(-1) * slope.sum(-1, keepdim=True), total)
         start += len(block)
-    return Probe(average(each), objective.value(each, y), total)
+    return Probe(average(each), value_of(objective, each, y), total)
 
 
 def _derivative(function: Callable[[Tensor, Tensor], Tensor], each: Tensor, y: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bnnbench.core import seeds, streams
+from bnnbench.core.objective import value_of
 from bnnbench.core.predictive import Predictive, as_objective
 from bnnbench.core.threat import Threat
 from bnnbench.errors import GradientRefused
@@ -107,7 +108,7 @@ class Victim:
         from bnnbench.core import streaming
 
         each = self._each(x)
-        value = as_objective(objective).value(each, y.to(each.device))
+        value = value_of(as_objective(objective), each, y.to(each.device))
         return streaming.average(each).to(x), value.to(x)
 
     def gradient(self, x: Tensor, y: Tensor, objective: Objective | str) -> Tensor:

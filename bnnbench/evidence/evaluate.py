@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bnnbench.core import seeds, streams
 from bnnbench.core.attack import Attack
-from bnnbench.core.objective import Objective
+from bnnbench.core.objective import Objective, value_of
 from bnnbench.core.threat import Threat
 from bnnbench.errors import ContractBreach
 from bnnbench.evidence.outcome import Outcome
@@ -59,11 +59,12 @@ def evaluate_each(
     attack: Attack, defence: Defence, threats: Sequence[Threat], *, keep: Literal["few", "inputs"] = "few"
 ) -> list[Outcome]:
     """The same for threats that share all but norm and epsilon: work that the attack can share is done once."""
-    from bnnbench.core.crafting import craft
+    from bnnbench.core.crafting import check_repeatable, craft
 
     x, y = defence.sample.x, defence.sample.y
     # First what the predictive says of clean images: what is wrong there is no fault of the attack.
     _ = defence.clean
+    check_repeatable(attack, defence.predictive, x, y, threats, seed=defence.seed, limit=defence.limit)
     crafted = craft(attack, defence.predictive, x, y, threats, seed=defence.seed, limit=defence.limit)
     return [_outcome(attack, defence, threat, one, keep) for threat, one in zip(threats, crafted, strict=True)]
 
@@ -140,16 +141,16 @@ class Defence:
         Raises `ContractBreach` if the predictive gives values that are not finite.
         """
         from bnnbench.core import streaming
+        from bnnbench.core.predictive import name_of
 
         each = self.predictive.draw_log_probs(x, self._query(purpose)).cpu()
         log_probs = streaming.average(each)
         largest = int(self.sample.y.max())
         if log_probs.shape[-1] <= largest:
-            raise ContractBreach(
-                f"the predictive has {log_probs.shape[-1]} classes, but there are labels up to {largest}"
-            )
+            name = name_of(self.predictive)
+            raise ContractBreach(f"{name} has {log_probs.shape[-1]} classes, but there are labels up to {largest}")
         if not log_probs.isfinite().all():
-            raise ContractBreach("the predictive gives log-probabilities that are not finite")
+            raise ContractBreach(f"{name_of(self.predictive)} gives log-probabilities that are not finite")
         probabilities = each.exp()
         entropy = -(probabilities * each.masked_fill(probabilities == 0, 0)).sum(-1).mean(0)
         return Judgement(each, log_probs.numpy(), entropy.numpy())
@@ -187,5 +188,5 @@ def _objective_value(attack: Attack, each: Tensor, y: Tensor) -> Any:
     import torch
 
     objective = getattr(attack, "objective", None)
-    value = objective.value(each, y) if isinstance(objective, Objective) else torch.full((len(y),), torch.nan)
+    value = value_of(objective, each, y) if isinstance(objective, Objective) else torch.full((len(y),), torch.nan)
     return value.numpy()

@@ -8,6 +8,7 @@ from typing import Any
 
 from bnnbench.core import fitting, saving
 from bnnbench.core.threat import Threat
+from bnnbench.errors import StoreError
 from bnnbench.evidence.evaluate import Defence, evaluate_each
 from bnnbench.evidence.outcome import Outcome
 from bnnbench.matrix import stored_outcome, work
@@ -58,9 +59,14 @@ def _defence(fit: FitSpec, sides: tuple[Any, ...], setting: Setting) -> Defence:
 
     def make() -> Defence:
         stream, attack_draws, images, draws = sides
+        store = Store(setting.store)
+        record = store.record(FITS, fit.key)
+        if record is None:
+            raise StoreError(f"fit {fit.key} is not in the store any more: {'; '.join(store.damaged) or 'no record'}")
+        work.check_data(fit.dataset, fit.seed, record)
         data = work.load(fit.dataset, fit.seed)
         network = fitting.prepared(fit.network.build(data), setting.device)
-        stored, _ = saving.read_draws(Store(setting.store).place(FITS, fit.key) / DRAWS)
+        stored, _ = saving.read_draws(store.place(FITS, fit.key) / DRAWS)
         predictive = fit.posterior.predictive(network, stored)
         threat = Threat(epsilon=0.0, stream=stream, attack_draws=attack_draws, bounds=data.bounds)
         return Defence(predictive, data, threat, images=images, draws=draws, seed=fit.seed)

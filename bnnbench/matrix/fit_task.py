@@ -11,7 +11,7 @@ from bnnbench.core import fitting, saving
 from bnnbench.core.chains import IndependentChains, joined
 from bnnbench.core.dataset import Data
 from bnnbench.core.posterior import Draws
-from bnnbench.core.predictive import Predictive
+from bnnbench.core.predictive import Predictive, name_of
 from bnnbench.errors import ContractBreach
 from bnnbench.evidence import card, metrics
 from bnnbench.evidence.intervals import wilson
@@ -35,6 +35,7 @@ def run_chain(spec: FitSpec, chain: int, setting: Setting) -> str:
         store.write(FITS, spec.key, record | _of_fit(spec))
     else:
         own = record | {"kind": "chain", "identity": {**spec.identity, "chain": chain}, "seed": spec.seed}
+        own["data"] = work.loaded_sum(spec.dataset, spec.seed)
         store.write(CHAINS, spec.chain_key(chain), own, {DRAWS: lambda path: saving.write_draws(path, draws)})
     return str(record["status"])
 
@@ -69,7 +70,12 @@ def _chain(spec: FitSpec, chain: int, setting: Setting) -> Draws:
     posterior = spec.posterior
     assert isinstance(posterior, IndependentChains)
     data, template, progress = _prepared(spec, setting, spec.chain_key(chain))
-    draws = posterior.fit_chain(template, data, seed=spec.seed, chain=chain, progress=progress)
+    draws = fitting.by_rules(
+        posterior,
+        template,
+        data,
+        lambda: posterior.fit_chain(template, data, seed=spec.seed, chain=chain, progress=progress),
+    )
     fitting.check_draws(posterior, draws, posterior.per_chain)
     return draws
 
@@ -79,6 +85,8 @@ def _fit(spec: FitSpec, setting: Setting) -> tuple[Draws, dict[str, Any]]:
     data, template, progress = _prepared(spec, setting, spec.key)
     stored = _stored_chains(spec, Store(setting.store))
     record: dict[str, Any] = {}
+    for part, _ in stored:
+        work.check_data(spec.dataset, spec.seed, part)
     if stored:
         try:
             draws = joined([draws for _, draws in stored])
@@ -88,12 +96,19 @@ def _fit(spec: FitSpec, setting: Setting) -> tuple[Draws, dict[str, Any]]:
             {name: part[name] for name in ("seconds", "cpu_seconds", "environment")} for part, _ in stored
         ]
     else:
-        draws = spec.posterior.fit(template, data, seed=spec.seed, progress=progress)
+        draws = fitting.by_rules(
+            spec.posterior,
+            template,
+            data,
+            lambda: spec.posterior.fit(template, data, seed=spec.seed, progress=progress),
+        )
     fitting.check_draws(spec.posterior, draws)
     predictive = spec.posterior.predictive(template, draws)
     predictive.fitted_by = spec.posterior
+    tested = _test(predictive, data)
     found = card.posterior_card(predictive, data)
-    record |= {"card": found, "diagnostics": _summary(draws.diagnostics), "test": _test(predictive, data)}
+    record["data"] = work.loaded_sum(spec.dataset, spec.seed)
+    record |= {"card": found, "diagnostics": _summary(draws.diagnostics), "test": tested}
     if found["level"] == "degenerate":
         record |= {"status": "invalid", "reason": f"the posterior is degenerate: {found['why']}"}
     return draws, record
@@ -120,6 +135,8 @@ def _prepared(spec: FitSpec, setting: Setting, key: str) -> tuple[Data, nn.Modul
 def _test(predictive: Predictive, data: Data) -> dict[str, Any]:
     """Clean figures of all draws on all test images."""
     log_probs = predictive.log_probs(data.test[0]).detach().cpu().numpy()
+    if not np.isfinite(log_probs).all():
+        raise ContractBreach(f"{name_of(predictive)} gives log-probabilities that are not finite")
     labels = data.test[1].numpy()
     right = int(metrics.correct(log_probs, labels).sum())
     low, high = wilson(right, len(labels))

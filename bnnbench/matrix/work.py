@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bnnbench.core.dataset import Data, Dataset
+from bnnbench.core.dataset import Data, Dataset, checksum
 from bnnbench.errors import BnnbenchError, ContractBreach, GradientRefused, Incompatible, one_line
 from bnnbench.matrix.environment import environment
 
@@ -60,12 +60,34 @@ def _failure(error: Exception) -> dict[str, Any]:
     return {"status": status, "reason": one_line(reason), "traceback": traceback.format_exc()}
 
 
-_loaded: dict[Any, Data] = {}
+_loaded: dict[Any, tuple[Data, str]] = {}
 
 
 def load(dataset: Dataset, seed: int) -> Data:
     """The data set at a seed; one worker does many tasks on the same one, so the last is kept."""
-    return kept(_loaded, (str(dataset.identity()), seed), lambda: dataset.load(seed))
+    return _load(dataset, seed)[0]
+
+
+def loaded_sum(dataset: Dataset, seed: int) -> str:
+    """The checksum of what `load` gives."""
+    return _load(dataset, seed)[1]
+
+
+def check_data(dataset: Dataset, seed: int, record: Mapping[str, Any]) -> None:
+    """Raise `ContractBreach` unless the data are those that a record was made with."""
+    if record.get("data", loaded_sum(dataset, seed)) != loaded_sum(dataset, seed):
+        name = f"{type(dataset).__module__}.{type(dataset).__qualname__}"
+        raise ContractBreach(f"data set {name} gave other data than before for the same parameters and seed")
+
+
+def _load(dataset: Dataset, seed: int) -> tuple[Data, str]:
+    def make() -> tuple[Data, str]:
+        data = dataset.load(seed)
+        if not isinstance(data, Data):
+            raise ContractBreach(f"data set {type(dataset).__module__}.{type(dataset).__qualname__} loaded no Data")
+        return data, checksum(data)
+
+    return kept(_loaded, (str(dataset.identity()), seed), make)
 
 
 def kept(cache: dict[Any, Value], key: Any, make: Callable[[], Value]) -> Value:
