@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bnnbench.cli import plan, plugins, replay, report, run, schema, show, store
-from bnnbench.errors import BnnbenchError, ConfigError
+from bnnbench.errors import BnnbenchError, ConfigError, clean
 
 app = typer.Typer(
     help="Is this Bayesian neural network robust to adversarial attack, or was the attack just weak?",
@@ -59,9 +59,9 @@ def run_app() -> int:
         return command.main(prog_name="bnnbench", standalone_mode=False) or 0
     except ConfigError as error:
         for problem in error.problems:
-            print(problem, file=sys.stderr)
+            print(clean(problem), file=sys.stderr)
     except BnnbenchError as error:
-        print(f"bnnbench: {error}", file=sys.stderr)
+        print(f"bnnbench: {clean(' '.join(str(error).split()))}", file=sys.stderr)
     except BrokenPipeError:
         # The reader went away (`| head`): nothing is wrong, and nothing more can be said.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

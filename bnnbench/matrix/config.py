@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import BaseModel, ValidationError
 
@@ -78,6 +78,7 @@ class _Reader:
         source.unknown_keys((), top, [*Settings.model_fields, *COMPONENTS, *PATTERNS])
         settings = self._settings(top)
         threats = self._threats((), top, settings)
+        self._count(top, settings)
         sections = {name: self._section(name, kind, top, settings) for name, kind in COMPONENTS.items()}
         patterns = {name: self._patterns(name, top) for name in PATTERNS}
         asked = any(top.get(key) is not None for key in ("epsilons", "threats"))
@@ -100,6 +101,19 @@ class _Reader:
             exclude=patterns["exclude"],
             source=source,
         )
+
+    def _count(self, top: dict[str, Any], settings: Settings) -> None:
+        """Raise `ConfigError` for a matrix that is too large before any component of it is made."""
+        cells = len(settings.seeds)
+        for name in COMPONENTS:
+            section = top.get(name)
+            labels = section.values() if isinstance(section, dict) else ()
+            cells *= max(1, sum(_combinations(written) for written in labels))
+        if cells > self.max_cells:
+            self._refuse(f"at least {cells} cells")
+
+    def _refuse(self, size: str) -> NoReturn:
+        raise ConfigError([f"{self.source.path}: {size}, more than {self.max_cells} (--max-cells)"])
 
     def _settings(self, top: dict[str, Any]) -> Settings:
         own = {key: value for key, value in top.items() if key in Settings.model_fields and value is not None}
@@ -165,9 +179,6 @@ class _Reader:
                 self.source.problem(
                     (*path, "sweep", key), f"{dotted(path)} both sets and sweeps '{clean(key)}'", at_key=True
                 )
-        if math.prod(len(values) for values in sweep.values()) > self.max_cells:
-            self.source.problem((*path, "sweep"), f"{dotted(path)} sweeps over more than {self.max_cells} combinations")
-            return
         for combination in itertools.product(*sweep.values()):
             swept = dict(zip(sweep, combination, strict=True))
             yield swept, parameters | swept
@@ -246,7 +257,14 @@ class _Reader:
         threats = sum(len(variant.threats or ()) for variant in datasets)
         cells = threats * len(settings.seeds) * math.prod(len(section) for section in others)
         if cells > self.max_cells:
-            raise ConfigError([f"{self.source.path}: {cells} cells, more than {self.max_cells} (--max-cells)"])
+            self._refuse(f"{cells} cells")
+
+
+def _combinations(written: Any) -> int:
+    """How many variants a label makes, before anything of it is checked."""
+    sweep = written.get("sweep") if isinstance(written, dict) else None
+    values = sweep.values() if isinstance(sweep, dict) else ()
+    return math.prod(len(one) for one in values if isinstance(one, list))
 
 
 def _message(detail: Any) -> str:

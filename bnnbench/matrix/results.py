@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnnbench.errors import StoreError
+from bnnbench.errors import StoreError, one_line
 from bnnbench.evidence.outcome import Outcome
 from bnnbench.matrix import stored_outcome
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
@@ -74,17 +74,19 @@ class Results:
             # What is wrong with the fit is wrong with its cells; a fit that failed leaves nothing to attack.
             status = "invalid" if fit["status"] == "invalid" else "skipped"
             reason = fit["reason"] if fit["status"] in FINAL else f"its fit {_WORDS[fit['status']]}: {fit['reason']}"
-            return Cell(spec, status, reason, [], level, None)
+            return Cell(spec, status, one_line(reason), [], level, None)
         record = self.known(CELLS, spec.key)
         if record is None:
             return Cell(spec, "missing", "not run yet", [], level, None)
         if record["status"] != "ok":
-            return Cell(spec, record["status"], record["reason"], [], level, None)
+            return Cell(spec, record["status"], one_line(record["reason"]), [], level, None)
         try:
             outcome = stored_outcome.restored(record, self.store.arrays(CELLS, spec.key, record))
         except StoreError as error:
-            return Cell(spec, "missing", str(error), [], level, None)
-        warnings = list(record["warnings"])
+            return Cell(spec, "missing", one_line(str(error)), [], level, None)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return Cell(spec, "missing", "its record and its arrays are not those of an outcome", [], level, None)
+        warnings = [one_line(str(warning)) for warning in record["warnings"]]
         if card and level == "short":
             warnings.append(f"posterior is short: {card['why']}")
         if outcome.zero_gradient.any():

@@ -35,6 +35,8 @@ FITS, CHAINS, CELLS = "fits", "chains", "cells"
 DRAWS = "draws.safetensors"
 ARRAYS = "arrays.safetensors"
 RECORD = "record.json"
+_DEFAULTS: dict[str, Any] = {"reason": "", "warnings": [], "environment": {}, "identity": {}, "seconds": 0.0}
+STATUSES = ("ok", "failed", "timeout", "invalid", "skipped")
 LARGEST_RECORD = 64 * 2**20
 """Bytes: a record holds figures and a traceback, and its arrays stand beside it."""
 
@@ -90,6 +92,7 @@ class Store:
 
     def arrays(self, kind: str, key: str, record: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """The arrays of a record, verified once more as they are read; raises `StoreError` if they have changed."""
+        from safetensors import SafetensorError
         from safetensors.numpy import load
 
         place = self.place(kind, key) / ARRAYS
@@ -100,7 +103,10 @@ class Store:
             raise StoreError(f"{place}: {(error.strerror or str(error)).lower()}") from error
         if hashlib.sha256(content).hexdigest() != expected["sha256"]:
             raise StoreError(f"{place} does not have its checksum")
-        return load(content)
+        try:
+            return load(content)
+        except (SafetensorError, ValueError) as error:
+            raise StoreError(f"{place} holds no arrays") from error
 
     def write(
         self, kind: str, key: str, record: dict[str, Any], artefacts: dict[str, Callable[[Path], None]] | None = None
@@ -191,17 +197,28 @@ def verified(place: Path) -> dict[str, Any]:
             raise StoreError("the record does not have its own checksum")
         if record["key"] != place.name:
             raise StoreError("the record is that of another key")
+        _check_fields(record)
         for name, expected in record["artefacts"].items():
             _check_artefact(place, name, expected)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError("it is no record of bnnbench, or half of one") from error
-    return record
+    return {**_DEFAULTS, **record}
 
 
 def own_sum(record: Mapping[str, Any]) -> str:
     """The checksum of a record, its own field apart."""
     body = {name: value for name, value in record.items() if name != "sha256"}
     return hashlib.sha256(json.dumps(body, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _check_fields(record: Mapping[str, Any]) -> None:
+    """Whoever can write a file can give it a checksum: what every reader takes for granted must be there."""
+    for name, default in _DEFAULTS.items():
+        kind = (int, float) if isinstance(default, float) else type(default)
+        if not isinstance(record.get(name, default), kind):
+            raise StoreError(f"its {name} is not what it must be")
+    if record["status"] not in STATUSES:
+        raise StoreError("its status is none that there is")
 
 
 def _check_artefact(place: Path, name: str, expected: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ def estimate(plan: Plan, store: Store) -> str:
     for kind, part in ((FITS, "posterior"), (CELLS, "attack")):
         for key in store.keys(kind):
             record = store.record(kind, key)
-            if record and record["status"] == "ok":
+            if record and record["status"] == "ok" and part in record["identity"]:
                 timed[record["identity"][part]["component"]].append(float(record["seconds"]))
     left = [fit.identity["posterior"] for key, fit in plan.fits.items() if not _is_final(store.record(FITS, key))] + [
         cell.identity["attack"] for cell in plan.cells if not _is_final(store.record(CELLS, cell.key))
