@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bnnbench.core.threat import Threat as Threat
     from bnnbench.core.victim import Victim as Victim
     from bnnbench.errors import BnnbenchError as BnnbenchError
+    from bnnbench.errors import ClusterLost as ClusterLost
     from bnnbench.errors import ConfigError as ConfigError
     from bnnbench.errors import ContractBreach as ContractBreach
     from bnnbench.errors import DataError as DataError
@@ -70,6 +71,7 @@ _HOMES = {
     "core.victim": ["Victim"],
     "errors": [
         "BnnbenchError",
+        "ClusterLost",
         "ConfigError",
         "ContractBreach",
         "DataError",

@@ -8,6 +8,7 @@
     |-- DataError            a data set is absent or damaged
     |   `-- InvalidData      it is not what `Data` accepts; also a ContractBreach
     |-- StoreError           a stored record or artefact is absent or fails its checksum
+    |-- ClusterLost          the scheduler of a Dask cluster cannot be reached, or not any more
     |-- Incompatible         this combination makes no sense (a convolution on points): its cells are skipped
     |-- GradientRefused      an attack with `access="scores"` asked for a gradient: its cells are skipped
     `-- ContractBreach       a plugin returned what the core's rules forbid: the outcome is invalid
@@ -54,6 +55,10 @@ class DataError(BnnbenchError):
 
 class StoreError(BnnbenchError):
     """A stored record or artefact is absent or fails its checksum."""
+
+
+class ClusterLost(BnnbenchError):
+    """The scheduler of a Dask cluster cannot be reached, or not any more; what was finished is kept."""
 
 
 class Incompatible(BnnbenchError):

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from waiting import is_gone, within
 
 import bnnbench as bb
 from bnnbench.errors import StoreError
@@ -93,22 +93,6 @@ def matrix(folder: Path, names: list[str], more: str = "") -> Path:
 def outcomes(folder: Path, names: list[str], more: str = "") -> dict[str, tuple[str, str]]:
     results = bb.run(matrix(folder, names, more), store=folder / "store")
     return {row["network"]: (row["status"], row["reason"]) for row in results.rows()}
-
-
-def is_gone(number: int) -> bool:
-    try:
-        return psutil.Process(number).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def within(seconds: float, test: Callable[[], object]) -> bool:
-    until = time.monotonic() + seconds
-    while not test():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def test_what_dies_dies_alone_with_its_reason(tmp_path: Path) -> None:

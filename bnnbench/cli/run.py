@@ -19,6 +19,9 @@ def run(
     verify: Annotated[
         int, typer.Option(metavar="N", min=0, help="Compute N finished cells, chosen at random, once more and compare.")
     ] = 0,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Run on the cluster of this Dask scheduler.")
+    ] = None,
     max_cells: MaxCells = DEFAULT_CELLS,
 ) -> int:
     """Run a benchmarks file, and print its tables. What the store already has is not computed again.
@@ -28,6 +31,7 @@ def run(
     from bnnbench.cli.display import observer
     from bnnbench.cli.printing import print_tables
     from bnnbench.cli.stopping import Stopped, stoppable
+    from bnnbench.errors import ClusterLost
     from bnnbench.matrix.run import run as run_matrix
 
     try:
@@ -40,8 +44,12 @@ def run(
                 fresh=fresh,
                 verify=verify,
                 max_cells=max_cells,
+                dask=dask,
                 observer=observer(),
             )
+    except ClusterLost as error:
+        print(f"{error}; what was finished is kept in {store}, and any run goes on from there", file=sys.stderr)
+        return 1
     except Stopped as stopped:
         print(
             f"stopped ({stopped}): what was finished is kept in {store}; the same command goes on from there",

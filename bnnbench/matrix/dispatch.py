@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bnnbench.matrix.attack_task import run_attack
-from bnnbench.matrix.executors import failure
+from bnnbench.matrix.executors import Work, failure
 from bnnbench.matrix.fit_task import run_chain, run_fit
 from bnnbench.matrix.schedule import Task
 from bnnbench.matrix.settings import Limits
@@ -21,8 +21,8 @@ class Pool(Protocol):
 
     capacity: int
 
-    def submit(self, function: Callable[..., str], *arguments: Any, timeout: float) -> concurrent.futures.Future[str]:
-        """Start a task; its future holds the status that it recorded, or why it could not."""
+    def submit(self, work: Work, setting: Setting) -> concurrent.futures.Future[str]:
+        """Start a piece of work; its future holds the status that it recorded, or why it could not."""
 
     def watch(self) -> None:
         """Enforce limits; called several times a second."""
@@ -58,8 +58,7 @@ def dispatched(
         while waiting and len(running) < pool.capacity:
             task = waiting.popleft()
             tries[task.key] += 1
-            function, arguments = _call(task)
-            running[pool.submit(function, *arguments, setting, timeout=_limit(task, limits))] = task
+            running[pool.submit(_work(task, limits), setting)] = task
         finished, _ = concurrent.futures.wait(running, timeout=0.1, return_when=concurrent.futures.FIRST_COMPLETED)
         pool.watch()
         tick()
@@ -86,6 +85,11 @@ def _ended(task: Task, future: concurrent.futures.Future[str], limit: float, tri
         return None
     reason = why.reason + (f" {tries} times" if tries > 1 else "")
     return Ended(why.status, reason, limit if why.status == "timeout" else 0.0)
+
+
+def _work(task: Task, limits: Limits) -> Work:
+    function, arguments = _call(task)
+    return Work(function, arguments, task.needs, _limit(task, limits))
 
 
 def _call(task: Task) -> tuple[Callable[..., str], tuple[Any, ...]]:

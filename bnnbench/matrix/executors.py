@@ -24,6 +24,18 @@ if TYPE_CHECKING:
     from pebble import ProcessPool
 
     from bnnbench.matrix.plan import Plan
+    from bnnbench.matrix.work import Setting
+
+
+@dataclass(frozen=True)
+class Work:
+    """A function of an importable module that reads some records of a store and writes others: it is called with the
+    arguments and a setting, and returns the status that it recorded. `needs` is the (kind, key) of what it reads."""
+
+    function: Callable[..., str]
+    arguments: tuple[Any, ...]
+    needs: tuple[tuple[str, str], ...]
+    timeout: float
 
 
 class WorkerDied(Exception):
@@ -48,13 +60,13 @@ class LocalPool:
         self._memory = memory
         self._slots = [_Slot(number, threads, self._run) for number in range(workers)]
 
-    def submit(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> Future[Any]:
-        """Run a function of an importable module in a free worker.
+    def submit(self, work: Work, setting: Setting) -> Future[str]:
+        """Do the work in a free worker.
 
         The future fails with `TimeoutError`, `WorkerDied`, `MemoryExceeded`, or what the function raises.
         """
         slot = next(slot for slot in self._slots if slot.free)
-        return slot.submit(pickle.dumps((function, arguments)), timeout)
+        return slot.submit(pickle.dumps((work.function, (*work.arguments, setting))), work.timeout)
 
     def watch(self) -> None:
         """Kill workers that have outgrown their memory, children included; to be called several times a second."""

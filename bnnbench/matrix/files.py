@@ -33,11 +33,11 @@ def write_whole(final: Path, writer: Callable[[Path], None]) -> None:
     sync_folder(final.parent)
 
 
-def write_text_whole(final: Path, text: str) -> None:
-    """`write_whole` for a text."""
+def write_bytes_whole(final: Path, content: bytes) -> None:
+    """`write_whole` for bytes."""
 
     def writer(path: Path) -> None:
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(content)
 
     write_whole(final, writer)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bnnbench.errors import StoreError
-from bnnbench.matrix.files import read_plain, write_text_whole
+from bnnbench.matrix.files import read_plain, write_bytes_whole
 
 MARKER = "store.json"
 CURRENT = 1
@@ -72,4 +72,4 @@ def migrate(path: Path) -> None:
     for step in range(number or 0, CURRENT):
         STEPS[step](path)
     text = json.dumps({"format": CURRENT, "made by": "bnnbench"}) + "\n"
-    write_text_whole(path / MARKER, text)
+    write_bytes_whole(path / MARKER, text.encode())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bnnbench.matrix import manifest
+from bnnbench.matrix.cluster import DaskPool
 from bnnbench.matrix.config import MAX_CELLS, read_config
 from bnnbench.matrix.dispatch import Ended, dispatched
 from bnnbench.matrix.environment import environment
@@ -59,28 +60,37 @@ def run(
     fresh: bool = False,
     verify: int = 0,
     max_cells: int = MAX_CELLS,
+    dask: str | None = None,
     observer: Observer | None = None,
 ) -> Results:
     """Run a benchmarks file and return its results; what the store already has is not computed again.
 
     `jobs` worker processes, by default as many as fill the usable cores at the file's `threads` each. `only` keeps the
     cells that have one of these labels; `fresh` computes everything anew; `verify` finished cells, chosen at random,
-    are computed once more and compared. Raises `ConfigError` for a bad file and `StoreError` for a store that cannot be
-    written to; a task that fails does not raise, its cells say so.
+    are computed once more and compared. With `dask`, the address of a scheduler, tasks run on its cluster. Raises
+    `ConfigError` for a bad file, `StoreError` for a store that cannot be written to, and `ClusterLost` where no
+    scheduler answers any more; a task that fails does not raise, its cells say so.
     """
     plan = restricted(make_plan(read_config(path, max_cells)), only)
-    return run_plan(plan, Store(store), jobs=jobs, fresh=fresh, verify=verify, observer=observer or Silent())
+    return run_plan(plan, Store(store), jobs=jobs, fresh=fresh, verify=verify, dask=dask, observer=observer or Silent())
 
 
 def run_plan(
-    plan: Plan, store: Store, *, jobs: int | None, fresh: bool, observer: Observer, verify: int = 0
+    plan: Plan,
+    store: Store,
+    *,
+    jobs: int | None,
+    fresh: bool,
+    observer: Observer,
+    verify: int = 0,
+    dask: str | None = None,
 ) -> Results:
     """Run what a plan asks for and the store lacks, and compute some of what it has once more."""
     with store.held():
         told = manifest.begun(plan)
         place = store.write_manifest(told)
         left = Schedule(plan, store, fresh)
-        _run_left(left, plan, store, jobs, observer)
+        _run_left(left, plan, store, jobs, dask, observer)
         results = Results(plan, store, left.verified)
         if verify and (checked := verified_again(results, verify, jobs)):
             observer.verified(checked)
@@ -89,15 +99,15 @@ def run_plan(
     return results
 
 
-def _run_left(left: Schedule, plan: Plan, store: Store, jobs: int | None, observer: Observer) -> None:
+def _run_left(left: Schedule, plan: Plan, store: Store, jobs: int | None, dask: str | None, observer: Observer) -> None:
     started = time.perf_counter()
     observer.begin(plan, left.size, left.cached)
     listener = Listener()
     try:
         if left.size:
             setting = setting_of(plan, store, listener.address)
-            with local_pool(plan, jobs, left.size) as pool:
-                limits = plan.config.settings.limits
+            limits = plan.config.settings.limits
+            with DaskPool(dask, store, memory=limits.memory) if dask else local_pool(plan, jobs, left.size) as pool:
                 for task, ended in dispatched(left, pool, setting, limits, lambda: _show(listener, observer)):
                     observer.done(task, *_collect(task, ended, store, setting))
     finally:

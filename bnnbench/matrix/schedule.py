@@ -29,6 +29,15 @@ class Task:
         return self.cells[0].key if self.cells else self.fit.key
 
     @property
+    def needs(self) -> tuple[tuple[str, str], ...]:
+        """The kind and the key of the records that it reads, where there are any."""
+        if self.cells:
+            return ((FITS, self.fit.key),)
+        if self.chain is not None:
+            return ()
+        return tuple((CHAINS, self.fit.chain_key(chain)) for chain in range(self.fit.chains))
+
+    @property
     def kept(self) -> list[tuple[str, str]]:
         """The kind and the key of the records that say what became of it, other than those of a chain that ended well:
         one that fails leaves a fit that failed."""

@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -126,7 +127,7 @@ class Store:
         body = {**record, "key": key, "artefacts": sums}
         body["sha256"] = own_sum(body)
         text = json.dumps(body, indent=1, sort_keys=True, allow_nan=False) + "\n"
-        files.write_text_whole(place / RECORD, text)
+        files.write_bytes_whole(place / RECORD, text.encode())
 
     def write_arrays(self, kind: str, key: str, record: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
         """Write a record with the arrays of an outcome."""
@@ -135,6 +136,27 @@ class Store:
         # safetensors silently corrupts arrays that are not contiguous.
         ready = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         self.write(kind, key, record, {ARRAYS: lambda path: save_file(ready, path)})
+
+    def contents(self, kind: str, key: str) -> dict[str, bytes] | None:
+        """The files of a verified record, by name: what `adopt` takes. None if there is none."""
+        record = self.record(kind, key)
+        if record is None:
+            return None
+        place = self.place(kind, key)
+        return {name: files.read_plain(place / name) for name in (RECORD, *record["artefacts"])}
+
+    def adopt(self, kind: str, key: str, contents: Mapping[str, bytes]) -> None:
+        """Take a record from another store, all its files; raises `StoreError` if it cannot be trusted."""
+        with tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=self.path) as folder:
+            whole = Path(folder) / key
+            whole.mkdir()
+            for name, content in contents.items():
+                files.write_bytes_whole(whole / Path(name).name, content)
+            verified(whole)
+            self.remove(kind, key)
+            files.make_folder(self.path / kind)
+            os.replace(whole, self.place(kind, key))
+            files.sync_folder(self.path / kind)
 
     def remove(self, kind: str, key: str) -> None:
         """Remove a record with its artefacts, if it is there."""
@@ -153,7 +175,7 @@ class Store:
         files.make_folder(folder)
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         final = folder / (name or f"{stamp}-{uuid.uuid4().hex[:6]}.json")
-        files.write_text_whole(final, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+        files.write_bytes_whole(final, (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode())
         return final
 
     def find(self, prefix: str) -> list[tuple[str, str]]:

@@ -1,0 +1,173 @@
+"""Runs on a real Dask cluster: a scheduler and two workers, processes of their own on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from plugged import install
+from waiting import is_gone, within
+
+import bnnbench as bb
+from bnnbench.matrix.results import Results
+from bnnbench.matrix.store import RECORD
+from bnnbench.report.formats import to_json
+
+FILE = """\
+epsilons: [0.0, 0.05]
+evaluate: {images: 40, draws: 4}
+datasets: {moons: {use: half-moons, train_size: 200, test_size: 100}}
+networks: {fc: {hidden: [8]}}
+posteriors:
+  sgd: {epochs: 2}
+  hmc: {use: numpyro-hmc, draws: 4, chains: 2, warmup: 4, leapfrog_steps: 3}
+attacks: {random: {use: random-sign}, pgd: {steps: 3}}
+"""
+SLOW = """
+import time
+from bnnbench import Attack, hookimpl
+
+class Slow(Attack):
+    '''Takes its time.'''
+    def perturb(self, victim, x, y, threat, rng):
+        time.sleep(0.3)
+        return x.clone()
+
+@hookimpl
+def bnnbench_register(registry):
+    registry.attack("slow", Slow)
+"""
+
+
+class Cluster:
+    """Its processes, and where its scheduler listens."""
+
+    def __init__(
+        self, scheduler: subprocess.Popen[bytes], workers: list[subprocess.Popen[bytes]], address: str
+    ) -> None:
+        self.scheduler, self.workers, self.address = scheduler, workers, address
+
+
+@contextmanager
+def cluster(folder: Path, path: Path | None = None, workers: int = 2) -> Iterator[Cluster]:
+    """A cluster that ends with the test."""
+    # The one variable is for workers under a nanny, which these are not; it does no harm.
+    environment = {**os.environ, "PYTHONPATH": str(path or ""), "OMP_NUM_THREADS": "1"}
+    file = folder / "scheduler.json"
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[bytes]:
+        with (folder / f"dask-{len(started)}.log").open("wb") as log:
+            command = [sys.executable, "-m", "dask", *arguments, "--no-dashboard"]
+            started.append(subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log))
+        return started[-1]
+
+    try:
+        scheduler = start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))
+        own = [start("worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-nanny") for _ in range(workers)]
+        assert within(60, file.exists), (folder / "dask-0.log").read_text()
+        yield Cluster(scheduler, own, json.loads(file.read_text())["address"])
+    finally:
+        for process in reversed(started):
+            process.kill()
+            process.wait()
+
+
+def written(folder: Path, text: str = FILE) -> Path:
+    path = folder / "benchmarks.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    folder = tmp_path_factory.mktemp("here")
+    return bb.run(written(folder), store=folder / "store")
+
+
+def test_a_cluster_gives_the_bytes_of_one_computer(here: Results, tmp_path: Path) -> None:
+    with cluster(tmp_path) as dask:
+        there = bb.run(written(tmp_path), store=tmp_path / "store", dask=dask.address)
+        assert to_json(there) == to_json(here)
+        assert there.store.damaged == []
+        assert not list((tmp_path / "store" / "chains").iterdir())
+        # The next run on it is answered by the store.
+        stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob(RECORD)}
+        again = bb.run(written(tmp_path), store=tmp_path / "store", dask=dask.address)
+        assert to_json(again) == to_json(here)
+        assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob(RECORD)} == stamps
+
+
+def test_a_killed_worker_costs_only_its_task(tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    environment = install(tmp_path / "plugins", SLOW, "slowly")
+    text = FILE.replace("[0.0, 0.05]", f"[{', '.join(f'0.0{n}' for n in range(1, 7))}]").replace(
+        "random: {use: random-sign}, pgd: {steps: 3}", "slow: "
+    )
+    text = text.replace("  hmc: {use: numpyro-hmc, draws: 4, chains: 2, warmup: 4, leapfrog_steps: 3}\n", "").replace(
+        "seeds: [0]\n", ""
+    )
+    written(tmp_path, f"seeds: [0, 1, 2, 3]\n{text}")
+    with cluster(tmp_path, tmp_path / "plugins") as dask:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bnnbench", "run", "--dask", dask.address],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        there = tmp_path / "store" / "cells"
+        assert within(120, lambda: list(there.glob(f"*/{RECORD}")))
+        kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob(RECORD)}
+        family = [one.pid for one in psutil.Process(dask.workers[0].pid).children(recursive=True)]
+        assert family
+        dask.workers[0].send_signal(signal.SIGKILL)
+        _, errors = process.communicate(timeout=180)
+        assert process.returncode == 0, errors
+        assert within(5, lambda: all(map(is_gone, family)))
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    assert len(list(there.glob(f"*/{RECORD}"))) == 24
+
+
+def test_a_lost_scheduler_ends_the_run_and_it_goes_on_here(here: Results, tmp_path: Path) -> None:
+    path = written(tmp_path)
+    with cluster(tmp_path) as dask:
+        threading.Timer(0.1, lambda: kill_when_something_is_kept(dask, tmp_path / "store")).start()
+        with pytest.raises(bb.ClusterLost, match=r"the Dask scheduler at .* is gone"):
+            bb.run(path, store=tmp_path / "store", dask=dask.address)
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob(RECORD)}
+    assert kept
+    assert to_json(bb.run(path, store=tmp_path / "store")) == to_json(here)
+    assert {path: path.stat().st_mtime_ns for path in kept if path.exists() and path.parts[-3] != "chains"} == {
+        path: stamp for path, stamp in kept.items() if path.parts[-3] != "chains"
+    }
+
+
+def kill_when_something_is_kept(dask: Cluster, store: Path) -> None:
+    within(120, lambda: list(store.rglob(RECORD)))
+    dask.scheduler.kill()
+
+
+def test_no_scheduler_is_one_line(tmp_path: Path) -> None:
+    written(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "bnnbench", "run", "--dask", "tcp://127.0.0.1:1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "no Dask scheduler answers at tcp://127.0.0.1:1" in done.stderr
+    assert "Traceback" not in done.stderr
