@@ -207,11 +207,12 @@ class _Reader:
             self._validation_problems(path, error, model, f"{dotted(path)}: {use} has no parameter", swept)
         return None
 
-    def _written(self, path: Path_) -> Any:
+    def _written(self, path: Path_) -> dict[str, Any]:
+        """The mapping at a path, empty where there is none."""
         value = self.source.values
         for part in path:
             value = value[part]
-        return value or {}
+        return value if isinstance(value, dict) else {}
 
     def _validation_problems(
         self,

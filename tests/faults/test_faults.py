@@ -1,0 +1,54 @@
+"""The quick part of the fault suite; the long one is `python tests/faults`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from faults import configs, damage, disk, kills, order, planted
+
+import bnnbench as bb
+
+
+@pytest.mark.parametrize("fault", ["kill", "ENOSPC", "EIO", "power"])
+def test_no_fault_of_the_disk_loses_or_forges_anything(tmp_path: Path, fault: str) -> None:
+    found = disk.sweep(tmp_path, fault)
+    assert found.trials > 50
+    assert found.wrong == []
+
+
+@pytest.mark.parametrize("bug", planted.PLANTED)
+def test_a_planted_bug_is_caught(tmp_path: Path, bug: str) -> None:
+    plant, fault = planted.PLANTED[bug]
+    assert disk.sweep(tmp_path, fault, plant).wrong
+
+
+def test_a_lock_ends_with_its_process_and_a_planted_one_that_does_not_is_caught(tmp_path: Path) -> None:
+    assert not planted.lock_survives(tmp_path / "good")
+    assert planted.lock_survives(tmp_path / "bad", planted.stale_lock)
+
+
+def test_no_order_changes_an_outcome_and_planted_seeds_by_position_do(tmp_path: Path) -> None:
+    assert order.different(tmp_path, 2) == 0
+    (tmp_path / "planted").mkdir()
+    assert order.different(tmp_path / "planted", 2, order.SeedsByPosition) == 2
+
+
+def test_killed_runs_end_as_calm_ones_do(tmp_path: Path) -> None:
+    found = kills.campaign(tmp_path, 2)
+    assert found.kills >= 2
+    assert found.kept > 0
+    assert (found.recomputed, found.orphans, found.different) == (0, 0, 0), found
+
+
+def test_no_damaged_file_is_believed(tmp_path: Path) -> None:
+    (tmp_path / "benchmarks.yaml").write_text(order.FILE)
+    found = damage.campaign(bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store"), tmp_path, 400)
+    assert sum(found.tried.values()) >= 400
+    assert found.used == []
+
+
+def test_every_configuration_is_planned_or_refused(tmp_path: Path) -> None:
+    found = configs.campaign(tmp_path, 300)
+    assert found.files == 300
+    assert found.wrong == []
