@@ -69,6 +69,7 @@ def test_hash_seeds_locales_folders_and_workers_change_no_byte(finished: Results
     assert json.dumps(rows, indent=1) + "\n" == to_json(finished)
 
 
+@pytest.mark.slow
 def test_another_order_and_other_rows_change_no_cell(finished: Results, tmp_path: Path) -> None:
     text = """\
 epsilons: [0.1, 0.05]
@@ -101,6 +102,7 @@ def test_the_manifest_says_with_what_and_holds_no_secret(finished: Results, monk
     assert all("hunter2" not in path.read_text() for path in (again.store.path / "runs").iterdir())
 
 
+@pytest.mark.slow
 def test_replay_finds_the_same_bits(finished: Results) -> None:
     done = bnnbench("replay", str(manifest_of(finished)), folder=finished.store.path.parent)
     assert done.returncode == 0, done.stdout + done.stderr

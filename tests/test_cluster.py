@@ -18,6 +18,7 @@ from plugged import install
 from waiting import is_gone, within
 
 import bnnbench as bb
+from bnnbench.matrix.guard import MARK
 from bnnbench.matrix.results import Results
 from bnnbench.matrix.store import RECORD
 from bnnbench.report.formats import to_json
@@ -139,6 +140,29 @@ def test_a_killed_worker_costs_only_its_task(tmp_path: Path) -> None:
     assert len(list(there.glob(f"*/{RECORD}"))) == 24
 
 
+@pytest.mark.slow
+def test_ctrl_c_ends_what_runs_on_the_cluster(tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    environment = install(tmp_path / "plugins", SLOW.replace("0.3", "300"), "slowly")
+    text = FILE.replace("random: {use: random-sign}, pgd: {steps: 3}", "random: {use: random-sign}, slow: ")
+    text = text.replace("  hmc: {use: numpyro-hmc, draws: 4, chains: 2, warmup: 4, leapfrog_steps: 3}\n", "")
+    written(tmp_path, text)
+    with cluster(tmp_path, tmp_path / "plugins") as dask:
+        command = [sys.executable, "-m", "bnnbench", "run", "--dask", dask.address]
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+        assert within(120, lambda: len(list((tmp_path / "store" / "cells").glob(f"*/{RECORD}"))) == 2)
+        children = [one for worker in dask.workers for one in psutil.Process(worker.pid).children(recursive=True)]
+        family = [one.pid for one in children if MARK in one.environ()]
+        assert family
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+        assert process.returncode == 130, errors
+        assert "Traceback" not in errors
+        assert within(5, lambda: all(map(is_gone, family)))
+        assert all(worker.poll() is None for worker in dask.workers)
+
+
+@pytest.mark.slow
 def test_a_lost_scheduler_ends_the_run_and_it_goes_on_here(here: Results, tmp_path: Path) -> None:
     path = written(tmp_path)
     with cluster(tmp_path) as dask:

@@ -135,7 +135,9 @@ def descendants(process: subprocess.Popen[str]) -> list[int]:
     return [one.pid for one in psutil.Process(process.pid).children(recursive=True)]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_the_run_and_the_next_one_goes_on(tmp_path: Path, number: int, code: int) -> None:
     process = started(tmp_path)
     family = [*descendants(process), int((tmp_path / "child").read_text())]
@@ -154,7 +156,9 @@ def test_a_signal_ends_the_run_and_the_next_one_goes_on(tmp_path: Path, number: 
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
-@pytest.mark.parametrize("group", [False, True], ids=["the runner alone", "its whole group"])
+@pytest.mark.parametrize(
+    "group", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["the runner alone", "its whole group"]
+)
 def test_nothing_outlives_a_killed_run_and_its_lock_is_not_stale(tmp_path: Path, group: bool) -> None:
     process = started(tmp_path)
     family = [*descendants(process), int((tmp_path / "child").read_text())]

@@ -93,9 +93,10 @@ class DaskPool:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is not None and self._client.status == "running":
-            self._executor.shutdown(wait=False, cancel_futures=True)
-            self._client.run(_stop, self._run, wait=False)
+        if self._client.status == "running":
+            if kind is not None:
+                self._executor.shutdown(wait=False)  # It cancels what waits.
+            self._client.run(_stop, self._run, on_error="ignore")
         self._client.close(timeout=1)
 
     def _look(self) -> None:

@@ -141,7 +141,8 @@ class _Slot:
             # A task that calls `os._exit(0)` looks to pebble like a worker that has done its work.
             self._replace()
             end_marked(self._context.marks_of_the_dead().__contains__)
-            self._task.set_exception(WorkerDied(_how(0)))
+            if not self._task.done():
+                self._task.set_exception(WorkerDied(_how(0)))
         elif self._worker.pid not in self._outgrown and _memory(self._worker.pid) > limit:
             self._outgrown.add(self._worker.pid)
             self._worker.kill()

@@ -56,6 +56,8 @@ def ended(manifest: Mapping[str, Any], results: Results) -> dict[str, Any]:
             environments.append(record["environment"])
         sums = {name: one["sha256"] for name, one in record["artefacts"].items()}
         outcomes[kind][key] = {"status": record["status"], "artefacts": sums}
+        if "data" in record:
+            outcomes[kind][key]["data"] = record["data"]
     for cell in results.cells:
         if cell.outcome is not None:
             own = outcomes[CELLS][cell.spec.key]

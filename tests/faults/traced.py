@@ -18,7 +18,11 @@ MOST = 60
 
 def is_there() -> bool:
     """Whether strace is installed, and may trace."""
-    return shutil.which("strace") is not None and subprocess.run(["strace", "-qq", "true"], check=False).returncode == 0
+    return shutil.which("strace") is not None and _runs()
+
+
+def _runs() -> bool:
+    return subprocess.run(["strace", "-qq", "true"], check=False, capture_output=True).returncode == 0
 
 
 def sweep(folder: Path, call: str, fault: str, step: int = 1) -> Sweep:
