@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import types
 import uuid
 from collections.abc import Callable
@@ -42,6 +43,10 @@ class WorkerDied(Exception):
     """A worker ended before its task; says how."""
 
 
+class LimitMet(Exception):
+    """A task took longer than it may."""
+
+
 class MemoryExceeded(Exception):
     """A worker and its children used more memory than a task may."""
 
@@ -63,7 +68,7 @@ class LocalPool:
     def submit(self, work: Work, setting: Setting) -> Future[str]:
         """Do the work in a free worker.
 
-        The future fails with `TimeoutError`, `WorkerDied`, `MemoryExceeded`, or what the function raises.
+        The future fails with `LimitMet`, `WorkerDied`, `MemoryExceeded`, or what the function raises.
         """
         slot = next(slot for slot in self._slots if slot.free)
         return slot.submit(pickle.dumps((work.function, (*work.arguments, setting))), work.timeout)
@@ -97,7 +102,7 @@ class Failure:
 
 def failure(error: BaseException, seconds: float) -> Failure:
     """Why a task has no result; `seconds` was its limit."""
-    if isinstance(error, TimeoutError):
+    if isinstance(error, LimitMet):
         return Failure("timeout", f"stopped after its limit of {seconds:g} s")
     if isinstance(error, MemoryExceeded):
         return Failure("failed", "its process used more memory than limits.memory")
@@ -143,9 +148,11 @@ class _Slot:
             end_marked(self._context.marks_of_the_dead().__contains__)
             if not self._task.done():
                 self._task.set_exception(WorkerDied(_how(0)))
-        elif self._worker.pid not in self._outgrown and _memory(self._worker.pid) > limit:
-            self._outgrown.add(self._worker.pid)
-            self._worker.kill()
+            return
+        worker = self._context.worker
+        if worker is not None and worker.pid not in self._outgrown and _memory(worker.pid) > limit:
+            self._outgrown.add(worker.pid)
+            worker.kill()
 
     def stop(self) -> None:
         if self._pool is not None:
@@ -183,10 +190,14 @@ class _Slot:
         if error is None:
             told.set_result(ended.result())
             return
-        if isinstance(error, ProcessExpired | TimeoutError):
+        # A task may raise a TimeoutError of its own, which is another matter.
+        late = isinstance(error, TimeoutError) and error.args[:1] == ("Task timeout",)
+        if late or isinstance(error, ProcessExpired):
             end_marked(self._context.marks_of_the_dead().__contains__)
         if isinstance(error, ProcessExpired):
             error = MemoryExceeded() if error.pid in self._outgrown else WorkerDied(_how(error.exitcode))
+        elif late:
+            error = LimitMet()
         elif isinstance(error, BrokenExecutor):
             error = WorkerDied("it ended before its task began")
         told.set_exception(error)
@@ -225,6 +236,16 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_BIRTHS = threading.Lock()
+
+
+def _restore(mark: str | None) -> None:
+    if mark is None:
+        del os.environ[MARK]
+    else:
+        os.environ[MARK] = mark
+
+
 class _Process(SpawnProcess):
     """A spawned process with a mark, that does not run the parent's main module again: no script needs a main guard."""
 
@@ -232,16 +253,23 @@ class _Process(SpawnProcess):
 
     @staticmethod
     def _Popen(process: Any) -> Any:
+        # The environment and the main module are the whole program's, and slots replace their workers in threads.
+        with _BIRTHS:
+            return _Process._born(process)
+
+    @staticmethod
+    def _born(process: Any) -> Any:
         # Whoever else uses multiprocessing in this program shares its tracker, which therefore bears no mark.
         multiprocessing.resource_tracker.ensure_running()
         home = vars(process).pop("home")  # What is left of the process is pickled for the child.
         main = sys.modules.get("__main__")
         sys.modules["__main__"] = types.ModuleType("__main__")
+        outer = os.environ.get(MARK)
         os.environ[MARK] = mark = home.next_mark()
         try:
             born = SpawnProcess._Popen(process)
         finally:
-            del os.environ[MARK]
+            _restore(outer)
             if main is not None:
                 sys.modules["__main__"] = main
         home.workers[mark] = process

@@ -71,7 +71,7 @@ def _cut_short(folder: Path, store: str, chance: random.Random, longest: float, 
     before = _kept(folder / store)
     process = _started(folder, store)
     try:
-        process.wait(chance.uniform(0.3, 1.1 * longest))
+        process.wait(chance.uniform(0.3, 0.8 * longest))
     except subprocess.TimeoutExpired:
         family = _family(process)
         (os.killpg if found.kills % 2 else os.kill)(process.pid, signal.SIGKILL)
