@@ -14,7 +14,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,6 +80,10 @@ class DaskPool:
                     self._store.adopt(kind, key, contents)
                 if status == "ok":
                     self._remove_used(written)
+            except CancelledError:
+                # What was sent along lay with a worker that has died: it is sent anew with the next try.
+                self._sent.clear()
+                told.set_exception(WorkerDied("what it needs was lost with a Dask worker"))
             except Exception as error:  # noqa: BLE001 - whatever happened there is this task's end here
                 told.set_exception(error)
             else:

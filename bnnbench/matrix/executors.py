@@ -9,6 +9,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 import types
 import uuid
 from collections.abc import Callable
@@ -120,8 +121,8 @@ class _Slot:
         self._pool: ProcessPool | None = None
         self._task: Future[Any] | None = None
         self._running: Future[Any] = Future()
-        self._worker: _Process | None = None
         self._outgrown: set[int | None] = set()
+        self._broken_since: float | None = None
 
     @property
     def free(self) -> bool:
@@ -135,24 +136,36 @@ class _Slot:
         except RuntimeError:  # The pool broke while its worker was idle.
             self._replace()
             running = self._schedule(payload, timeout)
-        self._running, self._worker = running, self._context.worker
+        self._running = running
         running.add_done_callback(lambda ended: self._tell(ended, told))
         return told
 
     def watch(self, limit: int) -> None:
-        if self.free or self._worker is None or self._task is None or not self._running.running():
+        if self.free:
             return
-        if self._worker.exitcode == 0:
+        if not self._lives():
+            self._give_up("it was lost with its pool")
+        elif self._context.left_quietly():
             # A task that calls `os._exit(0)` looks to pebble like a worker that has done its work.
-            self._replace()
-            end_marked(self._context.marks_of_the_dead().__contains__)
-            if not self._task.done():
-                self._task.set_exception(WorkerDied(_how(0)))
-            return
-        worker = self._context.worker
-        if worker is not None and worker.pid not in self._outgrown and _memory(worker.pid) > limit:
+            self._give_up(_how(0))
+        elif (worker := self._context.worker) is not None and _memory(worker.pid) > limit:
             self._outgrown.add(worker.pid)
             worker.kill()
+
+    def _lives(self) -> bool:
+        """Whether the pool can still end its task. One that breaks fails the tasks that it knows of, and loses one that
+        is just being handed to it: it is given a second to do the former."""
+        if self._pool is not None and self._pool.active:
+            self._broken_since = None
+            return True
+        now = time.monotonic()
+        self._broken_since = self._broken_since or now
+        return now - self._broken_since < 1
+
+    def _give_up(self, why: str) -> None:
+        self._replace()
+        if self._task is not None and not self._task.done():
+            self._task.set_exception(WorkerDied(why))
 
     def stop(self) -> None:
         if self._pool is not None:
@@ -166,7 +179,8 @@ class _Slot:
         self._running.cancel()
         self.stop()
         self.join()
-        self._pool = None
+        end_marked(self._context.marks_of_the_dead().__contains__)
+        self._pool, self._broken_since = None, None
 
     def _schedule(self, payload: bytes, timeout: float) -> Future[Any]:
         from pebble import ProcessPool
@@ -192,15 +206,18 @@ class _Slot:
             return
         # A task may raise a TimeoutError of its own, which is another matter.
         late = isinstance(error, TimeoutError) and error.args[:1] == ("Task timeout",)
-        if late or isinstance(error, ProcessExpired):
-            end_marked(self._context.marks_of_the_dead().__contains__)
         if isinstance(error, ProcessExpired):
             error = MemoryExceeded() if error.pid in self._outgrown else WorkerDied(_how(error.exitcode))
         elif late:
             error = LimitMet()
         elif isinstance(error, BrokenExecutor):
             error = WorkerDied("it ended before its task began")
-        told.set_exception(error)
+        try:
+            if isinstance(error, WorkerDied | MemoryExceeded | LimitMet):
+                end_marked(self._context.marks_of_the_dead().__contains__)
+        finally:
+            if not told.done():
+                told.set_exception(error)
 
 
 def _memory(worker: int | None) -> int:
@@ -296,6 +313,10 @@ class _Context(SpawnContext):
     def worker(self) -> _Process | None:
         """The process that works now."""
         return list(self.workers.values())[-1] if self.workers else None
+
+    def left_quietly(self) -> bool:
+        """Whether a worker has ended as if all were well, though nobody has asked it to."""
+        return any(process.exitcode == 0 for process in list(self.workers.values()))
 
     def marks_of_the_dead(self) -> set[str]:
         """Marks of workers that have died since this was last asked."""

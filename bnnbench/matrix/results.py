@@ -78,11 +78,11 @@ class Results:
         record = self.known(CELLS, spec.key)
         if record is None:
             return Cell(spec, "missing", "not run yet", [], level, None)
+        if record["status"] != "ok":
+            return Cell(spec, record["status"], one_line(record["reason"]), [], level, None)
         if fit is None:
             # Without its record nothing says whether the posterior has converged.
             return Cell(spec, "missing", "the record of its fit is not in the store", [], level, None)
-        if record["status"] != "ok":
-            return Cell(spec, record["status"], one_line(record["reason"]), [], level, None)
         try:
             outcome = stored_outcome.restored(record, self.store.arrays(CELLS, spec.key, record))
         except StoreError as error:
