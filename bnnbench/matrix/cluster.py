@@ -1,11 +1,12 @@
 """Tasks on a Dask cluster: each in a process of its own there, what it reads sent along, what it writes sent back.
 
 The store stays with the run that owns it: a machine of the cluster needs bnnbench, the plugins and the data sets, and
-sees nothing of the store. A fit is sent once to each of Dask's workers that attacks it.
+sees nothing of the store.
 """
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import queue
 import shutil
@@ -13,8 +14,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections import OrderedDict
-from concurrent.futures import CancelledError, Future
+import warnings
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,8 +32,6 @@ CONNECTING = 10.0
 """Seconds to reach a scheduler."""
 LOOKING = 5.0
 """Seconds between looks at how many workers there are."""
-SENT = 8
-"""How many fits the cluster is asked to remember."""
 
 Contents = dict[tuple[str, str], dict[str, bytes]]
 
@@ -54,7 +53,6 @@ class DaskPool:
             raise ClusterLost(f"no Dask scheduler answers at {address}") from error
         self._address, self._store, self._memory = address, store, memory
         self._run = uuid.uuid4().hex
-        self._sent: OrderedDict[tuple[str, str], Any] = OrderedDict()
         self._ended: queue.Queue[tuple[Future[str], Future[Any]]] = queue.Queue()
         self._executor = self._client.get_executor(pure=False)
         self._looked = 0.0
@@ -64,8 +62,11 @@ class DaskPool:
     def submit(self, work: Work, setting: Setting) -> Future[str]:
         """Send the work with what it needs. Its future holds its status when its records are in the store; it fails as
         that of `LocalPool` does."""
-        needs = [sent for kind, key in work.needs if (sent := self._send(kind, key)) is not None]
-        raw = self._executor.submit(_perform, work, setting, self._memory, self._run, *needs)
+        # With the task itself: what lies with a worker for several tasks is lost with it, and they with that.
+        given = {(kind, key): files for kind, key in work.needs if (files := self._store.contents(kind, key))}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")
+            raw = self._executor.submit(_perform, work, setting, self._memory, self._run, given)
         told: Future[str] = Future()
         raw.add_done_callback(lambda ended: self._ended.put((told, ended)))
         return told
@@ -80,10 +81,6 @@ class DaskPool:
                     self._store.adopt(kind, key, contents)
                 if status == "ok":
                     self._remove_used(written)
-            except CancelledError:
-                # What was sent along lay with a worker that has died: it is sent anew with the next try.
-                self._sent.clear()
-                told.set_exception(WorkerDied("what it needs was lost with a Dask worker"))
             except Exception as error:  # noqa: BLE001 - whatever happened there is this task's end here
                 told.set_exception(error)
             else:
@@ -100,7 +97,8 @@ class DaskPool:
         if self._client.status == "running":
             if kind is not None:
                 self._executor.shutdown(wait=False)  # It cancels what waits.
-            self._client.run(_stop, self._run, on_error="ignore")
+            with contextlib.suppress(OSError, TimeoutError):
+                self._client.run(_stop, self._run, on_error="ignore")
         self._client.close(timeout=1)
 
     def _look(self) -> None:
@@ -109,17 +107,6 @@ class DaskPool:
             self.capacity = max(1, sum(self._client.nthreads().values()))
         except (OSError, TimeoutError) as error:
             raise ClusterLost(f"the Dask scheduler at {self._address} is gone") from error
-
-    def _send(self, kind: str, key: str) -> Any:
-        """A record of the store on the cluster; None if there is none."""
-        if (kind, key) not in self._sent:
-            contents = self._store.contents(kind, key)
-            if contents is None:
-                return None
-            self._sent[kind, key] = self._client.scatter({(kind, key): contents}, hash=False)
-            while len(self._sent) > SENT:
-                self._sent.popitem(last=False)
-        return self._sent[kind, key]
 
     def _remove_used(self, written: Contents) -> None:
         """Chains that have become a fit."""
@@ -146,13 +133,12 @@ _pools: dict[tuple[str, int, int], LocalPool] = {}
 _lock = threading.Lock()
 
 
-def _perform(work: Work, setting: Setting, memory: int, run: str, *needs: Contents) -> tuple[str, Contents]:
+def _perform(work: Work, setting: Setting, memory: int, run: str, given: Contents) -> tuple[str, Contents]:
     """Do the work in a process of this machine, in a store that lasts as long as the work."""
     folder = Path(tempfile.mkdtemp(prefix="bnnbench-"))
     try:
         store = Store(folder / "store")
         with store.held():
-            given = {place: files for need in needs for place, files in need.items()}
             for (kind, key), files in given.items():
                 store.adopt(kind, key, files)
             own = replace(setting, store=str(store.path), progress=None)
