@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 from plugged import bnnbench, install
 
 import bnnbench as bb
+from bnnbench.core import saving
+from bnnbench.core.posterior import Draws
 from bnnbench.matrix.environment import gives_the_same_bits
 from bnnbench.matrix.results import Results
-from bnnbench.matrix.store import CELLS
+from bnnbench.matrix.store import CELLS, DRAWS, FITS, RECORD
 from bnnbench.matrix.verification import same_bits, verified_again, within_tolerance
 from bnnbench.report.formats import to_json
 
@@ -204,3 +207,79 @@ def test_a_tampered_outcome_is_found_though_its_checksums_are_right(finished: Re
     assert "it came out otherwise" in check.told
     after = Results(results.plan, results.store).cells[-1]
     assert (after.status, "it came out otherwise" in after.reason) == ("invalid", True)
+
+
+def test_a_verification_that_fails_in_another_environment_fails_the_run(finished: Results, tmp_path: Path) -> None:
+    results = bb.run(finished.plan.config.path, store=tmp_path / "store", only=["sgd", "random"])
+    cell = results.cells[-1].spec
+    with results.store.held():
+        record = results.store.record(CELLS, cell.key)
+        assert record is not None
+        arrays = results.store.arrays(CELLS, cell.key, record)
+        arrays["clean_log_probs"] -= np.float32(0.1)
+        kept = {name: value for name, value in record.items() if name not in ("sha256", "artefacts", "key")}
+        kept["environment"] = {**kept["environment"], "cpu": "another"}
+        results.store.write_arrays(CELLS, cell.key, kept, arrays)
+    again = bb.run(finished.plan.config.path, store=tmp_path / "store", only=["sgd", "random"], verify=9)
+    assert [(check.right, check.told[:6]) for check in again.checks if check.cell.key == cell.key] == [
+        (False, "BEYOND")
+    ]
+    assert not again.complete
+    assert again.cells[-1].status == "ok"
+
+
+def test_a_replay_in_the_run_s_own_store_is_refused_and_goes_on_in_its_own(finished: Results, tmp_path: Path) -> None:
+    told = manifest_of(finished)
+    done = bnnbench("replay", str(told), "--store", str(finished.store.path), folder=tmp_path)
+    assert (done.returncode, "the store of another run" in done.stderr) == (2, True)
+    short = {**json.loads(told.read_text()), "only": ["sgd", "random"]}
+    (tmp_path / "told.json").write_text(json.dumps(short))
+    for tasks in (2, 0):
+        done = bnnbench("replay", "told.json", "--store", "own", folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert f"{tasks} tasks to run" in done.stderr
+
+
+def with_other_draws(results: Results) -> None:
+    """Write the store's one fit anew, as it may come out on another computer: a little different."""
+    (spec,) = results.plan.fits.values()
+    store = results.store
+    with store.held():
+        record = store.record(FITS, spec.key)
+        assert record is not None
+        draws, _ = saving.read_draws(store.place(FITS, spec.key) / DRAWS)
+        moved = Draws({name: array + np.float32(0.5) for name, array in draws.arrays.items()}, shared=draws.shared)
+        kept = {name: value for name, value in record.items() if name not in ("sha256", "artefacts", "key")}
+        store.write(FITS, spec.key, kept, {DRAWS: lambda path: saving.write_draws(path, moved)})
+
+
+def test_outcomes_of_draws_that_are_no_more_are_not_shown_and_computed_again(finished: Results, tmp_path: Path) -> None:
+    results = bb.run(finished.plan.config.path, store=tmp_path / "store", only=["sgd", "random"])
+    with_other_draws(results)
+    stale = Results(results.plan, results.store)
+    assert {(cell.status, cell.reason) for cell in stale.cells} == {
+        ("missing", "its fit was computed anew since, and has other draws")
+    }
+    again = bb.run(finished.plan.config.path, store=tmp_path / "store", only=["sgd", "random"])
+    assert again.complete
+    first, second = results.cells[0].outcome, again.cells[0].outcome
+    assert first is not None
+    assert second is not None
+    assert not np.array_equal(first.clean_log_probs, second.clean_log_probs)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_fit_that_is_lost_keeps_its_cells_if_it_comes_back_the_same(
+    finished: Results, tmp_path: Path, elsewhere: bool
+) -> None:
+    results = bb.run(finished.plan.config.path, store=tmp_path / "store", only=["sgd", "random"])
+    if elsewhere:
+        with_other_draws(results)
+        results = bb.run(finished.plan.config.path, store=tmp_path / "store", only=["sgd", "random"])
+    (fit,) = results.plan.fits
+    places = [results.store.place(CELLS, cell.spec.key) / RECORD for cell in results.cells]
+    before = [place.stat().st_mtime_ns for place in places]
+    shutil.rmtree(results.store.place(FITS, fit))
+    again = bb.run(finished.plan.config.path, store=tmp_path / "store", only=["sgd", "random"])
+    assert again.complete
+    assert [place.stat().st_mtime_ns != old for place, old in zip(places, before, strict=True)] == [elsewhere] * 2

@@ -18,9 +18,9 @@ from plugged import install
 from waiting import is_gone, within
 
 import bnnbench as bb
-from bnnbench.matrix.guard import MARK
 from bnnbench.matrix.results import Results
 from bnnbench.matrix.store import RECORD
+from bnnbench.matrix.workers.guard import MARK
 from bnnbench.report.formats import to_json
 
 FILE = """\

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bnnbench.matrix.plan import Plan
 from bnnbench.matrix.progress import Step
 from bnnbench.matrix.run import Observer
 from bnnbench.matrix.schedule import Task, chain_name, fit_name
-from bnnbench.matrix.verification import Check
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -22,16 +20,7 @@ def observer() -> Observer:
     return _Bars() if sys.stderr.isatty() else _Lines()
 
 
-class _Shown:
-    """What is told in the same way on a terminal and elsewhere."""
-
-    def verified(self, checks: Sequence[Check]) -> None:
-        for check in checks:
-            _say(f"computed again: {check.cell.name}: {check.told}")
-        _say("")
-
-
-class _Lines(_Shown):
+class _Lines:
     """One line a finished task, and one now and then for a long one."""
 
     EVERY = 15.0
@@ -60,7 +49,7 @@ class _Lines(_Shown):
         _say(f"{self._done} of {self._tasks} tasks in {seconds:.0f} s\n")
 
 
-class _Bars(_Shown):
+class _Bars:
     """A bar for the whole run and one for each fit that is under way."""
 
     def __init__(self) -> None:

@@ -26,12 +26,13 @@ def run(
 ) -> int:
     """Run a benchmarks file, and print its tables. What the store already has is not computed again.
 
-    Exit code: 0 all ok or skipped, 1 some failed, 2 bad input, 130 interrupted, 143 terminated.
+    Exit code: 0 all ok or skipped, 1 some failed, or came out otherwise when computed again, 2 bad input, 130
+    interrupted, 143 terminated.
     """
     from bnnbench.cli.display import observer
     from bnnbench.cli.printing import print_tables
     from bnnbench.cli.stopping import Stopped, stoppable
-    from bnnbench.errors import ClusterLost
+    from bnnbench.errors import ClusterLost, clean
     from bnnbench.matrix.run import run as run_matrix
 
     try:
@@ -58,5 +59,7 @@ def run(
         return stopped.code
     for line in results.store.damaged:
         print(f"damaged: {line}", file=sys.stderr)
+    for check in results.checks:
+        print(f"computed again: {check.cell.name}: {clean(check.told)}", file=sys.stderr)
     print_tables(results)
     return 0 if results.complete else 1

@@ -20,7 +20,7 @@ from bnnbench.matrix.work import Setting
 def run_attack(cells: Sequence[CellSpec], setting: Setting) -> str:
     """Attack one fit under threats that differ in norm and epsilon alone, and write a record each; returns their
     status."""
-    record, outcomes = work.timed(lambda: _outcomes(cells, setting), setting)
+    record, made = work.timed(lambda: _outcomes(cells, setting), setting)
     # The threats are attacked together, so their share of the time is all that can be said.
     record["seconds"] /= len(cells)
     record["cpu_seconds"] /= len(cells)
@@ -32,32 +32,36 @@ def run_attack(cells: Sequence[CellSpec], setting: Setting) -> str:
             "fit": cell.fit.key,
             "seed": cell.seed,
         }
-        if outcomes is None:
+        if made is None:
             store.write(CELLS, cell.key, own)
             continue
+        outcomes, draws = made
         outcome = outcomes[number]
-        own |= stored_outcome.numbers(outcome)
+        own |= stored_outcome.numbers(outcome) | {"draws_sha256": draws}
         if len(outcome) < cell.images:
             own["warnings"] = [f"the test set has {len(outcome)} images, not {cell.images}"]
         store.write_arrays(CELLS, cell.key, own, stored_outcome.arrays(outcome))
     return str(record["status"])
 
 
-def _outcomes(cells: Sequence[CellSpec], setting: Setting) -> list[Outcome]:
+def _outcomes(cells: Sequence[CellSpec], setting: Setting) -> tuple[list[Outcome], str]:
+    """What became of each cell's images, and the checksum of the draws that defended them."""
     first = cells[0]
     bounds = work.load(first.fit.dataset, first.seed).bounds
     threats = [replace(cell.threat, bounds=bounds) for cell in cells]
     sides = (first.threat.stream, first.threat.attack_draws, first.images, first.draws)
-    return evaluate_each(first.attacker, _defence(first.fit, sides, setting), threats, keep=first.keep)
+    defence, draws = _defence(first.fit, sides, setting)
+    return evaluate_each(first.attacker, defence, threats, keep=first.keep), draws
 
 
-_defences: dict[Any, Defence] = {}
+_defences: dict[Any, tuple[Defence, str]] = {}
 
 
-def _defence(fit: FitSpec, sides: tuple[Any, ...], setting: Setting) -> Defence:
-    """The defending side of a fit; one worker does many attacks on the same fit, so the last is kept."""
+def _defence(fit: FitSpec, sides: tuple[Any, ...], setting: Setting) -> tuple[Defence, str]:
+    """The defending side of a fit and the checksum of its draws; one worker does many attacks on the same fit, so the
+    last is kept."""
 
-    def make() -> Defence:
+    def make() -> tuple[Defence, str]:
         stream, attack_draws, images, draws = sides
         store = Store(setting.store)
         record = store.record(FITS, fit.key)
@@ -69,6 +73,7 @@ def _defence(fit: FitSpec, sides: tuple[Any, ...], setting: Setting) -> Defence:
         stored, _ = saving.read_draws(store.place(FITS, fit.key) / DRAWS)
         predictive = fit.posterior.predictive(network, stored)
         threat = Threat(epsilon=0.0, stream=stream, attack_draws=attack_draws, bounds=data.bounds)
-        return Defence(predictive, data, threat, images=images, draws=draws, seed=fit.seed)
+        defence = Defence(predictive, data, threat, images=images, draws=draws, seed=fit.seed)
+        return defence, str(record["artefacts"][DRAWS]["sha256"])
 
     return work.kept(_defences, (fit.key, *sides), make)

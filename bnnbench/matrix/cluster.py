@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnnbench.errors import ClusterLost
-from bnnbench.matrix.executors import LocalPool, Work, WorkerDied
+from bnnbench.matrix.executors import LocalPool, Work
 from bnnbench.matrix.store import CELLS, CHAINS, FITS, Store
 from bnnbench.matrix.work import Setting
+from bnnbench.matrix.workers.failures import WorkerDied
 
 if TYPE_CHECKING:
     from distributed import Client

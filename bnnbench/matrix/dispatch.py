@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bnnbench.matrix.attack_task import run_attack
-from bnnbench.matrix.executors import Work, failure
+from bnnbench.matrix.executors import Work
 from bnnbench.matrix.fit_task import run_chain, run_fit
 from bnnbench.matrix.schedule import Task
 from bnnbench.matrix.settings import Limits
 from bnnbench.matrix.work import Setting
+from bnnbench.matrix.workers.failures import failure
 
 
 class Pool(Protocol):
@@ -32,6 +33,13 @@ class Left(Protocol):
     """What is to be done: some tasks now, and others after them."""
 
     ready: list[Task]
+
+    @property
+    def size(self) -> int:
+        """How many tasks there are in all."""
+
+    cached: int
+    """How many cells need no task."""
 
     def after(self, task: Task, ok: bool) -> tuple[list[Task], list[Task]]:
         """The tasks that may run now that this one has ended, and those that never will."""

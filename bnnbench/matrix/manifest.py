@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from bnnbench.matrix.environment import environment
 from bnnbench.matrix.files import read_plain
 from bnnbench.matrix.plan import Plan
 from bnnbench.matrix.results import Results
-from bnnbench.matrix.store import CELLS, FITS
+from bnnbench.matrix.store import CELLS, FITS, Store
 from bnnbench.plugins.provenance import code_of, provider_of
 
 SCHEMA = 1
@@ -81,6 +81,17 @@ def read(path: Path) -> dict[str, Any]:
     if any(not isinstance(found.get(name), kind) for name, kind in types.items()):
         raise StoreError(f"{path} is no manifest of a run")
     return found
+
+
+def earlier(store: Store) -> Iterator[dict[str, Any]]:
+    """The manifests of a store's runs, finished or not; an empty one for what cannot be read."""
+    folder = store.path / "runs"
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        try:
+            found = json.loads(read_plain(path, LARGEST))
+        except (OSError, ValueError, RecursionError):
+            found = None
+        yield found if isinstance(found, dict) else {}
 
 
 def _components(plan: Plan) -> dict[str, dict[str, Any]]:

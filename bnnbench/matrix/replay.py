@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bnnbench.errors import StoreError
 from bnnbench.matrix import manifest
 from bnnbench.matrix.config import read_config
 from bnnbench.matrix.plan import Plan, make_plan, restricted
 from bnnbench.matrix.results import Results
 from bnnbench.matrix.run import Observer, run_plan
-from bnnbench.matrix.store import CELLS, FITS, Store
+from bnnbench.matrix.store import CELLS, FITS, Store, own_sum
 
 
 @dataclass
@@ -35,9 +36,16 @@ def planned(path: Path) -> tuple[dict[str, Any], Plan]:
 
 
 def replay(told: Mapping[str, Any], plan: Plan, store: Store, jobs: int | None, observer: Observer) -> Replay:
-    """Run the plan in a store, and compare with what the manifest says."""
-    now = manifest.begun(plan)
-    results = run_plan(plan, store, jobs=jobs, fresh=False, observer=observer)
+    """Run the plan in a store, and compare with what the manifest says.
+
+    A replay that was stopped goes on in its store; any other store with outcomes raises `StoreError`, for nothing would
+    be done again.
+    """
+    now = manifest.begun(plan) | {"replays": own_sum(told)}
+    earlier = [one.get("replays") == now["replays"] for one in manifest.earlier(store)]
+    if not all(earlier) or (not earlier and any(store.find(""))):
+        raise StoreError(f"{store.path} is the store of another run: nothing would be done again")
+    results = run_plan(plan, store, jobs=jobs, fresh=False, observer=observer, begun=now)
     found = Replay(results, list(_changes(told, now)))
     for key, fit in plan.fits.items():
         _compare(found, told, FITS, key, f"fit {type(fit.posterior).__name__} {key[:12]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,12 @@ from bnnbench.errors import StoreError, one_line
 from bnnbench.evidence.outcome import Outcome
 from bnnbench.matrix import stored_outcome
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
-from bnnbench.matrix.store import CELLS, FITS, Store
+from bnnbench.matrix.store import CELLS, DRAWS, FITS, Store
 
 if TYPE_CHECKING:
     import pandas
+
+    from bnnbench.matrix.verification import Check
 
 FINAL = ("ok", "skipped")
 """Statuses that are kept; a cell of any other is tried again by the next run."""
@@ -36,11 +39,18 @@ class Cell:
 class Results:
     """A view of a store through a plan.
 
-    `verified` holds records of cells, by key, that have just been read and checked and need not be again.
+    `verified` holds records of cells, by key, that have just been read and checked and need not be again; `checks`
+    says how cells came out that were computed once more.
     """
 
-    def __init__(self, plan: Plan, store: Store, verified: dict[str, dict[str, Any]] | None = None) -> None:
-        self.plan, self.store, self._verified = plan, store, dict(verified or {})
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        verified: Mapping[str, dict[str, Any]] | None = None,
+        checks: Sequence[Check] = (),
+    ) -> None:
+        self.plan, self.store, self._verified, self.checks = plan, store, dict(verified or {}), checks
 
     @functools.cached_property
     def cells(self) -> list[Cell]:
@@ -83,6 +93,8 @@ class Results:
         if fit is None:
             # Without its record nothing says whether the posterior has converged.
             return Cell(spec, "missing", "the record of its fit is not in the store", [], level, None)
+        if not has_these_draws(record, fit):
+            return Cell(spec, "missing", "its fit was computed anew since, and has other draws", [], level, None)
         try:
             outcome = stored_outcome.restored(record, self.store.arrays(CELLS, spec.key, record))
         except StoreError as error:
@@ -112,8 +124,18 @@ class Results:
 
     @property
     def complete(self) -> bool:
-        """True if every cell is ok or skipped because it makes no sense."""
-        return all(cell.status == "ok" or _makes_no_sense(self, cell) for cell in self.cells)
+        """True if every cell is ok or skipped because it makes no sense, and what was computed again came out right."""
+        fine = all(cell.status == "ok" or _makes_no_sense(self, cell) for cell in self.cells)
+        return fine and all(check.right for check in self.checks)
+
+
+def has_these_draws(cell: Mapping[str, Any], fit: Mapping[str, Any]) -> bool:
+    """Whether the record of a cell is about the draws of this fit's record.
+
+    A fit that is lost and computed anew in another environment has other draws, though it has the same key.
+    """
+    draws = fit["artefacts"].get(DRAWS, {}).get("sha256")
+    return bool(cell.get("draws_sha256", draws) == draws)
 
 
 def _makes_no_sense(results: Results, cell: Cell) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from bnnbench.matrix import manifest
 from bnnbench.matrix.cluster import DaskPool
 from bnnbench.matrix.config import MAX_CELLS, read_config
-from bnnbench.matrix.dispatch import Ended, dispatched
+from bnnbench.matrix.dispatch import Ended, Left, dispatched
 from bnnbench.matrix.environment import environment
 from bnnbench.matrix.executors import local_pool
 from bnnbench.matrix.plan import Plan, make_plan, restricted
@@ -18,7 +18,7 @@ from bnnbench.matrix.progress import Listener, Step
 from bnnbench.matrix.results import Results
 from bnnbench.matrix.schedule import Schedule, Task
 from bnnbench.matrix.store import CELLS, CHAINS, FITS, Store
-from bnnbench.matrix.verification import Check, verified_again
+from bnnbench.matrix.verification import verified_again
 from bnnbench.matrix.work import Setting, setting_of
 
 
@@ -29,7 +29,6 @@ class Observer(Protocol):
     def done(self, task: Task, status: str, seconds: float, reason: str) -> None: ...
     def step(self, step: Step) -> None: ...
     def end(self, seconds: float) -> None: ...
-    def verified(self, checks: Sequence[Check]) -> None: ...
 
 
 class Silent:
@@ -45,9 +44,6 @@ class Silent:
         """Nothing."""
 
     def end(self, seconds: float) -> None:
-        """Nothing."""
-
-    def verified(self, checks: Sequence[Check]) -> None:
         """Nothing."""
 
 
@@ -67,9 +63,9 @@ def run(
 
     `jobs` worker processes, by default as many as fill the usable cores at the file's `threads` each. `only` keeps the
     cells that have one of these labels; `fresh` computes everything anew; `verify` finished cells, chosen at random,
-    are computed once more and compared. With `dask`, the address of a scheduler, tasks run on its cluster. Raises
-    `ConfigError` for a bad file, `StoreError` for a store that cannot be written to, and `ClusterLost` where no
-    scheduler answers any more; a task that fails does not raise, its cells say so.
+    are computed once more and compared: `Results.checks` says how. With `dask`, the address of a scheduler, tasks run
+    on its cluster. Raises `ConfigError` for a bad file, `StoreError` for a store that cannot be written to, and
+    `ClusterLost` where no scheduler answers any more; a task that fails does not raise, its cells say so.
     """
     plan = restricted(make_plan(read_config(path, max_cells)), only)
     return run_plan(plan, Store(store), jobs=jobs, fresh=fresh, verify=verify, dask=dask, observer=observer or Silent())
@@ -84,22 +80,26 @@ def run_plan(
     observer: Observer,
     verify: int = 0,
     dask: str | None = None,
+    begun: dict[str, Any] | None = None,
 ) -> Results:
-    """Run what a plan asks for and the store lacks, and compute some of what it has once more."""
+    """Run what a plan asks for and the store lacks, and compute some of what it has once more; `begun` is the run's
+    manifest, where its caller has one."""
     with store.held():
-        told = manifest.begun(plan)
+        told = begun or manifest.begun(plan)
         place = store.write_manifest(told)
         left = Schedule(plan, store, fresh)
         _run_left(left, plan, store, jobs, dask, observer)
+        if outdated := left.outdated():
+            _run_left(outdated, plan, store, jobs, dask, observer)
         results = Results(plan, store, left.verified)
-        if verify and (checked := verified_again(results, verify, jobs)):
-            observer.verified(checked)
-            results = Results(plan, store)
+        if verify:
+            checks = verified_again(results, verify, jobs)
+            results = Results(plan, store, checks=checks)
         store.write_manifest(manifest.ended(told, results), place.name)
     return results
 
 
-def _run_left(left: Schedule, plan: Plan, store: Store, jobs: int | None, dask: str | None, observer: Observer) -> None:
+def _run_left(left: Left, plan: Plan, store: Store, jobs: int | None, dask: str | None, observer: Observer) -> None:
     started = time.perf_counter()
     observer.begin(plan, left.size, left.cached)
     listener = Listener()

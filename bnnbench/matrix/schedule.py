@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
-from bnnbench.matrix.results import FINAL
+from bnnbench.matrix.results import FINAL, has_these_draws
 from bnnbench.matrix.store import CELLS, CHAINS, FITS, Store
 
 
@@ -44,6 +44,21 @@ class Task:
         return [(CELLS, cell.key) for cell in self.cells] or [(FITS, self.fit.key)]
 
 
+@dataclass
+class AtOnce:
+    """Tasks that wait for nothing."""
+
+    ready: list[Task]
+    cached: int = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.ready)
+
+    def after(self, task: Task, ok: bool) -> tuple[list[Task], list[Task]]:
+        return [], []
+
+
 class Schedule:
     """The tasks that are left, in an order in which they can run: a fit waits for its chains, an attack for its fit."""
 
@@ -54,6 +69,7 @@ class Schedule:
         """Records of cells, by key, that were found in the store."""
         self._followers: dict[str, list[Task]] = defaultdict(list)
         self._needs: dict[str, set[str]] = {}
+        self._unsure: list[Task] = []
         self._store, self._fresh = store, fresh
         for key in plan.fits:
             self._add_fit(plan, key)
@@ -73,18 +89,33 @@ class Schedule:
                 runnable.append(follower)
         return runnable, lost
 
+    def outdated(self) -> AtOnce | None:
+        """What must be done after all: attacks on fits that were lost, and have other draws now that they are back."""
+        tasks = []
+        for task in self._unsure:
+            fit = self._store.record(FITS, task.fit.key)
+            old = [cell for cell in task.cells if fit and not has_these_draws(self.verified[cell.key], fit)]
+            if old and fit and fit["status"] == "ok":
+                tasks.append(replace(task, cells=tuple(old)))
+        for task in tasks:
+            for cell in task.cells:
+                del self.verified[cell.key]
+        return AtOnce(tasks) if tasks else None
+
     def _add_fit(self, plan: Plan, key: str) -> None:
         fit, groups = plan.fits[key], plan.tasks[key]
-        missing = list(self._missing(groups))
         name = fit_name(groups[0][0], plan)
-        attacks = [Task(f"{cells[0].attack} on {name}", fit, cells=tuple(cells)) for cells in missing]
         record = None if self._fresh else self._store.record(FITS, key)
+        missing = list(self._missing(groups, record))
+        attacks = [_attack(cells, fit, name) for cells in missing]
         if record is not None and record["status"] == "ok":
             self._add(attacks, [])
         elif record is not None and record["status"] in FINAL:
             self.cached += sum(len(cells) for cells in missing)
         elif attacks or record is None:
             # Without its record nothing says whether the posterior has converged, however many outcomes there are.
+            there = [[cell for cell in cells if cell.key in self.verified] for cells in groups]
+            self._unsure += [_attack(cells, fit, name) for cells in there if cells]
             chains = list(self._missing_chains(fit, name))
             task = Task(name, fit)
             self._add(chains, [])
@@ -101,16 +132,16 @@ class Schedule:
             for needed in needs:
                 self._followers[needed.key].append(task)
 
-    def _missing(self, groups: list[list[CellSpec]]) -> Iterator[list[CellSpec]]:
+    def _missing(self, groups: list[list[CellSpec]], fit: dict[str, Any] | None) -> Iterator[list[CellSpec]]:
         for cells in groups:
-            left = [cell for cell in cells if self._fresh or not self._is_there(cell.key)]
+            left = [cell for cell in cells if self._fresh or not self._is_there(cell.key, fit)]
             self.cached += len(cells) - len(left)
             if left:
                 yield left
 
-    def _is_there(self, key: str) -> bool:
+    def _is_there(self, key: str, fit: dict[str, Any] | None) -> bool:
         record = self._store.record(CELLS, key)
-        if record is None or record["status"] not in FINAL:
+        if record is None or record["status"] not in FINAL or (fit and not has_these_draws(record, fit)):
             return False
         self.verified[key] = record
         return True
@@ -122,6 +153,10 @@ class Schedule:
                 self._store.remove(CHAINS, key)
             if self._store.record(CHAINS, key) is None:
                 yield Task(chain_name(name, chain, fit.chains), fit, chain)
+
+
+def _attack(cells: Sequence[CellSpec], fit: FitSpec, name: str) -> Task:
+    return Task(f"{cells[0].attack} on {name}", fit, cells=tuple(cells))
 
 
 def fit_name(cell: CellSpec, plan: Plan) -> str:

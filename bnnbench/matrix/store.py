@@ -15,6 +15,7 @@ carries its own sha256 and theirs. Every load verifies; what fails counts as abs
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -24,13 +25,15 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
 from bnnbench.errors import StoreError
 from bnnbench.matrix import files, formats, lock
 
+Arguments = ParamSpec("Arguments")
+Value = TypeVar("Value")
 FITS, CHAINS, CELLS = "fits", "chains", "cells"
 """The kinds of records."""
 DRAWS = "draws.safetensors"
@@ -40,6 +43,22 @@ _DEFAULTS: dict[str, Any] = {"reason": "", "warnings": [], "environment": {}, "i
 STATUSES = ("ok", "failed", "timeout", "invalid", "skipped")
 LARGEST_RECORD = 64 * 2**20
 """Bytes: a record holds figures and a traceback, and its arrays stand beside it."""
+
+
+def _changes_the_store(
+    method: Callable[Concatenate[Store, Arguments], Value],
+) -> Callable[Concatenate[Store, Arguments], Value]:
+    """Errors of the disk become a `StoreError` that names the store."""
+
+    @functools.wraps(method)
+    def changing(self: Store, *arguments: Arguments.args, **options: Arguments.kwargs) -> Value:
+        try:
+            return method(self, *arguments, **options)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise StoreError(f"{self.path} cannot be written to: {reason}; what it holds is whole") from error
+
+    return changing
 
 
 class Store:
@@ -109,6 +128,7 @@ class Store:
         except (SafetensorError, ValueError) as error:
             raise StoreError(f"{place} holds no arrays") from error
 
+    @_changes_the_store
     def write(
         self, kind: str, key: str, record: dict[str, Any], artefacts: dict[str, Callable[[Path], None]] | None = None
     ) -> None:
@@ -145,6 +165,7 @@ class Store:
         place = self.place(kind, key)
         return {name: files.read_plain(place / name) for name in (RECORD, *record["artefacts"])}
 
+    @_changes_the_store
     def adopt(self, kind: str, key: str, contents: Mapping[str, bytes]) -> None:
         """Take a record from another store, all its files; raises `StoreError` if it cannot be trusted."""
         with tempfile.TemporaryDirectory(prefix=files.TEMPORARY, dir=self.path) as folder:
@@ -158,6 +179,7 @@ class Store:
             os.replace(whole, self.place(kind, key))
             files.sync_folder(self.path / kind)
 
+    @_changes_the_store
     def remove(self, kind: str, key: str) -> None:
         """Remove a record with its artefacts, if it is there."""
         place = self.place(kind, key)
@@ -168,6 +190,7 @@ class Store:
             files.sync_folder(place.parent)
             shutil.rmtree(doomed)
 
+    @_changes_the_store
     def write_manifest(self, manifest: dict[str, Any], name: str | None = None) -> Path:
         """Write what a run asked for and found, under a new name or over the manifest of this name; returns the
         file."""
@@ -188,6 +211,7 @@ class Store:
         if folder.is_dir():
             yield from sorted(entry.name for entry in folder.iterdir() if (entry / RECORD).is_file())
 
+    @_changes_the_store
     def _not_believed(self, kind: str, key: str, reason: str) -> None:
         if not self._holds:
             # Its holder may be writing at this moment, and a reader changes nothing.

@@ -19,7 +19,7 @@ from bnnbench.matrix.environment import gives_the_same_bits
 from bnnbench.matrix.executors import local_pool
 from bnnbench.matrix.plan import CellSpec
 from bnnbench.matrix.results import Results
-from bnnbench.matrix.schedule import Task
+from bnnbench.matrix.schedule import AtOnce, Task
 from bnnbench.matrix.store import CELLS, FITS, Store
 from bnnbench.matrix.work import setting_of
 
@@ -49,7 +49,7 @@ def verified_again(results: Results, count: int, jobs: int | None) -> list[Check
     chosen = random.SystemRandom().sample(finished, min(count, len(finished)))
     checks = []
     with _beside(results.store, {cell.fit.key for cell in chosen}) as other:
-        left = _Left([Task(cell.name, cell.fit, cells=(cell,)) for cell in chosen])
+        left = AtOnce([Task(cell.name, cell.fit, cells=(cell,)) for cell in chosen])
         limits, setting = results.plan.config.settings.limits, setting_of(results.plan, other)
         if chosen:
             with local_pool(results.plan, jobs, len(chosen)) as pool:
@@ -58,14 +58,6 @@ def verified_again(results: Results, count: int, jobs: int | None) -> list[Check
                     again = f"{ended.status}: {ended.reason}" if ended.status != "ok" else ""
                     checks.append(_checked(cell, results.store, other, again))
     return checks
-
-
-@dataclass
-class _Left:
-    ready: list[Task]
-
-    def after(self, task: Task, ok: bool) -> tuple[list[Task], list[Task]]:
-        return [], []
 
 
 @contextmanager

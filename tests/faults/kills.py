@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 from waiting import is_gone, within
 
-from bnnbench.matrix.guard import MARK
 from bnnbench.matrix.store import RECORD
+from bnnbench.matrix.workers.guard import MARK
 
 FILE = """\
 epsilons: [0.0, 0.05, 0.1]

@@ -1,0 +1,1 @@
+"""Worker processes: how they are born, watched, replaced and ended."""
