@@ -61,7 +61,6 @@ class Cluster:
 @contextmanager
 def cluster(folder: Path, path: Path | None = None, workers: int = 2) -> Iterator[Cluster]:
     """A cluster that ends with the test."""
-    # The one variable is for workers under a nanny, which these are not; it does no harm.
     environment = {**os.environ, "PYTHONPATH": str(path or ""), "OMP_NUM_THREADS": "1"}
     file = folder / "scheduler.json"
     started: list[subprocess.Popen[bytes]] = []
@@ -81,6 +80,14 @@ def cluster(folder: Path, path: Path | None = None, workers: int = 2) -> Iterato
         for process in reversed(started):
             process.kill()
             process.wait()
+
+
+def known(address: str) -> int:
+    """How many tasks a scheduler has."""
+    from distributed import Client
+
+    with Client(address, set_as_default=False) as client:
+        return len(client.run_on_scheduler(lambda dask_scheduler: list(dask_scheduler.tasks)))
 
 
 def written(folder: Path, text: str = FILE) -> Path:
@@ -128,6 +135,8 @@ def test_a_killed_worker_costs_only_its_task(tmp_path: Path) -> None:
             text=True,
         )
         there = tmp_path / "store" / "cells"
+        # More than there are threads for: those that wait tell a cluster that grows with its work to do so.
+        assert within(120, lambda: known(dask.address) > len(dask.workers))
         assert within(120, lambda: list(there.glob(f"*/{RECORD}")))
         kept = {path: path.stat().st_mtime_ns for path in there.glob(f"*/{RECORD}")}
         family = [one.pid for one in psutil.Process(dask.workers[0].pid).children(recursive=True)]

@@ -38,7 +38,9 @@ Contents = dict[tuple[str, str], dict[str, bytes]]
 
 
 class DaskPool:
-    """As many tasks at once as the cluster's workers have threads; workers may come and go.
+    """Twice as many tasks at once as the cluster's workers have threads; workers may come and go.
+
+    A cluster that grows with its work sees by the tasks that wait that there is more to do.
 
     Use as a context manager. Leaving it because of an exception ends what is running on the cluster.
     """
@@ -105,7 +107,7 @@ class DaskPool:
     def _look(self) -> None:
         self._looked = time.monotonic()
         try:
-            self.capacity = max(1, sum(self._client.nthreads().values()))
+            self.capacity = 2 * max(1, sum(self._client.nthreads().values()))
         except (OSError, TimeoutError) as error:
             raise ClusterLost(f"the Dask scheduler at {self._address} is gone") from error
 
