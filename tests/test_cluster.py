@@ -59,7 +59,7 @@ class Cluster:
 
 
 @contextmanager
-def cluster(folder: Path, path: Path | None = None, workers: int = 2) -> Iterator[Cluster]:
+def cluster(folder: Path, path: Path | None = None, workers: int = 2, nanny: bool = False) -> Iterator[Cluster]:
     """A cluster that ends with the test."""
     environment = {**os.environ, "PYTHONPATH": str(path or ""), "OMP_NUM_THREADS": "1"}
     file = folder / "scheduler.json"
@@ -73,7 +73,8 @@ def cluster(folder: Path, path: Path | None = None, workers: int = 2) -> Iterato
 
     try:
         scheduler = start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))
-        own = [start("worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-nanny") for _ in range(workers)]
+        worker = ["worker", "--scheduler-file", str(file), "--nthreads", "1"]
+        own = [start(*worker, "--nanny" if nanny else "--no-nanny") for _ in range(workers)]
         assert within(60, file.exists), (folder / "dask-0.log").read_text()
         yield Cluster(scheduler, own, json.loads(file.read_text())["address"])
     finally:
@@ -103,7 +104,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def test_a_cluster_gives_the_bytes_of_one_computer(here: Results, tmp_path: Path) -> None:
-    with cluster(tmp_path) as dask:
+    with cluster(tmp_path, nanny=True) as dask:  # What `dask worker` does unless it is told otherwise.
         there = bb.run(written(tmp_path), store=tmp_path / "store", dask=dask.address)
         assert to_json(there) == to_json(here)
         assert there.store.damaged == []

@@ -133,6 +133,23 @@ def test_many_columns_wrap_into_panels_and_keep_every_figure() -> None:
             assert re.search(re.escape(block.lines[0].figures[1 + number].interval), text)
 
 
+def test_a_table_is_as_wide_as_was_counted_and_breaks_no_word() -> None:
+    from rich.console import Console
+
+    names = ["random", "fgsm", "pgd"]
+    cells = [cell(name, seed, outcome("1" * (8 - seed) + "0" * (2 + seed))) for name in names for seed in range(3)]
+    block = summary._block("moons", "fc", cells)
+    for width in range(40, 130):
+        buffer = io.StringIO()
+        console = Console(file=buffer, width=width)
+        for part in render([block], width):
+            console.print(part)
+        lines = [line.rstrip() for line in buffer.getvalue().splitlines()]
+        assert max(map(len, lines)) <= width
+        heads = " ".join(line for line in lines if line.startswith("posterior  "))
+        assert [heads.count(name) for name in (*names, "clean", "worst")] == [1] * 5, (width, lines)
+
+
 def test_text_is_no_formula_and_no_markup() -> None:
     assert _csv_value("=1+1") == "'=1+1"
     assert _csv_value(["@a", "b"]) == "'@a; b"

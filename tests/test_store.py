@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from bnnbench.errors import StoreError
-from bnnbench.matrix.store import ARRAYS, RECORD, Store
+from bnnbench.matrix.store import ARRAYS, RECORD, Store, own_sum
 
 KEY = "ab" * 32
 
@@ -172,6 +173,39 @@ def test_a_store_without_a_marker_becomes_a_current_one(store: Store, tmp_path: 
 def test_a_second_writer_is_refused_by_the_name_of_the_first(store: Store) -> None:
     with pytest.raises(StoreError, match=f"in use by process {os.getpid()} on "), Store(store.path).held():
         raise AssertionError("held twice")
+
+
+def test_a_file_system_without_locks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(StoreError, match="lies on a file system without locks"), Store(tmp_path / "store").held():
+        raise AssertionError("held without a lock")
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
+def test_who_may_read_is_as_the_umask_says(tmp_path: Path, mask: int) -> None:
+    """safetensors writes files that their owner alone may read: a group that shares a store would see half of it."""
+    before = os.umask(mask)
+    try:
+        store = Store(tmp_path / "store")
+        with store.held():
+            store.write_arrays("cells", KEY, {"status": "ok"}, {"a": np.zeros(3)})
+    finally:
+        os.umask(before)
+    for path in store.path.rglob("*"):
+        assert path.stat().st_mode & 0o777 == (0o777 if path.is_dir() else 0o666) & ~mask, path
+
+
+def test_what_a_terminal_obeys_is_not_told_of_a_strangers_record(store: Store) -> None:
+    place = store.place("cells", KEY)
+    record = json.loads((place / RECORD).read_text())
+    record["artefacts"] = {"\x1b[31mred": {"sha256": "", "bytes": 3}}
+    record["sha256"] = own_sum(record)
+    (place / RECORD).write_text(json.dumps(record))
+    assert store.record("cells", KEY) is None
+    assert "?[31mred is missing" in store.damaged[0]
 
 
 def test_the_lock_of_a_killed_process_is_not_stale(tmp_path: Path) -> None:

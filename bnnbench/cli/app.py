@@ -70,9 +70,6 @@ def run_app() -> int:
         # A full disk, a folder that may not be written: the system's own words say it best.
         place = f"{error.filename}: " if error.filename else ""
         print(f"bnnbench: {place}{(error.strerror or str(error)).lower()}", file=sys.stderr)
-    except (KeyboardInterrupt, typer.Abort):
-        print("interrupted; what was finished is kept", file=sys.stderr)
-        return 130
     except Exception as error:
         # Usage errors of the command line know how to show themselves.
         if not hasattr(error, "exit_code") or not hasattr(error, "show"):

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends a run in order, the second at once."""
+"""Ctrl-C and SIGTERM: at once where nothing is under way; a run ends in order at the first, at once at the second."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import signal
 from collections.abc import Iterator
 from typing import Any, NoReturn
+
+ASKING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
@@ -17,18 +19,23 @@ class Stopped(BaseException):
         super().__init__(signal.Signals(number).name)
 
 
+def end_when_asked() -> None:
+    """From now on a signal ends this process at once, wherever it is: an exception in the middle of an import, or of a
+    library's callback, would be a traceback, or be lost."""
+    for number in ASKING:
+        signal.signal(number, _end)
+
+
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
     """While this is entered, in the main thread, the first signal raises `Stopped`; a second one ends the process."""
-    wanted = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in wanted}
+    before = {number: signal.getsignal(number) for number in ASKING}
 
     def stop(number: int, frame: Any) -> NoReturn:
-        for each in wanted:
-            signal.signal(each, _end)
+        end_when_asked()
         raise Stopped(number)
 
-    for number in wanted:
+    for number in ASKING:
         signal.signal(number, stop)
     try:
         yield
@@ -38,5 +45,7 @@ def stoppable() -> Iterator[None]:
 
 
 def _end(number: int, frame: Any) -> NoReturn:
-    # What workers are left, their guard ends.
+    # What workers are left, their guard ends; what is half written, the next run ignores.
+    with contextlib.suppress(OSError):
+        os.write(2, b"stopped\n")
     os._exit(128 + number)

@@ -18,6 +18,7 @@ app = typer.Typer(help="Look after a store.", no_args_is_help=True, rich_markup_
 @app.command("info")
 def info(store: StoreOption = DEFAULT_STORE) -> None:
     """Say what a store holds: records by kind and status, and their size. Everything is verified, nothing changed."""
+    from bnnbench.errors import clean
     from bnnbench.matrix import formats
     from bnnbench.matrix.housekeeping import contents
 
@@ -28,6 +29,8 @@ def info(store: StoreOption = DEFAULT_STORE) -> None:
         print(f"  {kind:<11}{found.records[kind]:>7}  {_size(found.size[kind]):>9}  {', '.join(told)}".rstrip())
     for line in found.damaged:
         print(f"damaged: {line}")
+    for line in found.foreign:
+        print(f"not of bnnbench, and left alone: {clean(line)}")
 
 
 @app.command("verify")
@@ -59,6 +62,7 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
 ) -> None:
     """Remove what killed runs left half written, the quarantine, and the chains of fits that are finished."""
+    from bnnbench.errors import clean
     from bnnbench.matrix.housekeeping import discard, garbage, size_of
 
     wanted = _asked_for(keep) if keep else None
@@ -67,7 +71,7 @@ def gc(
         doomed = garbage(kept, wanted)
         size = sum(size_of(place) for place in doomed)
         for place in doomed:
-            print(f"{'would remove' if dry_run else 'removed'} {place.relative_to(store)}")
+            print(f"{'would remove' if dry_run else 'removed'} {clean(str(place.relative_to(store)))}")
             if not dry_run:
                 discard(place)
     print(f"{len(doomed)} {'to remove' if dry_run else 'removed'}, {_size(size)}")

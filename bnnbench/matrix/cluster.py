@@ -173,8 +173,9 @@ def _pool(run: str, threads: int, memory: int) -> LocalPool:
     """The processes of this Dask worker, as many as it has threads; those of another run have ended."""
     from distributed import get_worker
 
-    if multiprocessing.current_process().daemon:
-        raise RuntimeError("this Dask worker may have no children: start it with --no-nanny (see docs/clusters.md)")
+    # Under a nanny this process is one that multiprocessing would let have no children, lest they outlive it when it is
+    # killed; ours have a guard.
+    multiprocessing.current_process().daemon = False
     wanted = (run, threads, memory)
     if wanted not in _pools:
         for other in list(_pools):

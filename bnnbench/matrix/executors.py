@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bnnbench.matrix.workers.guard import Guard, end_marked
+from bnnbench.matrix.workers.memory import MemoryWatch
 from bnnbench.matrix.workers.slot import Slot
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class LocalPool:
         self.capacity = workers
         self._run = uuid.uuid4().hex
         self._guard = Guard(self._run)
-        self._memory = memory
+        self._memory = MemoryWatch(memory)
         self._slots = [Slot(number, threads, self._run) for number in range(workers)]
 
     def submit(self, work: Work, setting: Setting) -> Future[str]:
@@ -54,7 +55,10 @@ class LocalPool:
     def watch(self) -> None:
         """Kill workers that have outgrown their memory, children included; to be called several times a second."""
         for slot in self._slots:
-            slot.watch(self._memory)
+            slot.watch()
+        workers = {number: slot for slot in self._slots if (number := slot.at_work) is not None}
+        for number in self._memory.outgrown(workers):
+            workers[number].kill_outgrown(number)
 
     def __enter__(self) -> LocalPool:
         return self

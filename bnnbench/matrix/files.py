@@ -22,7 +22,10 @@ def write_whole(final: Path, writer: Callable[[Path], None]) -> None:
     """
     temporary = temporary_beside(final)
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         writer(temporary)
+        temporary.chmod(mode)  # safetensors writes files that nobody else may read, whatever the umask says.
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, final)

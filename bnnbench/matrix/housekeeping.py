@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bnnbench.errors import StoreError
+from bnnbench.errors import StoreError, one_line
 from bnnbench.matrix import files, formats
-from bnnbench.matrix.store import CELLS, CHAINS, FITS, RECORD, Store, verified
+from bnnbench.matrix.store import CELLS, CHAINS, FITS, KEY, RECORD, Store, verified
 
 KINDS = (FITS, CHAINS, CELLS)
 
@@ -25,11 +25,15 @@ class Contents:
     statuses: Counter[tuple[str, str]] = field(default_factory=Counter)
     damaged: list[str] = field(default_factory=list)
     """Places that cannot be believed, with the reason."""
+    foreign: list[str] = field(default_factory=list)
+    """What lies among the records and is not bnnbench's: nobody reads it, and nobody removes it."""
 
 
 def contents(store: Store) -> Contents:
     """Read and verify every record with its artefacts; nothing is changed."""
     found = Contents()
+    for kind in KINDS:
+        found.foreign += [f"{kind}/{entry.name}" for entry in _entries(store.path / kind) if not _is_own(entry)]
     for kind, place in _places(store):
         found.records[kind] += 1
         found.size[kind] += size_of(place)
@@ -38,7 +42,7 @@ def contents(store: Store) -> Contents:
         except FileNotFoundError:
             found.damaged.append(f"{kind}/{place.name}: no record: its writing was cut short")
         except (StoreError, KeyError) as error:
-            found.damaged.append(f"{kind}/{place.name}: {error}")
+            found.damaged.append(f"{kind}/{place.name}: {one_line(str(error))}")
     for name in ("runs", "quarantine"):
         entries = _entries(store.path / name)
         found.records[name] = len(entries)
@@ -88,10 +92,15 @@ def size_of(place: Path) -> int:
 
 
 def _places(store: Store) -> Iterator[tuple[str, Path]]:
+    """Where records are, or should be: whatever has the name of a key."""
     for kind in KINDS:
         for entry in _entries(store.path / kind):
-            if not entry.name.startswith("."):
+            if KEY.fullmatch(entry.name):
                 yield kind, entry
+
+
+def _is_own(entry: Path) -> bool:
+    return bool(KEY.fullmatch(entry.name)) or entry.name.startswith(files.TEMPORARY)
 
 
 def _entries(folder: Path) -> list[Path]:

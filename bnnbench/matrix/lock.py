@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import socket
 import sys
@@ -23,20 +25,28 @@ def held(folder: Path) -> Iterator[None]:
 
     A killed process leaves its files and not its lock, so nothing is ever stale.
     """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / LOCK, timeout=0)
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     try:
-        lock.acquire()
-    except Timeout as error:
-        raise StoreError(f"{folder} is in use by {_holder(folder)}") from error
-    try:
+        _take(descriptor, folder)
         (folder / HOLDER).write_text(_myself(), encoding="utf-8")
-        yield
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                (folder / HOLDER).unlink()
     finally:
-        with contextlib.suppress(OSError):
-            (folder / HOLDER).unlink()
-        lock.release()
+        os.close(descriptor)
+
+
+def _take(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise StoreError(f"{folder} is in use by {_holder(folder)}") from error
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
+            raise
+        raise StoreError(f"{folder} lies on a file system without locks: keep the store on another one") from error
 
 
 def _holder(folder: Path) -> str:

@@ -19,6 +19,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -29,7 +30,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from bnnbench.errors import StoreError
+from bnnbench.errors import StoreError, one_line
 from bnnbench.matrix import files, formats, lock
 
 Arguments = ParamSpec("Arguments")
@@ -39,6 +40,8 @@ FITS, CHAINS, CELLS = "fits", "chains", "cells"
 DRAWS = "draws.safetensors"
 ARRAYS = "arrays.safetensors"
 RECORD = "record.json"
+KEY = re.compile("[0-9a-f]{64}(-[0-9]+)?")
+"""What the directories of records are called; a chain's has its number at its end."""
 _DEFAULTS: dict[str, Any] = {"reason": "", "warnings": [], "environment": {}, "identity": {}, "seconds": 0.0}
 STATUSES = ("ok", "failed", "timeout", "invalid", "skipped")
 LARGEST_RECORD = 64 * 2**20
@@ -209,10 +212,12 @@ class Store:
         """The keys of all records of a kind, sorted."""
         folder = self.path / kind
         if folder.is_dir():
-            yield from sorted(entry.name for entry in folder.iterdir() if (entry / RECORD).is_file())
+            names = sorted(entry.name for entry in folder.iterdir() if (entry / RECORD).is_file())
+            yield from filter(KEY.fullmatch, names)
 
     @_changes_the_store
     def _not_believed(self, kind: str, key: str, reason: str) -> None:
+        reason = one_line(reason)  # It may name a file as the record does, and that may be a stranger's.
         if not self._holds:
             # Its holder may be writing at this moment, and a reader changes nothing.
             self.damaged.append(f"{kind}/{key}: {reason}; ignored")

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-GAP = 2
+GAPS = (2, 1)
+"""Columns of space before each column, and one more from rich: as much as fits."""
 
 
 def render(blocks: Sequence[Block], width: int) -> Iterator[RenderableType]:
@@ -20,11 +21,12 @@ def render(blocks: Sequence[Block], width: int) -> Iterator[RenderableType]:
     from rich.text import Text
 
     for block in blocks:
-        stacked = _needed(block, block.columns, stacked=False) > width
+        stacked = _needed(block, block.columns, False, max(GAPS)) > width
         for number, columns in enumerate(_panels(block, width, stacked)):
             title = block.title if number == 0 else f"{block.dataset} / {block.network}, continued"
             yield Text(title, style="bold")
-            yield _table(block, columns, stacked)
+            gap = next((gap for gap in GAPS if _needed(block, columns, stacked, gap) <= width), min(GAPS))
+            yield _table(block, columns, stacked, " " * gap)
         for mark in block.marks:
             yield Padding(Text(f"{mark}  {MARKS[mark]}", style="dim"), (0, 0, 0, 1))
         for note in block.notes:
@@ -36,16 +38,19 @@ def _panels(block: Block, width: int, stacked: bool) -> list[list[str]]:
     """The columns in as few panels as fit; each panel repeats the posterior and the threat."""
     panels: list[list[str]] = [[]]
     for column in block.columns:
-        if panels[-1] and _needed(block, [*panels[-1], column], stacked) > width:
+        if panels[-1] and _needed(block, [*panels[-1], column], stacked, min(GAPS)) > width:
             panels.append([])
         panels[-1].append(column)
     return panels
 
 
-def _needed(block: Block, columns: Sequence[str], stacked: bool) -> int:
+def _needed(block: Block, columns: Sequence[str], stacked: bool, gap: int) -> int:
+    """How wide a table with these columns is."""
     head = max(len("posterior"), *(len(line.posterior) for line in block.lines))
     threat = max(len("eps"), *(len(line.threat) for line in block.lines))
-    return head + threat + sum(GAP + _column_width(block, column, stacked) for column in columns) + GAP + 2
+    return head + sum(
+        1 + gap + width for width in (threat, *(_column_width(block, column, stacked) for column in columns))
+    )
 
 
 def _column_width(block: Block, column: str, stacked: bool) -> int:
@@ -60,13 +65,12 @@ def _cell(figure: Figure, stacked: bool) -> str:
     return "\n".join(parts) if stacked else "  ".join(parts)
 
 
-def _table(block: Block, columns: Sequence[str], stacked: bool) -> Table:
+def _table(block: Block, columns: Sequence[str], stacked: bool, gap: str) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     # The gap between columns is part of their text: rich takes twice as long to pad each cell itself.
-    gap = " " * GAP
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
     table.add_column("posterior", overflow="fold")
     table.add_column(f"{gap}eps", justify="right", no_wrap=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from faults import configs, damage, disk, kills, order, planted, traced
+from faults import configs, damage, disk, kills, order, planted, stops, traced
 
 import bnnbench as bb
 
@@ -89,6 +89,10 @@ def _killed(folder: Path, count: int) -> Iterator[tuple[str, str, object]]:
     )
     yield "acknowledged outcomes after a kill: computed again", str(found.kept), found.recomputed
     yield "orphans 5 s after a kill", f"{found.kills} kills", found.orphans
+    stopped = stops.campaign(_new(folder), 5 if quick else 60)
+    _explain(stopped.wrong)
+    told = f"{stopped.stops} stops, {stopped.finished} runs (slowest {stopped.slowest:.1f} s)"
+    yield "Ctrl-C and SIGTERM: over 2 s, another exit code, a traceback, or another report", told, len(stopped.wrong)
 
 
 def _new(folder: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from faults import configs, damage, disk, kills, order, planted
+from faults import configs, damage, disk, kills, order, planted, stops
 
 import bnnbench as bb
 
@@ -38,6 +38,12 @@ def test_killed_runs_end_as_calm_ones_do(tmp_path: Path) -> None:
     found = kills.campaign(tmp_path, 2, seeds=2)
     assert found.kills >= 2
     assert (found.recomputed, found.orphans, found.different) == (0, 0, 0), found
+
+
+def test_stopped_runs_end_in_time_and_go_on(tmp_path: Path) -> None:
+    found = stops.campaign(tmp_path, 3, seeds=1)
+    assert found.stops >= 3
+    assert found.wrong == []
 
 
 def test_no_damaged_file_is_believed(tmp_path: Path) -> None:

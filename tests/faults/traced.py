@@ -54,7 +54,7 @@ def _calls(folder: Path, call: str, what: str) -> int:
     place = folder / f"{call}-{len(list(folder.iterdir()))}"
     place.mkdir()
     log = place / "log"
-    imports = "import numpy, safetensors.numpy, filelock, bnnbench.matrix.store"
+    imports = "import numpy, safetensors.numpy, bnnbench.matrix.store"
     command = [sys.executable, "-c", imports] if what == "pass" else _life(place)
     subprocess.run([*_strace(call), "-o", str(log), *command], check=True, capture_output=True, timeout=120)
     return len(log.read_text().splitlines())

@@ -14,7 +14,7 @@ from typing import Any
 
 def start(threads: int, slot: int) -> None:
     """Set up the worker of a slot: its threads, and its own cores."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the runner decides.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Blocked at birth, and now for good, whatever a plugin unblocks.
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
         os.environ[variable] = str(threads)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

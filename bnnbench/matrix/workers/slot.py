@@ -45,7 +45,14 @@ class Slot:
         running.add_done_callback(lambda ended: self._tell(ended, told))
         return told
 
-    def watch(self, limit: int) -> None:
+    @property
+    def at_work(self) -> int | None:
+        """The number of the process that is at a task."""
+        worker = self._context.worker
+        return None if self.free or worker is None else worker.pid
+
+    def watch(self) -> None:
+        """Notice a task whose process is gone without a word."""
         if self.free:
             return
         if not self._lives():
@@ -53,8 +60,12 @@ class Slot:
         elif self._context.left_quietly():
             # A task that calls `os._exit(0)` looks to pebble like a worker that has done its work.
             self._give_up(_how(0))
-        elif (worker := self._context.worker) is not None and _memory(worker.pid) > limit:
-            self._outgrown.add(worker.pid)
+
+    def kill_outgrown(self, number: int) -> None:
+        """Kill the process of this number, for it uses more memory than it may."""
+        worker = self._context.worker
+        if worker is not None and worker.pid == number:
+            self._outgrown.add(number)
             worker.kill()
 
     def _lives(self) -> bool:
@@ -123,19 +134,6 @@ class Slot:
         finally:
             if not told.done():
                 told.set_exception(error)
-
-
-def _memory(worker: int | None) -> int:
-    """Resident bytes of a process and of what it has started."""
-    import psutil
-
-    total = 0
-    with contextlib.suppress(psutil.Error):
-        process = psutil.Process(worker)
-        for one in (process, *process.children(recursive=True)):
-            with contextlib.suppress(psutil.Error):
-                total += one.memory_info().rss
-    return total
 
 
 def _how(code: int | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing.resource_tracker
 import os
+import signal
 import sys
 import threading
 import types
@@ -42,9 +43,12 @@ class Worker(SpawnProcess):
         sys.modules["__main__"] = types.ModuleType("__main__")
         outer = os.environ.get(MARK)
         os.environ[MARK] = mark = home.next_mark()
+        # Ctrl-C reaches the whole group; the runner decides. What is blocked here is blocked in the child from birth.
+        masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             born = SpawnProcess._Popen(process)
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
             _restore(outer)
             if main is not None:
                 sys.modules["__main__"] = main

@@ -1,0 +1,97 @@
+"""Whole runs of a small matrix with two workers: what is done to them, and what they leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+from waiting import is_gone, within
+
+from bnnbench.matrix.store import RECORD
+from bnnbench.matrix.workers.guard import MARK
+
+FILE = """\
+epsilons: [0.0, 0.05, 0.1]
+evaluate: {images: 30, draws: 4}
+datasets: {moons: {use: half-moons, train_size: 100, test_size: 50}}
+networks: {fc: {hidden: [8]}}
+posteriors:
+  sgd: {epochs: 5}
+  vi: {use: bayes-by-backprop, epochs: 5, draws: 4}
+attacks: {random: {use: random-sign}, fgsm: , pgd: {steps: 100}}
+"""
+ORPHANS = 5.0
+"""Seconds after which nothing that a run has started may live when the run is over."""
+
+
+class Calm:
+    """A run that nobody disturbs: how long it takes, and the bytes of its report."""
+
+    def __init__(self, folder: Path, seeds: int) -> None:
+        (folder / "benchmarks.yaml").write_text(f"seeds: {list(range(seeds))}\n{FILE}")
+        began = time.monotonic()
+        assert started(folder, "calm").wait() == 0
+        self.seconds = time.monotonic() - began
+        self.report = report(folder, "calm")
+
+
+def started(folder: Path, store: str) -> subprocess.Popen[bytes]:
+    """A run that leads a group of its own; what it says is appended to a file."""
+    command = [sys.executable, "-m", "bnnbench", "run", "--store", store, "-j", "2"]
+    with (folder / f"{store}.log").open("ab") as log:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env={**os.environ, "FAULTS": str(folder)},
+        )
+
+
+def send(process: subprocess.Popen[bytes], number: signal.Signals, group: bool) -> None:
+    """Send a signal to a run, or to its whole group, as a terminal does."""
+    (os.killpg if group else os.kill)(process.pid, number)
+
+
+def report(folder: Path, store: str) -> bytes:
+    """What `report --format json` prints."""
+    command = [sys.executable, "-m", "bnnbench", "report", "--store", store, "--format", "json"]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True).stdout
+
+
+def kept(store: Path) -> dict[Path, tuple[int, int]]:
+    """Finished outcomes, with what would change if they were written again."""
+    paths = [path for kind in ("fits", "cells") for path in (store / kind).glob(f"*/{RECORD}")]
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
+
+
+def family(process: subprocess.Popen[bytes]) -> list[int]:
+    """All that a run has started and that is still its descendant."""
+    try:
+        return [one.pid for one in psutil.Process(process.pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def leaves_orphans(folder: Path, family: list[int]) -> bool:
+    """Whether something outlives a run that is over: one of its family, or a worker born meanwhile."""
+    return not within(ORPHANS, lambda: all(map(is_gone, family)) and not _marked(folder))
+
+
+def _marked(folder: Path) -> list[int]:
+    """Workers of this campaign, wherever they are: born with a mark, and in its folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            variables = process.environ()
+            if MARK in variables and variables.get("FAULTS") == str(folder) and not is_gone(process.pid):
+                found.append(process.pid)
+        except psutil.Error:
+            continue
+    return found
