@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bnnbench.errors import ParameterError as ParameterError
     from bnnbench.errors import PluginError as PluginError
     from bnnbench.errors import StoreError as StoreError
+    from bnnbench.errors import StoreUnwritable as StoreUnwritable
     from bnnbench.errors import UnknownComponent as UnknownComponent
     from bnnbench.evidence.card import posterior_card as posterior_card
     from bnnbench.evidence.evaluate import evaluate as evaluate
@@ -81,6 +82,7 @@ _HOMES = {
         "ParameterError",
         "PluginError",
         "StoreError",
+        "StoreUnwritable",
         "UnknownComponent",
     ],
     "evidence.card": ["posterior_card"],

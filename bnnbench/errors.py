@@ -8,6 +8,7 @@
     |-- DataError            a data set is absent or damaged
     |   `-- InvalidData      it is not what `Data` accepts; also a ContractBreach
     |-- StoreError           a stored record or artefact is absent or fails its checksum
+    |   `-- StoreUnwritable  the store's disk is full, broken or closed to us: a run ends
     |-- ClusterLost          the scheduler of a Dask cluster cannot be reached, or not any more
     |-- Incompatible         this combination makes no sense (a convolution on points): its cells are skipped
     |-- GradientRefused      an attack with `access="scores"` asked for a gradient: its cells are skipped
@@ -55,6 +56,10 @@ class DataError(BnnbenchError):
 
 class StoreError(BnnbenchError):
     """A stored record or artefact is absent or fails its checksum."""
+
+
+class StoreUnwritable(StoreError):
+    """The disk takes nothing more, or takes it no more from us; what the store holds is whole."""
 
 
 class ClusterLost(BnnbenchError):

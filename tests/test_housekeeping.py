@@ -60,15 +60,32 @@ def test_gc_removes_what_nobody_needs_and_nothing_else(store: Store) -> None:
     (store.path / FITS / OTHER).mkdir()
     (store.path / "quarantine").mkdir()
     (store.path / "quarantine" / "old").write_text("x")
+    (store.place(CELLS, CELL) / ".tmpAbCdEf").write_text("what safetensors had begun to write")
     before = sorted(store.path.rglob("*"))
     code, text = told(store, "gc", "--dry-run")
-    assert (code, text.splitlines()[-1].partition(",")[0]) == (0, "5 to remove")
+    assert (code, text.splitlines()[-1].partition(",")[0]) == (0, "6 to remove")
     assert sorted(store.path.rglob("*")) == before
     code, text = told(store, "gc")
-    assert (code, text.splitlines()[-1].partition(",")[0]) == (0, "5 removed")
+    assert (code, text.splitlines()[-1].partition(",")[0]) == (0, "6 removed")
     left = {str(path.parent.relative_to(store.path)) for path in store.path.rglob(RECORD)}
     assert left == {f"fits/{FIT}", f"chains/{OTHER}-0", f"cells/{CELL}"}
     assert not list(store.path.rglob(f"{TEMPORARY}*"))
+
+
+def test_gc_keeps_the_chains_of_a_fit_that_did_not_end_well(store: Store) -> None:
+    with store.held():
+        store.write(FITS, OTHER, {"status": "timeout"})
+        store.write(CHAINS, f"{FIT}-1", {"status": "ok"})
+    assert told(store, "gc")[0] == 0
+    assert list(store.keys(CHAINS)) == [f"{OTHER}-0"]
+
+
+def test_info_beside_a_writer_calls_nothing_damaged(store: Store) -> None:
+    """What is being written has no record yet."""
+    (store.path / CELLS / OTHER).mkdir()
+    text = told(store, "info")[1]
+    assert f"being written, or cut short: cells/{OTHER}" in text
+    assert "damaged" not in text
 
 
 def test_what_is_no_record_of_ours_is_said_and_left_alone(store: Store) -> None:

@@ -120,6 +120,43 @@ def test_a_reader_ignores_what_is_damaged_and_changes_nothing(store: Store) -> N
     assert (store.place("cells", KEY) / RECORD).is_file()
 
 
+def test_what_cannot_be_read_is_not_called_damaged(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rights, memory and descriptors are its reader's; a checksum is the file's."""
+
+    def read_plain(path: Path, limit: int | None = None) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("bnnbench.matrix.files.read_plain", read_plain)
+    with pytest.raises(StoreError, match="cannot be read: permission denied"):
+        store.record("cells", KEY)
+    assert store.damaged == []
+    assert (store.place("cells", KEY) / RECORD).is_file()
+
+
+def test_nothing_is_written_or_removed_through_a_link(store: Store, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / RECORD).write_text("mine")
+    other = "cd" * 32
+    store.place("cells", other).symlink_to(precious)
+    store.write("cells", other, {"status": "failed"})
+    assert (precious / RECORD).read_text() == "mine"
+    assert store.record("cells", other) is not None
+    store.place("cells", "ef" * 32).symlink_to(precious)
+    store.remove("cells", "ef" * 32)
+    assert (precious / RECORD).read_text() == "mine"
+
+
+def test_a_lock_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    folder = tmp_path / "store"
+    folder.mkdir()
+    (folder / ".lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(StoreError, match="cannot be used as a store"), Store(folder).held():
+        raise AssertionError("held through a link")
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
 @pytest.mark.parametrize("linked", ["record", "artefact", "folder"])
 def test_links_are_not_followed(store: Store, tmp_path: Path, linked: str) -> None:
     place = store.place("cells", KEY)
@@ -216,7 +253,7 @@ def test_the_lock_of_a_killed_process_is_not_stale(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     assert subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode == -9
     with Store(folder).held():
-        assert (folder / ".holder").read_text().startswith(f"process {os.getpid()} ")
+        assert (folder / ".lock").read_text().startswith(f"process {os.getpid()} ")
 
 
 def test_what_cannot_be_written_leaves_nothing(store: Store) -> None:

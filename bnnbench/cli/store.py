@@ -29,6 +29,8 @@ def info(store: StoreOption = DEFAULT_STORE) -> None:
         print(f"  {kind:<11}{found.records[kind]:>7}  {_size(found.size[kind]):>9}  {', '.join(told)}".rstrip())
     for line in found.damaged:
         print(f"damaged: {line}")
+    for line in found.unfinished:
+        print(f"being written, or cut short: {line}")
     for line in found.foreign:
         print(f"not of bnnbench, and left alone: {clean(line)}")
 
@@ -63,7 +65,8 @@ def gc(
 ) -> None:
     """Remove what killed runs left half written, the quarantine, and the chains of fits that are finished."""
     from bnnbench.errors import clean
-    from bnnbench.matrix.housekeeping import discard, garbage, size_of
+    from bnnbench.matrix.files import discard
+    from bnnbench.matrix.housekeeping import garbage, size_of
 
     wanted = _asked_for(keep) if keep else None
     kept = _existing(store)
@@ -71,9 +74,9 @@ def gc(
         doomed = garbage(kept, wanted)
         size = sum(size_of(place) for place in doomed)
         for place in doomed:
-            print(f"{'would remove' if dry_run else 'removed'} {clean(str(place.relative_to(store)))}")
             if not dry_run:
                 discard(place)
+            print(f"{'would remove' if dry_run else 'removed'} {clean(str(place.relative_to(store)))}")
     print(f"{len(doomed)} {'to remove' if dry_run else 'removed'}, {_size(size)}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import stat
 import uuid
 from collections.abc import Callable
@@ -52,6 +53,18 @@ def make_folder(folder: Path) -> None:
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     sync_folder(folder.parent)
+
+
+def discard(doomed: Path) -> None:
+    """Remove a file or directory, which leaves its place whole: nobody finds half of it. A link is removed, not what it
+    leads to. Raises `FileNotFoundError` if there is nothing."""
+    hidden = temporary_beside(doomed)
+    os.replace(doomed, hidden)
+    sync_folder(doomed.parent)
+    if hidden.is_dir() and not hidden.is_symlink():
+        shutil.rmtree(hidden)
+    else:
+        hidden.unlink()
 
 
 def sync_folder(folder: Path) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import contextlib
+import time
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -25,6 +25,8 @@ class Contents:
     statuses: Counter[tuple[str, str]] = field(default_factory=Counter)
     damaged: list[str] = field(default_factory=list)
     """Places that cannot be believed, with the reason."""
+    unfinished: list[str] = field(default_factory=list)
+    """Places without a record: it is being written, or its writing was cut short."""
     foreign: list[str] = field(default_factory=list)
     """What lies among the records and is not bnnbench's: nobody reads it, and nobody removes it."""
 
@@ -38,16 +40,26 @@ def contents(store: Store) -> Contents:
         found.records[kind] += 1
         found.size[kind] += size_of(place)
         try:
-            found.statuses[kind, str(verified(place)["status"])] += 1
+            found.statuses[kind, _status(place, store)] += 1
         except FileNotFoundError:
-            found.damaged.append(f"{kind}/{place.name}: no record: its writing was cut short")
-        except (StoreError, KeyError) as error:
+            found.unfinished.append(f"{kind}/{place.name}")
+        except StoreError as error:
             found.damaged.append(f"{kind}/{place.name}: {one_line(str(error))}")
     for name in ("runs", "quarantine"):
         entries = _entries(store.path / name)
         found.records[name] = len(entries)
         found.size[name] = sum(size_of(entry) for entry in entries)
     return found
+
+
+def _status(place: Path, store: Store) -> str:
+    try:
+        return str(verified(place)["status"])
+    except StoreError:
+        if store.lock is not None:
+            raise
+        time.sleep(0.1)  # It may have been written anew between the look at its record and the look at its arrays.
+        return str(verified(place)["status"])
 
 
 def quarantine_damaged(store: Store) -> list[str]:
@@ -58,37 +70,36 @@ def quarantine_damaged(store: Store) -> list[str]:
 
 
 def garbage(store: Store, keep: Collection[str] | None = None) -> list[Path]:
-    """What a held store can lose: unfinished files, records without their end, quarantine, chains of fits that are
-    finished and, if `keep` is given, every record whose key is not in it (a chain's key begins with its fit's)."""
+    """What a held store can lose: unfinished files, places without a record, quarantine, chains of fits that ended well
+    and, if `keep` is given, every record whose key is not in it (a chain's key begins with its fit's)."""
     doomed = [*_leftovers(store.path), *_entries(store.path / "quarantine")]
     for kind, place in _places(store):
-        if kind == CHAINS:
-            fit = place.name.rpartition("-")[0]
-            unwanted = (store.place(FITS, fit) / RECORD).exists() or (keep is not None and fit not in keep)
-        else:
-            unwanted = keep is not None and place.name not in keep
-        if unwanted or not (place / RECORD).exists():
+        wanted = keep is None or place.name.partition("-")[0] in keep
+        if not wanted or not (place / RECORD).exists() or (kind == CHAINS and _is_used_up(store, place.name)):
             doomed.append(place)
         else:
-            doomed += _leftovers(place)
+            doomed += _beside_the_record(store, kind, place)
     return doomed
 
 
-def discard(doomed: Path) -> None:
-    """Remove a file or directory; a link is removed, not what it leads to."""
-    if doomed.is_dir() and not doomed.is_symlink():
-        hidden = files.temporary_beside(doomed)
-        os.replace(doomed, hidden)  # A record leaves its place whole.
-        shutil.rmtree(hidden)
-    else:
-        doomed.unlink(missing_ok=True)
+def _is_used_up(store: Store, chain: str) -> bool:
+    fit = store.record(FITS, chain.partition("-")[0])
+    return fit is not None and fit["status"] == "ok"
+
+
+def _beside_the_record(store: Store, kind: str, place: Path) -> list[Path]:
+    """Files that its record does not name: those of a writing that was cut short."""
+    record = store.record(kind, place.name)
+    return [entry for entry in _entries(place) if record and entry.name not in (RECORD, *record["artefacts"])]
 
 
 def size_of(place: Path) -> int:
     """Bytes of a file, or of the files in a directory; links count as themselves."""
-    if place.is_symlink() or not place.is_dir():
-        return place.lstat().st_size
-    return sum(size_of(entry) for entry in place.iterdir())
+    with contextlib.suppress(FileNotFoundError):  # A run may be at work here.
+        if place.is_symlink() or not place.is_dir():
+            return place.lstat().st_size
+        return sum(size_of(entry) for entry in place.iterdir())
+    return 0
 
 
 def _places(store: Store) -> Iterator[tuple[str, Path]]:
@@ -104,9 +115,11 @@ def _is_own(entry: Path) -> bool:
 
 
 def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+    return []
 
 
-def _leftovers(folder: Path) -> list[Path]:
-    own = [folder, *(folder / name for name in formats.FOLDERS)] if (folder / formats.MARKER).exists() else [folder]
-    return [entry for place in own for entry in _entries(place) if entry.name.startswith(files.TEMPORARY)]
+def _leftovers(path: Path) -> list[Path]:
+    places = [path, *(path / name for name in formats.FOLDERS)]
+    return [entry for place in places for entry in _entries(place) if entry.name.startswith(files.TEMPORARY)]

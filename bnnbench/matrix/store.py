@@ -15,12 +15,12 @@ carries its own sha256 and theirs. Every load verifies; what fails counts as abs
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import json
 import os
 import re
-import shutil
 import tempfile
 import time
 import uuid
@@ -30,7 +30,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 
-from bnnbench.errors import StoreError, one_line
+from bnnbench.errors import StoreError, StoreUnwritable, one_line
 from bnnbench.matrix import files, formats, lock
 
 Arguments = ParamSpec("Arguments")
@@ -42,6 +42,8 @@ ARRAYS = "arrays.safetensors"
 RECORD = "record.json"
 KEY = re.compile("[0-9a-f]{64}(-[0-9]+)?")
 """What the directories of records are called; a chain's has its number at its end."""
+_DAMAGE = (None, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENOTDIR)
+"""Errors that a file has of its own; others are those of whoever reads it: rights, memory, descriptors, a network."""
 _DEFAULTS: dict[str, Any] = {"reason": "", "warnings": [], "environment": {}, "identity": {}, "seconds": 0.0}
 STATUSES = ("ok", "failed", "timeout", "invalid", "skipped")
 LARGEST_RECORD = 64 * 2**20
@@ -51,15 +53,19 @@ LARGEST_RECORD = 64 * 2**20
 def _changes_the_store(
     method: Callable[Concatenate[Store, Arguments], Value],
 ) -> Callable[Concatenate[Store, Arguments], Value]:
-    """Errors of the disk become a `StoreError` that names the store."""
+    """Errors of the disk become a `StoreUnwritable` that names the store."""
 
     @functools.wraps(method)
     def changing(self: Store, *arguments: Arguments.args, **options: Arguments.kwargs) -> Value:
         try:
             return method(self, *arguments, **options)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise StoreError(f"{self.path} cannot be written to: {reason}; what it holds is whole") from error
+        except Exception as error:
+            from safetensors import SafetensorError
+
+            if not isinstance(error, OSError | SafetensorError):
+                raise
+            reason = one_line(_words(error))
+            raise StoreUnwritable(f"{self.path} cannot be written to: {reason}; what it holds is whole") from error
 
     return changing
 
@@ -74,7 +80,8 @@ class Store:
         self.path = Path(path)
         self.damaged: list[str] = []
         """What was not believed, each with its reason and what became of it."""
-        self._holds = False
+        self.lock: int | None = None
+        """The descriptor of its lock, while it is held: whoever inherits it holds the store too."""
         formats.found(self.path)
 
     @contextlib.contextmanager
@@ -86,24 +93,39 @@ class Store:
         with contextlib.ExitStack() as stack:
             try:
                 files.make_folder(self.path)
-                stack.enter_context(lock.held(self.path))
+                own = stack.enter_context(lock.held(self.path))
+                self.lock = own.descriptor
                 formats.migrate(self.path)
+                for kind in (FITS, CHAINS, CELLS):
+                    files.make_folder(self.path / kind)
+                self._sync_folders(own.inherited)
             except OSError as error:
-                raise StoreError(
-                    f"{self.path} cannot be used as a store: {(error.strerror or str(error)).lower()}"
-                ) from error
-            self._holds = True
+                raise StoreError(f"{self.path} cannot be used as a store: {_words(error)}") from error
             try:
                 yield
             finally:
-                self._holds = False
+                self.lock = None
+
+    def _sync_folders(self, inherited: bool) -> None:
+        """What is seen here must last before anybody relies on it: who made it may have been killed before it did."""
+        with contextlib.suppress(PermissionError):  # One may enter a folder that one may not read.
+            files.sync_folder(self.path.absolute().parent)
+        files.sync_folder(self.path)
+        for kind in (FITS, CHAINS, CELLS):
+            files.sync_folder(self.path / kind)
+            for key in self.keys(kind) if inherited else ():
+                if not self.place(kind, key).is_symlink():
+                    files.sync_folder(self.place(kind, key))
 
     def place(self, kind: str, key: str) -> Path:
         """The directory of a record."""
         return self.path / kind / key
 
     def record(self, kind: str, key: str) -> dict[str, Any] | None:
-        """A verified record, with its artefacts verified too; None if there is none, or none that can be trusted."""
+        """A verified record, with its artefacts verified too; None if there is none, or none that can be trusted.
+
+        Raises `StoreError` for one that cannot be read, which says nothing of what it holds.
+        """
         place = self.place(kind, key)
         try:
             return verified(place)
@@ -112,6 +134,8 @@ class Store:
         except StoreError as error:
             self._not_believed(kind, key, str(error))
             return None
+        except OSError as error:
+            raise StoreError(f"{place} cannot be read: {_words(error)}") from error
 
     def arrays(self, kind: str, key: str, record: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """The arrays of a record, verified once more as they are read; raises `StoreError` if they have changed."""
@@ -123,7 +147,7 @@ class Store:
         try:
             content = files.read_plain(place, expected["bytes"])
         except OSError as error:
-            raise StoreError(f"{place}: {(error.strerror or str(error)).lower()}") from error
+            raise StoreError(f"{place}: {_words(error)}") from error
         if hashlib.sha256(content).hexdigest() != expected["sha256"]:
             raise StoreError(f"{place} does not have its checksum")
         try:
@@ -140,7 +164,7 @@ class Store:
         An earlier record of the key goes first: at no moment does a record stand beside artefacts of another.
         """
         place = self.place(kind, key)
-        if (place / RECORD).exists():
+        if place.is_symlink() or (place / RECORD).exists():
             self.remove(kind, key)
         files.make_folder(place)
         sums = {}
@@ -185,13 +209,8 @@ class Store:
     @_changes_the_store
     def remove(self, kind: str, key: str) -> None:
         """Remove a record with its artefacts, if it is there."""
-        place = self.place(kind, key)
-        doomed = files.temporary_beside(self.path / f"removed-{key[:16]}")
         with contextlib.suppress(FileNotFoundError):
-            # The record first leaves its place whole: nobody finds half of it.
-            os.replace(place, doomed)
-            files.sync_folder(place.parent)
-            shutil.rmtree(doomed)
+            files.discard(self.place(kind, key))
 
     @_changes_the_store
     def write_manifest(self, manifest: dict[str, Any], name: str | None = None) -> Path:
@@ -218,7 +237,7 @@ class Store:
     @_changes_the_store
     def _not_believed(self, kind: str, key: str, reason: str) -> None:
         reason = one_line(reason)  # It may name a file as the record does, and that may be a stranger's.
-        if not self._holds:
+        if self.lock is None:
             # Its holder may be writing at this moment, and a reader changes nothing.
             self.damaged.append(f"{kind}/{key}: {reason}; ignored")
             return
@@ -232,16 +251,17 @@ class Store:
 def verified(place: Path) -> dict[str, Any]:
     """The record in a directory, its own checksum and those of its artefacts verified.
 
-    Raises `FileNotFoundError` if there is no record, `StoreError` if it cannot be trusted.
+    Raises `FileNotFoundError` if there is no record, `StoreError` if it cannot be trusted, and another `OSError` if
+    nobody can say, since it cannot be read.
     """
     if place.is_symlink():
         raise StoreError("it is a link, and links are not followed")
     try:
         text = files.read_plain(place / RECORD, LARGEST_RECORD)
-    except (FileNotFoundError, PermissionError):
+    except FileNotFoundError:
         raise
     except OSError as error:
-        raise StoreError(f"the record cannot be read: {(error.strerror or str(error)).lower()}") from error
+        raise _judged(error, RECORD) from error
     try:
         record: dict[str, Any] = json.loads(text)
         if record["sha256"] != own_sum(record):
@@ -254,6 +274,10 @@ def verified(place: Path) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise StoreError("it is no record of bnnbench, or half of one") from error
     return {**_DEFAULTS, **record}
+
+
+def _words(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def own_sum(record: Mapping[str, Any]) -> str:
@@ -280,7 +304,12 @@ def _check_artefact(place: Path, name: str, expected: Mapping[str, Any]) -> None
             raise StoreError(f"{name} does not have its size")
         if files.sum_of(place / name) != expected["sha256"]:
             raise StoreError(f"{name} does not have its checksum")
-    except FileNotFoundError as error:
-        raise StoreError(f"{name} is missing") from error
     except OSError as error:
-        raise StoreError(f"{name} cannot be read: {(error.strerror or str(error)).lower()}") from error
+        raise _judged(error, name) from error
+
+
+def _judged(error: OSError, name: str) -> Exception:
+    """What it means that a file of a record cannot be read: damage, or nothing at all."""
+    if isinstance(error, FileNotFoundError):
+        return StoreError(f"{name} is missing")
+    return StoreError(f"{name} cannot be read: {_words(error)}") if error.errno in _DAMAGE else error

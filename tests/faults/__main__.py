@@ -38,6 +38,7 @@ def _rows(folder: Path, quick: bool) -> Iterator[tuple[str, str, object]]:
         "ENOSPC": "a full disk (ENOSPC)",
         "EIO": "a broken disk (EIO)",
         "power": "a loss of power",
+        "resume": "SIGKILL, the next run, and then a loss of power,",
     }.items():
         found = disk.sweep(_new(folder), fault)
         _explain(found.wrong)
@@ -89,7 +90,7 @@ def _killed(folder: Path, count: int) -> Iterator[tuple[str, str, object]]:
     )
     yield "acknowledged outcomes after a kill: computed again", str(found.kept), found.recomputed
     yield "orphans 5 s after a kill", f"{found.kills} kills", found.orphans
-    stopped = stops.campaign(_new(folder), 5 if quick else 60)
+    stopped = stops.campaign(_new(folder), max(5, count // 2))
     _explain(stopped.wrong)
     told = f"{stopped.stops} stops, {stopped.finished} runs (slowest {stopped.slowest:.1f} s)"
     yield "Ctrl-C and SIGTERM: over 2 s, another exit code, a traceback, or another report", told, len(stopped.wrong)

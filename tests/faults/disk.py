@@ -20,7 +20,14 @@ from faults import workload
 
 from bnnbench.errors import StoreError
 
-NAMES = ("fsync", "replace", "mkdir", "unlink", "rmdir")
+NAMES = ("fsync", "replace", "mkdir", "unlink", "rmdir", "ftruncate")
+
+
+LOSING_POWER = ("power", "resume")
+
+
+class Cut(BaseException):
+    """A kill after which the model of the disk lives on."""
 
 
 @dataclass
@@ -32,7 +39,8 @@ class Sweep:
 
 
 def sweep(folder: Path, fault: str, plant: Callable[[], object] | None = None) -> Sweep:
-    """One trial for each call that changes the disk: `kill`, `ENOSPC`, `EIO` or `power`."""
+    """One trial for each call that changes the disk: `kill`, `ENOSPC`, `EIO`, `power`, or `resume`: killed there, taken
+    up and finished by another, and only then the power is lost."""
     found = Sweep()
     number = 0
     while True:
@@ -65,7 +73,7 @@ def _trial(store: Path, fault: str, number: int, plant: Callable[[], object] | N
     finished = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
     if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 1:
         raise AssertionError(f"the trial itself failed at call {number}")
-    return Ended(store.parent / "left" / "store" if fault == "power" else store, lines, finished)
+    return Ended(store.parent / "left" / "store" if fault in LOSING_POWER else store, lines, finished)
 
 
 def _child(store: Path, told: Path, fault: str, number: int, plant: Callable[[], object] | None) -> None:
@@ -76,12 +84,32 @@ def _child(store: Path, told: Path, fault: str, number: int, plant: Callable[[],
             if plant is not None:
                 plant()
             _inject(fault, number, disk, store.parent / "left")
-            workload.live(store, lambda step: file.write(f"{step[0]}\n".encode()) and None)
+            _live(store, disk, lambda step: file.write(f"{step[0]}\n".encode()) and None)
         code = 0 if disk.calls < number else 2
     except (OSError, StoreError):
         code = 3
     finally:
         os._exit(code)
+
+
+def _live(store: Path, disk: Disk, tell: Callable[[workload.Step], None]) -> None:
+    try:
+        workload.live(store, lambda step: None if disk.cut else tell(step))
+    except Cut:
+        disk.cut = False
+        workload.live(store, tell)
+        disk.leave(store.parent / "left")
+
+
+def _strike(fault: str, disk: Disk, left: Path) -> None:
+    if fault == "resume":
+        disk.cut = True
+        raise Cut
+    if fault == "power":
+        disk.leave(left)
+    if fault in ("kill", "power"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise OSError(getattr(errno, fault), os.strerror(getattr(errno, fault)))
 
 
 def _inject(fault: str, number: int, disk: Disk, left: Path) -> None:
@@ -91,13 +119,9 @@ def _inject(fault: str, number: int, disk: Disk, left: Path) -> None:
     def around(call: Callable[..., Any], name: str) -> Callable[..., Any]:
         def replaced(*arguments: Any, **options: Any) -> Any:
             disk.calls += 1
-            if disk.calls == number:
-                if fault == "power":
-                    disk.leave(left)
-                    os.kill(os.getpid(), signal.SIGKILL)
-                if fault == "kill":
-                    os.kill(os.getpid(), signal.SIGKILL)
-                raise OSError(getattr(errno, fault), os.strerror(getattr(errno, fault)))
+            # Who is killed does nothing more, not even to tidy up.
+            if disk.calls == number or disk.cut:
+                _strike(fault, disk, left)
             if name in ("unlink", "rmdir"):
                 # What is removed goes elsewhere, so that its inode does not become that of something new.
                 return rename(arguments[0], graves / str(disk.calls), src_dir_fd=options.get("dir_fd"))
@@ -127,7 +151,7 @@ class Disk:
     """What would be found after a power failure."""
 
     def __init__(self, root: Path) -> None:
-        self._root, self.calls = root, 0
+        self._root, self.calls, self.cut = root, 0, False
         self._files: dict[int, bytes] = {}
         self._folders: dict[int, dict[str, tuple[int, bool]]] = {}
         self._look(root)

@@ -10,7 +10,7 @@ from faults import configs, damage, disk, kills, order, planted, stops
 import bnnbench as bb
 
 
-@pytest.mark.parametrize("fault", ["kill", "ENOSPC", "EIO", "power"])
+@pytest.mark.parametrize("fault", ["kill", "ENOSPC", "EIO", "power", "resume"])
 def test_no_fault_of_the_disk_loses_or_forges_anything(tmp_path: Path, fault: str) -> None:
     found = disk.sweep(tmp_path, fault)
     assert found.trials > 50
