@@ -24,6 +24,9 @@ WRONG = {
         "wrong-dtype": "torch.float64, not",
         "in-place": "changed the inputs or labels",
         "weight-changing": "changed the weights",
+        "weight-shuffling": "changed the weights",
+        "default-changing": "changed torch's default dtype for everybody",
+        "sparse": "of layout torch.sparse",
         "bad-objective": "NanObjective returned a value that is not a number",
         "flat-objective": r"FlatObjective returned a value of shape \(\), not",
     },
@@ -33,6 +36,8 @@ WRONG = {
         "nan-draws": "returned draws that are not finite",
         "network-changing": "changed the network",
         "data-changing": "changed the data",
+        "label-shuffling": "changed the data",
+        "gradient-forbidding": "changed torch's gradient mode for everybody",
         "torch-seeding": "drew from the global random state of torch",
         "stuck": "degenerate",
         "all-diverged": "degenerate",
@@ -125,6 +130,30 @@ class WeightChanging(Attack):
         return x.clone()
 
 
+class WeightShuffling(Attack):
+    """The same numbers in other places, behind torch's back."""
+
+    def perturb(self, victim, x, y, threat, rng):
+        weights = next(iter(victim._predictive.draws.values())).numpy()
+        weights[:] = weights[..., ::-1].copy()
+        return x.clone()
+
+
+class DefaultChanging(Attack):
+    """Wants all in double precision, for everybody and for good."""
+
+    def perturb(self, victim, x, y, threat, rng):
+        torch.set_default_dtype(torch.float64)
+        return x.clone()
+
+
+class Sparse(Attack):
+    """Of another layout."""
+
+    def perturb(self, victim, x, y, threat, rng):
+        return x.to_sparse()
+
+
 class NanObjective(Objective):
     """Not a number."""
 
@@ -207,6 +236,22 @@ class DataChanging(Sampler):
 
     def fit(self, network, data, *, seed, progress=no_progress):
         data.train[0].sub_(0.25)
+        return Draws(weights(network, self.draws))
+
+
+class LabelShuffling(Sampler):
+    """Shuffles in place, behind torch's back."""
+
+    def fit(self, network, data, *, seed, progress=no_progress):
+        np.random.default_rng(seed).shuffle(data.train[1].numpy())
+        return Draws(weights(network, self.draws))
+
+
+class GradientForbidding(Sampler):
+    """Needs no gradients, and lets nobody else have any."""
+
+    def fit(self, network, data, *, seed, progress=no_progress):
+        torch.set_grad_enabled(False)
         return Draws(weights(network, self.draws))
 
 
@@ -300,6 +345,9 @@ ATTACKS = {
     "wrong-dtype": WrongDtype,
     "in-place": InPlace,
     "weight-changing": WeightChanging,
+    "weight-shuffling": WeightShuffling,
+    "default-changing": DefaultChanging,
+    "sparse": Sparse,
     "bad-objective": Nothing,
     "flat-objective": Still,
 }
@@ -309,6 +357,8 @@ POSTERIORS = {
     "nan-draws": NanDraws,
     "network-changing": NetworkChanging,
     "data-changing": DataChanging,
+    "label-shuffling": LabelShuffling,
+    "gradient-forbidding": GradientForbidding,
     "torch-seeding": TorchSeeding,
     "stuck": Stuck,
     "all-diverged": AllDiverged,

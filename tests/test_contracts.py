@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import bad_plugins
@@ -48,6 +49,91 @@ def test_a_posterior_is_caught_in_a_program(name: str) -> None:
 
     with pytest.raises(bb.ContractBreach, match=bad_plugins.WRONG["posterior"][name]):
         tried()
+
+
+class Continuing(bb.Attack):
+    """Goes on, under each threat, from where the one before has ended."""
+
+    def perturb(self, victim, x, y, threat, rng):
+        return self.perturb_each(victim, x, y, [threat], [rng])[0]
+
+    def perturb_each(self, victim, x, y, threats, rngs):
+        made, start = [], x
+        for threat in threats:
+            start = threat.project(x, start + 0.02)
+            made.append(start)
+        return made
+
+
+def test_what_is_made_under_a_threat_depends_on_no_other_one() -> None:
+    from bnnbench.evidence.evaluate import Defence, evaluate_each
+
+    data = HALF_MOONS.load(seed=0)
+    predictive = bb.fit(bb.posterior("sgd", epochs=1), network(data), data)
+    threats = [bb.Threat(epsilon=epsilon) for epsilon in (0.02, 0.1)]
+    defence = Defence(predictive, data, threats[0], images=20, draws=None, seed=0)
+    evaluate_each(Continuing(), defence, threats[1:])
+    with pytest.raises(bb.ContractBreach, match="gave two results for one seed"):
+        evaluate_each(Continuing(), defence, threats)
+
+
+class Peeking(bb.Attack):
+    """Asks for gradients under a threat of its own making."""
+
+    def perturb(self, victim, x, y, threat, rng):
+        victim.under(replace(threat, access="gradient")).gradient(x, y, "predictive-nll")
+        return x.clone()
+
+
+def test_an_attack_gives_itself_no_more_than_its_threat_allows() -> None:
+    data = HALF_MOONS.load(seed=0)
+    predictive = bb.fit(bb.posterior("sgd", epochs=1), network(data), data)
+    with pytest.raises(ValueError, match="differs in more than norm and epsilon"):
+        bb.evaluate(predictive, Peeking(), data, threat=bb.Threat(epsilon=0.1, access="scores"), images=20)
+
+
+class Bribing(bb.Attack):
+    """Makes the victim say that it is always wrong."""
+
+    def perturb(self, victim, x, y, threat, rng):
+        judge = victim._predictive.draw_log_probs
+        victim._predictive.draw_log_probs = lambda *arguments: judge(*arguments).flip(-1)
+        return x.clone()
+
+
+def test_what_an_attack_puts_into_its_victim_judges_nobody() -> None:
+    data = HALF_MOONS.load(seed=0)
+    predictive = bb.fit(bb.posterior("sgd", epochs=1), network(data), data)
+    outcome = bb.evaluate(predictive, Bribing(), data, epsilon=0.0, images=20)
+    assert outcome.robust_accuracy == outcome.clean_accuracy
+
+
+class Noisy(torch.nn.Linear):
+    """Draws at each look."""
+
+    def __init__(self) -> None:
+        super().__init__(2, 2)
+
+    def forward(self, x):
+        return torch.nn.functional.dropout(super().forward(x), training=True)
+
+
+def test_a_network_that_draws_at_each_look_is_caught() -> None:
+    data = HALF_MOONS.load(seed=0)
+    predictive = bb.Predictive(Noisy(), {"weight": torch.randn(3, 2, 2), "bias": torch.zeros(3, 2)})
+    with pytest.raises(bb.ContractBreach, match="the predictive drew from the global random state of torch"):
+        bb.evaluate(predictive, bb.attack("random-sign"), data, epsilon=0.1, images=20)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.05])
+def test_draws_of_half_precision_move_no_image(epsilon: float) -> None:
+    """The ball is around the caller's image, not around what half precision makes of it."""
+    data = HALF_MOONS.load(seed=0)
+    weights = {name: value[0].half() for name, value in bad_plugins.weights(network(data), 3).items()}
+    predictive = bb.Predictive(network(data), weights)
+    for attack in ("fgsm", "random-sign", "pgd"):
+        outcome = bb.evaluate(predictive, bb.attack(attack), data, epsilon=epsilon, images=20)
+        assert outcome.distance.max() <= epsilon + 1e-6
 
 
 def test_every_bad_plugin_is_caught_in_a_matrix(tmp_path: Path) -> None:

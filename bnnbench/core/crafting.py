@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +14,7 @@ from bnnbench.core import seeds, streams
 from bnnbench.core.attack import Attack
 from bnnbench.core.predictive import Predictive
 from bnnbench.core.threat import TOLERANCE, Threat
-from bnnbench.core.untouched import global_randomness, traces
+from bnnbench.core.untouched import global_state, traces
 from bnnbench.core.victim import Victim
 from bnnbench.errors import ContractBreach, Incompatible
 
@@ -54,14 +55,15 @@ def craft(
     draws = streams.split(first, predictive.chains, predictive.per_chain, limit).attack
     with torch.inference_mode(False):
         # Copies: what an attack breaks must break nothing of the caller's.
-        given_x = x.detach().to(predictive.device, predictive.dtype, copy=True)
+        given_x = x.detach().to(predictive.device, torch.promote_types(predictive.dtype, torch.float32), copy=True)
         given_y = y.to(predictive.device, torch.long, copy=True)
         untouched = (given_x.clone(), given_y.clone(), _weights(predictive))
     victims: dict[int, Victim] = {}
-    shared = _SharedVictim(predictive, first, draws, len(x), seed, victims)
+    # A copy, sharing all that is large: what an attack puts into it is not there when its inputs are judged.
+    shared = _SharedVictim(copy.copy(predictive), first, draws, len(x), seed, victims)
     rngs = [seeds.generator(seed, seeds.ATTACK) for _ in threats]
     # Whatever the caller's mode: gradients are there to be asked for, and nobody's random state moves.
-    with torch.inference_mode(False), torch.enable_grad(), global_randomness(_name(attack)):
+    with torch.inference_mode(False), torch.enable_grad(), global_state(_name(attack)):
         made = attack.perturb_each(shared, given_x, given_y, list(threats), rngs)
     if not isinstance(made, list | tuple) or len(made) != len(threats):
         raise ContractBreach(f"{_name(attack)} returned no list with one batch for each threat")
@@ -71,9 +73,10 @@ def craft(
         raise ContractBreach(f"{_name(attack)} changed the weights of the predictive")
     crafted = []
     for threat, adversarial in zip(threats, made, strict=True):
-        _check_output(attack, given_x, adversarial, threat)
+        _check_form(attack, given_x, adversarial)
         own = victims.get(id(threat))
         inputs = adversarial.detach().to(x.device, x.dtype, copy=True)
+        _check_place(attack, x.detach(), inputs, threat)
         crafted.append(_crafted(inputs, [shared, own] if own else [shared]))
     return crafted
 
@@ -93,7 +96,9 @@ def check_repeatable(
 ) -> None:
     """Attack a few images with a few draws, twice; raises `ContractBreach` unless both give the same bits.
 
-    It costs hundredths of the attack itself, and the first time settles what an attack does only once, such as imports.
+    The second time each threat stands alone, and the last one comes first: what is made under one must not depend on
+    the others. It costs hundredths of the attack itself, and the first time settles what an attack does only once, such
+    as imports.
     """
     few = min(TRIAL_DRAWS, limit or TRIAL_DRAWS)
     try:
@@ -101,9 +106,11 @@ def check_repeatable(
     except Incompatible:
         few = limit or len(predictive)  # The stream needs more.
     x, y = x[:TRIAL_IMAGES], y[:TRIAL_IMAGES]
-    once, twice = (craft(attack, predictive, x, y, threats, seed=seed, limit=few) for _ in range(2))
-    if not all(torch.equal(one.inputs, two.inputs) for one, two in zip(once, twice, strict=True)):
-        raise ContractBreach(f"{_name(attack)} gave two results for one seed")
+    together = craft(attack, predictive, x, y, threats, seed=seed, limit=few)
+    for threat, before in reversed(list(zip(threats, together, strict=True))):
+        (alone,) = craft(attack, predictive, x, y, [threat], seed=seed, limit=few)
+        if not torch.equal(before.inputs, alone.inputs):
+            raise ContractBreach(f"{_name(attack)} gave two results for one seed")
 
 
 class _SharedVictim(Victim):
@@ -152,10 +159,18 @@ def _check_inputs(x: Tensor, y: Tensor, threats: Sequence[Threat]) -> None:
         raise ValueError(f"inputs lie outside the box [{low:g}, {high:g}]")
 
 
-def _check_output(attack: Attack, x: Tensor, adversarial: Any, threat: Threat) -> None:
-    if not isinstance(adversarial, Tensor) or adversarial.shape != x.shape or adversarial.dtype != x.dtype:
-        found = f"{tuple(adversarial.shape)} {adversarial.dtype}" if isinstance(adversarial, Tensor) else adversarial
+def _check_form(attack: Attack, x: Tensor, adversarial: Any) -> None:
+    if not isinstance(adversarial, Tensor):
+        raise ContractBreach(f"{_name(attack)} returned {type(adversarial).__name__}, not a tensor")
+    if adversarial.layout != x.layout or adversarial.device != x.device:
+        found = f"a tensor of layout {adversarial.layout} on {adversarial.device}"
+        raise ContractBreach(f"{_name(attack)} returned {found}, not {x.layout} on {x.device}")
+    if adversarial.shape != x.shape or adversarial.dtype != x.dtype:
+        found = f"{tuple(adversarial.shape)} {adversarial.dtype}"
         raise ContractBreach(f"{_name(attack)} returned {found}, not {tuple(x.shape)} {x.dtype}")
+
+
+def _check_place(attack: Attack, x: Tensor, adversarial: Tensor, threat: Threat) -> None:
     if not adversarial.isfinite().all():
         raise ContractBreach(f"{_name(attack)} returned inputs that are not finite")
     low, high = threat.bounds

@@ -9,7 +9,7 @@ import numpy as np
 
 from bnnbench.core.posterior import Draws, Posterior, Progress, no_progress
 from bnnbench.core.seeds import check_seed
-from bnnbench.core.untouched import global_randomness, traces
+from bnnbench.core.untouched import global_state, traces
 from bnnbench.errors import ContractBreach
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def by_rules(posterior: Posterior, template: nn.Module, data: Data, fit: Callabl
         "the data that it was given": (*data.train, *data.test),
     }
     before = {what: traces(tensors) for what, tensors in given.items()}
-    with global_randomness(name_of(posterior)):
+    with global_state(name_of(posterior)):
         draws = fit()
     for what, tensors in given.items():
         if traces(tensors) != before[what]:

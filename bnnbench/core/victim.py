@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bnnbench.core import seeds, streams
@@ -66,7 +66,13 @@ class Victim:
         return streams.seen(self._threat, self._draws)
 
     def under(self, threat: Threat) -> Victim:
-        """The same victim, counting and recording for one of several threats that share its draws."""
+        """The same victim, counting and recording for one of several threats that differ in norm and epsilon alone.
+
+        Raises `ValueError` for a threat that differs in more: an attacker is given no more than its own allows.
+        """
+        own = self._threat
+        if replace(threat, norm=own.norm, epsilon=own.epsilon) != own:
+            raise ValueError("a victim under another threat than its own, which differs in more than norm and epsilon")
         return Victim(self._predictive, threat, self._draws, self._images, self._seed)
 
     def among(self, positions: Tensor) -> Victim:
@@ -108,8 +114,8 @@ class Victim:
         from bnnbench.core import streaming
 
         each = self._each(x)
-        value = value_of(as_objective(objective), each, y.to(each.device))
-        return streaming.average(each).to(x), value.to(x)
+        average = streaming.average(each).to(x)  # First: an objective may change what it is handed.
+        return average, value_of(as_objective(objective), each, y.to(each.device)).to(x)
 
     def gradient(self, x: Tensor, y: Tensor, objective: Objective | str) -> Tensor:
         """The objective's true gradient, of the inputs' shape. Raises `GradientRefused` if only scores are given."""

@@ -138,12 +138,14 @@ class Defence:
     def judge(self, x: Tensor, purpose: int = seeds.ATTACKED) -> Judgement:
         """Score inputs, with draws that depend on the seed and the purpose alone.
 
-        Raises `ContractBreach` if the predictive gives values that are not finite.
+        Raises `ContractBreach` if the predictive gives values that are not finite, or draws from a global random state.
         """
         from bnnbench.core import streaming
         from bnnbench.core.predictive import name_of
+        from bnnbench.core.untouched import global_state
 
-        each = self.predictive.draw_log_probs(x, self._query(purpose)).cpu()
+        with global_state(name_of(self.predictive)):
+            each = self.predictive.draw_log_probs(x, self._query(purpose)).cpu()
         log_probs = streaming.average(each)
         largest = int(self.sample.y.max())
         if log_probs.shape[-1] <= largest:

@@ -12,6 +12,7 @@ from bnnbench.core.chains import IndependentChains, joined
 from bnnbench.core.dataset import Data
 from bnnbench.core.posterior import Draws
 from bnnbench.core.predictive import Predictive, name_of
+from bnnbench.core.untouched import global_state
 from bnnbench.errors import ContractBreach
 from bnnbench.evidence import card, metrics
 from bnnbench.evidence.intervals import wilson
@@ -134,7 +135,8 @@ def _prepared(spec: FitSpec, setting: Setting, key: str) -> tuple[Data, nn.Modul
 
 def _test(predictive: Predictive, data: Data) -> dict[str, Any]:
     """Clean figures of all draws on all test images."""
-    log_probs = predictive.log_probs(data.test[0]).detach().cpu().numpy()
+    with global_state(name_of(predictive)):
+        log_probs = predictive.log_probs(data.test[0]).detach().cpu().numpy()
     if not np.isfinite(log_probs).all():
         raise ContractBreach(f"{name_of(predictive)} gives log-probabilities that are not finite")
     labels = data.test[1].numpy()
