@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from plugged import bnnbench, install, rows
 from waiting import is_gone, within
 
 import bnnbench as bb
@@ -59,12 +60,25 @@ class Exits(Named):
     def happen(self):
         sys.exit("goodbye")
 
+class Aborts(Named):
+    '''Raises what nobody else knows, and is no Exception.'''
+    class Abort(BaseException):
+        pass
+    def happen(self):
+        raise self.Abort("enough")
+
 class LoopsInC(Named):
     '''Holds the interpreter's lock in C, deaf to signals, with a child in a session of its own.'''
+    environment = None
     def happen(self):
-        lives_on = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        lives_on = subprocess.Popen(command, start_new_session=True, env=self.environment)
         (HERE / "child").write_text(str(lives_on.pid))
         ctypes.PyDLL(None).sleep(600)
+
+class Hides(LoopsInC):
+    '''Its child bears no mark.'''
+    environment = {}
 
 class Hungry(Named):
     '''Its child is the one that eats.'''
@@ -96,8 +110,9 @@ def outcomes(folder: Path, names: list[str], more: str = "") -> dict[str, tuple[
 
 
 def test_what_dies_dies_alone_with_its_reason(tmp_path: Path) -> None:
-    names = ["Leaves", "Crashes", "CrashesOnce", "Segfaults", "Fails", "Exits", "Fine"]
+    names = ["Leaves", "Crashes", "CrashesOnce", "Segfaults", "Fails", "Exits", "Aborts", "Fine"]
     found = outcomes(tmp_path, names)
+    assert found["aborts"] == ("skipped", "its fit failed: Abort: enough")
     assert found["fine"] == found["crashesonce"] == ("ok", "")
     assert found["leaves"] == ("skipped", "its fit failed: its process died (exit code 0) 2 times")
     assert found["crashes"] == ("skipped", "its fit failed: its process died (exit code 7) 2 times")
@@ -107,9 +122,9 @@ def test_what_dies_dies_alone_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_what_meets_a_limit_dies_alone_with_its_children(tmp_path: Path) -> None:
-    found = outcomes(tmp_path, ["LoopsInC", "Hungry", "Fine"], "limits: {fit: 20s, memory: 1500MiB, retries: 0}")
+    found = outcomes(tmp_path, ["Hides", "Hungry", "Fine"], "limits: {fit: 20s, memory: 1500MiB, retries: 0}")
     assert found["fine"] == ("ok", "")
-    assert found["loopsinc"] == ("skipped", "its fit timed out: stopped after its limit of 20 s")
+    assert found["hides"] == ("skipped", "its fit timed out: stopped after its limit of 20 s")
     assert found["hungry"] == ("skipped", "its fit failed: its process used more memory than limits.memory")
     assert is_gone(int((tmp_path / "child").read_text()))
 
@@ -168,6 +183,96 @@ def test_nothing_outlives_a_killed_run_and_its_lock_is_not_stale(tmp_path: Path,
     assert within(5, lambda: all(map(is_gone, family)))
     with Store(tmp_path / "store").held():
         pass
+
+
+@pytest.mark.slow
+def test_a_guard_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    process = started(tmp_path)
+    (guard,) = [one for one in psutil.Process(process.pid).children() if "guard.py" in " ".join(one.cmdline())]
+    guard.kill()
+    time.sleep(2)
+    family = [*descendants(process), int((tmp_path / "child").read_text())]
+    process.kill()
+    process.communicate()
+    assert within(5, lambda: all(map(is_gone, family)))
+
+
+ONE_BY_ONE = """
+import os, pathlib
+from bnnbench import Attack, hookimpl
+
+class Picky(Attack):
+    '''Cannot bear one radius: raises, or ends its process.'''
+    ends: bool = False
+    def perturb(self, victim, x, y, threat, rng):
+        if threat.epsilon == 0.1:
+            if self.ends:
+                os._exit(3)
+            raise RuntimeError("not 0.1")
+        return threat.uniform(x, rng)
+
+class Filling(Attack):
+    '''From now on the disk is full.'''
+    def perturb(self, victim, x, y, threat, rng):
+        from bnnbench.matrix import files
+        def full(final, writer):
+            raise OSError(28, "No space left on device")
+        files.write_whole = full
+        return x.clone()
+
+@hookimpl
+def bnnbench_register(registry):
+    registry.attack("picky", Picky)
+    registry.attack("filling", Filling)
+"""
+
+
+def test_what_fails_under_one_threat_fails_there_alone(tmp_path: Path) -> None:
+    environment = install(tmp_path, ONE_BY_ONE, "picky")
+    text = MATRIX.replace("[0.05]", "[0.05, 0.1, 0.2]").replace(
+        "random: {use: random-sign}", "picky: {sweep: {ends: [false, true]}}"
+    )
+    (tmp_path / "benchmarks.yaml").write_text(f"{text}networks: {{fc: {{hidden: [4]}}}}\n")
+    done = bnnbench("run", folder=tmp_path, environment=environment)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "now one by one, 3 of them" in done.stderr
+    assert "[7/7]" in done.stderr
+    found = {(row["attack"], row["epsilon"]): (row["status"], row["reason"]) for row in rows(tmp_path, environment)}
+    fine = ("ok", "")
+    assert found == {
+        ("picky@ends=false", 0.05): fine,
+        ("picky@ends=false", 0.1): ("failed", "RuntimeError: not 0.1"),
+        ("picky@ends=false", 0.2): fine,
+        ("picky@ends=true", 0.05): fine,
+        ("picky@ends=true", 0.1): ("failed", "its process died (exit code 3) 2 times"),
+        ("picky@ends=true", 0.2): fine,
+    }
+
+
+def test_a_full_disk_ends_the_run_and_what_was_kept_stays(tmp_path: Path) -> None:
+    environment = install(tmp_path, ONE_BY_ONE, "picky")
+    text = MATRIX.replace("random: {use: random-sign}", "random: {use: random-sign}, filling: , more: {use: fgsm}")
+    (tmp_path / "benchmarks.yaml").write_text(f"{text}networks: {{fc: {{hidden: [4]}}}}\n")
+    assert bnnbench("run", "--only", "random", folder=tmp_path, environment=environment).returncode == 0
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob(RECORD)}
+    done = bnnbench("run", "-j", "1", folder=tmp_path, environment=environment)
+    assert done.returncode == 2
+    assert "store cannot be written to: no space left on device; what it holds is whole" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob(RECORD)} == kept
+
+
+@pytest.mark.slow
+def test_what_earlier_tasks_have_left_in_memory_is_nobodys_fault(tmp_path: Path) -> None:
+    """Each of these keeps 400 MiB; the third in one process would be killed for what the others hold."""
+    names = [f"Keeps{number}" for number in range(4)]
+    keeps = "    def happen(self):\n        torch.kept_{0} = torch.ones(100, 2**20)\n        time.sleep(1)\n"
+    keeping = "".join(f"class {name}(Named):\n{keeps.format(name)}\n" for name in names)
+    path = matrix(tmp_path, names, "limits: {memory: 1300MiB, retries: 0}")
+    (tmp_path / "nets.py").write_text(f"{NETWORKS}\n{keeping}")
+    results = bb.run(path, store=tmp_path / "store", jobs=1)
+    assert [row["status"] for row in results.rows()] == ["ok"] * 4
 
 
 def test_a_second_run_is_refused_by_the_name_of_the_first(tmp_path: Path) -> None:

@@ -38,6 +38,10 @@ class _Lines:
         self._done += 1
         _say(f"[{self._done}/{self._tasks}] {told(task, status, seconds, reason)}")
 
+    def apart(self, task: Task, parts: int, status: str, reason: str) -> None:
+        self._tasks += parts - 1
+        _say(told_apart(task, parts, status, reason))
+
     def step(self, step: Step) -> None:
         now = time.monotonic()
         if now - self._last.setdefault(step.task, now) >= self.EVERY:
@@ -71,6 +75,7 @@ class _Bars:
     def begin(self, plan: Plan, tasks: int, cached: int) -> None:
         self._names = task_names(plan)
         self._bars.console.print(f"{len(plan.fits)} fits, {len(plan.cells)} cells, {cached} cells in the store")
+        self._tasks = tasks
         self._all = self._bars.add_task("all", total=tasks, note="")
         self._bars.start()
 
@@ -81,6 +86,11 @@ class _Bars:
         self._bars.advance(self._all)
         style = None if status in ("ok", "skipped") else "red"
         self._bars.console.print(told(task, status, seconds, reason), style=style, markup=False)
+
+    def apart(self, task: Task, parts: int, status: str, reason: str) -> None:
+        self._tasks += parts - 1
+        self._bars.update(self._all, total=self._tasks)
+        self._bars.console.print(told_apart(task, parts, status, reason), markup=False)
 
     def step(self, step: Step) -> None:
         if step.task not in self._names:
@@ -109,6 +119,11 @@ def task_names(plan: Plan) -> dict[str, str]:
 def told(task: Task, status: str, seconds: float, reason: str) -> str:
     """A finished task in a line: what became of it, how long it took, and why it went wrong if it did."""
     return f"{task.name}: {status} ({seconds:.1f} s)" + (f": {reason}" if reason else "")
+
+
+def told_apart(task: Task, parts: int, status: str, reason: str) -> str:
+    """A task whose cells are tried one by one, in a line."""
+    return f"{task.name}: {status}" + (f" ({reason})" if reason else "") + f"; now one by one, {parts} of them"
 
 
 def _say(text: str) -> None:

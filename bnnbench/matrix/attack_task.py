@@ -13,14 +13,17 @@ from bnnbench.evidence.evaluate import Defence, evaluate_each
 from bnnbench.evidence.outcome import Outcome
 from bnnbench.matrix import stored_outcome, work
 from bnnbench.matrix.plan import CellSpec, FitSpec
+from bnnbench.matrix.results import FINAL
 from bnnbench.matrix.store import CELLS, DRAWS, FITS, Store
 from bnnbench.matrix.work import Setting
 
 
 def run_attack(cells: Sequence[CellSpec], setting: Setting) -> str:
     """Attack one fit under threats that differ in norm and epsilon alone, and write a record each; returns their
-    status."""
+    status. Where several fail together nothing is written: one of them may have spoilt it for all."""
     record, made = work.timed(lambda: _outcomes(cells, setting), setting)
+    if len(cells) > 1 and record["status"] not in FINAL:
+        return str(record["status"])
     # The threats are attacked together, so their share of the time is all that can be said.
     record["seconds"] /= len(cells)
     record["cpu_seconds"] /= len(cells)
@@ -47,6 +50,7 @@ def run_attack(cells: Sequence[CellSpec], setting: Setting) -> str:
 def _outcomes(cells: Sequence[CellSpec], setting: Setting) -> tuple[list[Outcome], str]:
     """What became of each cell's images, and the checksum of the draws that defended them."""
     first = cells[0]
+    work.check_code(first.fit.dataset, first.fit.network, first.fit.posterior, first.attacker)
     bounds = work.load(first.fit.dataset, first.seed).bounds
     threats = [replace(cell.threat, bounds=bounds) for cell in cells]
     sides = (first.threat.stream, first.threat.attack_draws, first.images, first.draws)
@@ -54,7 +58,7 @@ def _outcomes(cells: Sequence[CellSpec], setting: Setting) -> tuple[list[Outcome
     return evaluate_each(first.attacker, defence, threats, keep=first.keep), draws
 
 
-_defences: dict[Any, tuple[Defence, str]] = {}
+_defences: work.Last[tuple[Defence, str]] = work.Last()
 
 
 def _defence(fit: FitSpec, sides: tuple[Any, ...], setting: Setting) -> tuple[Defence, str]:
@@ -76,4 +80,4 @@ def _defence(fit: FitSpec, sides: tuple[Any, ...], setting: Setting) -> tuple[De
         defence = Defence(predictive, data, threat, images=images, draws=draws, seed=fit.seed)
         return defence, str(record["artefacts"][DRAWS]["sha256"])
 
-    return work.kept(_defences, (fit.key, *sides), make)
+    return _defences.of((fit.key, *sides), make)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import pickle
 import queue
 import shutil
 import tempfile
@@ -16,11 +17,11 @@ import time
 import uuid
 import warnings
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnnbench.errors import ClusterLost
+from bnnbench.errors import ClusterLost, StoreUnwritable
 from bnnbench.matrix.executors import LocalPool, Work
 from bnnbench.matrix.store import CELLS, CHAINS, FITS, Store
 from bnnbench.matrix.work import Setting
@@ -33,6 +34,12 @@ CONNECTING = 10.0
 """Seconds to reach a scheduler."""
 LOOKING = 5.0
 """Seconds between looks at how many workers there are."""
+ANSWERING = 30.0
+"""Seconds in which a scheduler must answer such a look."""
+LEAVING = 1.5
+"""Seconds for a farewell: Ctrl-C ends a run within two, whether the scheduler listens or not."""
+IDLE = 60.0
+"""Seconds after which the processes of a run that has nothing to do on a worker make room."""
 
 Contents = dict[tuple[str, str], dict[str, bytes]]
 
@@ -67,9 +74,11 @@ class DaskPool:
         that of `LocalPool` does."""
         # With the task itself: what lies with a worker for several tasks is lost with it, and they with that.
         given = {(kind, key): files for kind, key in work.needs if (files := self._store.contents(kind, key))}
+        # Packed: the scheduler, which looks into what it passes on, needs none of the plugins.
+        payload = pickle.dumps((work, setting, self._memory, self._run, given))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Sending large graph")
-            raw = self._executor.submit(_perform, work, setting, self._memory, self._run, given)
+            raw = self._executor.submit(_perform, payload)
         told: Future[str] = Future()
         raw.add_done_callback(lambda ended: self._ended.put((told, ended)))
         return told
@@ -98,18 +107,24 @@ class DaskPool:
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         if self._client.status == "running":
-            if kind is not None:
+            leaving = threading.Thread(target=self._leave, args=(kind is not None,), daemon=True)
+            leaving.start()
+            leaving.join(LEAVING)
+        self._client.close(timeout=LEAVING / 4)
+
+    def _leave(self, early: bool) -> None:
+        with contextlib.suppress(OSError, TimeoutError):
+            if early:
                 self._executor.shutdown(wait=False)  # It cancels what waits.
-            with contextlib.suppress(OSError, TimeoutError):
-                self._client.run(_stop, self._run, on_error="ignore")
-        self._client.close(timeout=1)
+            self._client.run(_stop, self._run, on_error="ignore")
 
     def _look(self) -> None:
         self._looked = time.monotonic()
         try:
-            self.capacity = 2 * max(1, sum(self._client.nthreads().values()))
+            threads = self._client.sync(self._client.scheduler.ncores, callback_timeout=ANSWERING)
         except (OSError, TimeoutError) as error:
-            raise ClusterLost(f"the Dask scheduler at {self._address} is gone") from error
+            raise ClusterLost(f"the Dask scheduler at {self._address} is gone, or does not answer") from error
+        self.capacity = 2 * max(1, sum(threads.values()))
 
     def _remove_used(self, written: Contents) -> None:
         """Chains that have become a fit."""
@@ -132,12 +147,23 @@ def _result(raw: Future[Any]) -> tuple[str, Contents]:
 
 # What follows runs in Dask's workers.
 
-_pools: dict[tuple[str, int, int], LocalPool] = {}
+
+@dataclass
+class _Used:
+    """The processes of a run on this worker: how many tasks they are at, and when the last one began or ended."""
+
+    pool: LocalPool
+    tasks: int = 0
+    last: float = 0.0
+
+
+_pools: dict[str, _Used] = {}
 _lock = threading.Lock()
 
 
-def _perform(work: Work, setting: Setting, memory: int, run: str, given: Contents) -> tuple[str, Contents]:
+def _perform(payload: bytes) -> tuple[str, Contents]:
     """Do the work in a process of this machine, in a store that lasts as long as the work."""
+    work, setting, memory, run, given = pickle.loads(payload)
     folder = Path(tempfile.mkdtemp(prefix="bnnbench-"))
     try:
         store = Store(folder / "store")
@@ -153,39 +179,50 @@ def _perform(work: Work, setting: Setting, memory: int, run: str, given: Content
                 if (kind, key) not in given and (contents := store.contents(kind, key)) is not None
             }
         return status, written
+    except StoreUnwritable as error:
+        # Of this machine's disk, not of the run's: another one may have room.
+        raise WorkerDied(str(error)) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _in_process(work: Work, setting: Setting, memory: int, run: str) -> str:
     with _lock:
-        pool = _pool(run, setting.threads, memory)
-        future = pool.submit(work, setting)
-    while not future.done():
-        if pool not in _pools.values():
-            raise WorkerDied("its run has ended")
-        pool.watch()
-        time.sleep(0.05)
-    return future.result()
+        used = _pool(run, setting.threads, memory)
+        future = used.pool.submit(work, setting)
+        used.tasks += 1
+    try:
+        while not future.done():
+            if _pools.get(run) is not used:
+                raise WorkerDied("its run has ended")
+            with _lock:
+                used.pool.watch()
+            time.sleep(0.05)
+        return future.result()
+    finally:
+        used.tasks -= 1
+        used.last = time.monotonic()
 
 
-def _pool(run: str, threads: int, memory: int) -> LocalPool:
-    """The processes of this Dask worker, as many as it has threads; those of another run have ended."""
+def _pool(run: str, threads: int, memory: int) -> _Used:
+    """The processes of a run on this Dask worker, as many as it has threads. Those of a run that has long been idle may
+    be all that is left of it: they are ended."""
     from distributed import get_worker
 
     # Under a nanny this process is one that multiprocessing would let have no children, lest they outlive it when it is
     # killed; ours have a guard.
     multiprocessing.current_process().daemon = False
-    wanted = (run, threads, memory)
-    if wanted not in _pools:
-        for other in list(_pools):
-            _pools.pop(other).__exit__(None)
-        _pools[wanted] = LocalPool(get_worker().state.nthreads, threads=threads, memory=memory)
-    return _pools[wanted]
+    now = time.monotonic()
+    for other in [name for name, used in _pools.items() if name != run and not used.tasks and now - used.last > IDLE]:
+        _pools.pop(other).pool.__exit__(None)
+    if run not in _pools:
+        _pools[run] = _Used(LocalPool(get_worker().state.nthreads, threads=threads, memory=memory))
+    _pools[run].last = now
+    return _pools[run]
 
 
 def _stop(run: str) -> None:
     """End the processes of a run on this worker."""
     with _lock:
-        for wanted in [wanted for wanted in _pools if wanted[0] == run]:
-            _pools.pop(wanted).__exit__(None)
+        if run in _pools:
+            _pools.pop(run).pool.__exit__(None)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import concurrent.futures
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from bnnbench.errors import StoreUnwritable
 from bnnbench.matrix.attack_task import run_attack
 from bnnbench.matrix.executors import Work
 from bnnbench.matrix.fit_task import run_chain, run_fit
+from bnnbench.matrix.plan import CellSpec
+from bnnbench.matrix.results import FINAL
 from bnnbench.matrix.schedule import Task
 from bnnbench.matrix.settings import Limits
 from bnnbench.matrix.work import Setting
-from bnnbench.matrix.workers.failures import failure
+from bnnbench.matrix.workers.failures import Failure, failure
 
 
 class Pool(Protocol):
@@ -44,55 +47,92 @@ class Left(Protocol):
     def after(self, task: Task, ok: bool) -> tuple[list[Task], list[Task]]:
         """The tasks that may run now that this one has ended, and those that never will."""
 
+    def unfinished(self, task: Task) -> list[CellSpec]:
+        """Those of a task's cells that have no outcome yet."""
+
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of a task. It has recorded that itself, or not; or was lost with one that it waited for."""
+    """What became of a task. It has recorded that itself, or not; or was lost with one that it waited for; or its cells
+    go on as so many tasks of their own, for one of them may have spoilt it for all."""
 
     status: str
     reason: str = ""
     seconds: float = 0.0
     recorded: bool = False
     lost: bool = False
+    parts: int = 0
+    failure: Failure | None = None
+    """Why it could not record it."""
 
 
 def dispatched(
     left: Left, pool: Pool, setting: Setting, limits: Limits, tick: Callable[[], None]
 ) -> Iterator[tuple[Task, Ended]]:
-    """Run all that is left, and yield each task as it ends; `tick` is called several times a second."""
-    waiting, tries = deque(left.ready), Counter[str]()
+    """Run all that is left, and yield each task as it ends; `tick` is called several times a second.
+
+    Raises `StoreUnwritable` if a worker finds that the store takes nothing more.
+    """
+    waiting, tries = deque(left.ready), Tries(limits.retries)
     running: dict[concurrent.futures.Future[str], Task] = {}
     while waiting or running:
         while waiting and len(running) < pool.capacity:
             task = waiting.popleft()
-            tries[task.key] += 1
             running[pool.submit(_work(task, limits), setting)] = task
         finished, _ = concurrent.futures.wait(running, timeout=0.1, return_when=concurrent.futures.FIRST_COMPLETED)
         pool.watch()
         tick()
         for future in finished:
             task = running.pop(future)
-            ended = _ended(task, future, _limit(task, limits), tries[task.key], limits.retries)
-            if ended is None:
+            ended = _ended(future, _limit(task, limits))
+            if len(task.cells) > 1 and ended.status not in FINAL:
+                parts = [replace(task, cells=(cell,)) for cell in left.unfinished(task)]
+                waiting += parts
+                yield task, Ended(ended.status, ended.reason, parts=len(parts))
+                continue
+            if tries.allow_another(task, ended):
                 waiting.append(task)
                 continue
-            yield task, ended
+            yield task, _counted(ended, tries.of[task.key])
             runnable, lost = left.after(task, ended.status == "ok")
             waiting += runnable
             for follower in lost:
                 yield follower, Ended("skipped", lost=True)
 
 
-def _ended(task: Task, future: concurrent.futures.Future[str], limit: float, tries: int, retries: int) -> Ended | None:
-    """What became of a task; None if it deserves another try."""
+class Tries:
+    """Which tasks have died by chance, how often, and whether they deserve another try."""
+
+    MOST_INNOCENT = 3
+    """Tries that are not counted, of one task."""
+
+    def __init__(self, retries: int) -> None:
+        self._retries = retries
+        self.of: Counter[str] = Counter()
+        self._innocent: Counter[str] = Counter()
+
+    def allow_another(self, task: Task, ended: Ended) -> bool:
+        """Count a try that has ended like this, and say whether there shall be another."""
+        why = ended.failure
+        if why is not None and why.innocent and self._innocent[task.key] < self.MOST_INNOCENT:
+            self._innocent[task.key] += 1
+            return True
+        self.of[task.key] += 1
+        return why is not None and why.by_chance and self.of[task.key] <= self._retries
+
+
+def _ended(future: concurrent.futures.Future[str], limit: float) -> Ended:
     error = future.exception()
     if error is None:
         return Ended(future.result(), recorded=True)
+    if isinstance(error, StoreUnwritable):
+        raise error
     why = failure(error, limit)
-    if why.by_chance and tries <= retries:
-        return None
-    reason = why.reason + (f" {tries} times" if tries > 1 else "")
-    return Ended(why.status, reason, limit if why.status == "timeout" else 0.0)
+    return Ended(why.status, why.reason, limit if why.status == "timeout" else 0.0, failure=why)
+
+
+def _counted(ended: Ended, tries: int) -> Ended:
+    return replace(ended, reason=f"{ended.reason} {tries} times") if ended.failure and tries > 1 else ended
 
 
 def _work(task: Task, limits: Limits) -> Work:

@@ -127,6 +127,7 @@ def _stored_chains(spec: FitSpec, store: Store) -> list[tuple[dict[str, Any], Dr
 
 
 def _prepared(spec: FitSpec, setting: Setting, key: str) -> tuple[Data, nn.Module, Reporter]:
+    work.check_code(spec.dataset, spec.network, spec.posterior)
     progress = Reporter(setting.progress, key)
     progress(0, 0, "loading")
     data = work.load(spec.dataset, spec.seed)

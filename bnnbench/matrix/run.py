@@ -27,6 +27,7 @@ class Observer(Protocol):
 
     def begin(self, plan: Plan, tasks: int, cached: int) -> None: ...
     def done(self, task: Task, status: str, seconds: float, reason: str) -> None: ...
+    def apart(self, task: Task, parts: int, status: str, reason: str) -> None: ...
     def step(self, step: Step) -> None: ...
     def end(self, seconds: float) -> None: ...
 
@@ -38,6 +39,9 @@ class Silent:
         """Nothing."""
 
     def done(self, task: Task, status: str, seconds: float, reason: str) -> None:
+        """Nothing."""
+
+    def apart(self, task: Task, parts: int, status: str, reason: str) -> None:
         """Nothing."""
 
     def step(self, step: Step) -> None:
@@ -107,9 +111,16 @@ def _run_left(left: Left, plan: Plan, store: Store, jobs: int | None, dask: str 
         if left.size:
             setting = setting_of(plan, store, listener.address)
             limits = plan.config.settings.limits
-            with DaskPool(dask, store, memory=limits.memory) if dask else local_pool(plan, jobs, left.size) as pool:
+            with (
+                DaskPool(dask, store, memory=limits.memory)
+                if dask is not None
+                else local_pool(plan, jobs, left.size, store.lock) as pool
+            ):
                 for task, ended in dispatched(left, pool, setting, limits, lambda: _show(listener, observer)):
-                    observer.done(task, *_collect(task, ended, store, setting))
+                    if ended.parts:
+                        observer.apart(task, ended.parts, ended.status, ended.reason)
+                    else:
+                        observer.done(task, *_collect(task, ended, left, store, setting))
     finally:
         listener.close()
         observer.end(time.perf_counter() - started)
@@ -120,7 +131,7 @@ def _show(listener: Listener, observer: Observer) -> None:
         observer.step(step)
 
 
-def _collect(task: Task, ended: Ended, store: Store, setting: Setting) -> tuple[str, float, str]:
+def _collect(task: Task, ended: Ended, left: Left, store: Store, setting: Setting) -> tuple[str, float, str]:
     """The status of a finished task, its seconds, and what went wrong; what its worker could not record is recorded
     here."""
     if ended.lost:
@@ -133,7 +144,10 @@ def _collect(task: Task, ended: Ended, store: Store, setting: Setting) -> tuple[
     record = {"status": ended.status, "reason": ended.reason, "warnings": [], "seed": task.fit.seed}
     record["environment"] = environment(setting.threads)
     if task.cells:
-        for cell in task.cells:
+        unfinished = left.unfinished(task)  # Who died with its work done has lost nothing.
+        if not unfinished:
+            return "ok", 0.0, ""
+        for cell in unfinished:
             store.write(CELLS, cell.key, record | {"kind": "attack", "identity": cell.identity, "fit": task.fit.key})
     else:
         store.write(FITS, task.fit.key, record | {"kind": "fit", "identity": task.fit.identity})

@@ -58,6 +58,9 @@ class AtOnce:
     def after(self, task: Task, ok: bool) -> tuple[list[Task], list[Task]]:
         return [], []
 
+    def unfinished(self, task: Task) -> list[CellSpec]:
+        return list(task.cells)
+
 
 class Schedule:
     """The tasks that are left, in an order in which they can run: a fit waits for its chains, an attack for its fit."""
@@ -88,6 +91,11 @@ class Schedule:
             elif not needs:
                 runnable.append(follower)
         return runnable, lost
+
+    def unfinished(self, task: Task) -> list[CellSpec]:
+        """Those of a task's cells that have no outcome yet; all of them where all is to be computed anew."""
+        fit = self._store.record(FITS, task.fit.key)
+        return [cell for cell in task.cells if self._fresh or not self._is_there(cell.key, fit)]
 
     def outdated(self) -> AtOnce | None:
         """What must be done after all: attacks on fits that were lost, and have other draws now that they are back."""

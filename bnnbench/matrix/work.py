@@ -6,11 +6,13 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
+from bnnbench.core.component import Component
 from bnnbench.core.dataset import Data, Dataset, checksum
-from bnnbench.errors import BnnbenchError, ContractBreach, GradientRefused, Incompatible, one_line
+from bnnbench.errors import BnnbenchError, ContractBreach, GradientRefused, Incompatible, StoreError, one_line
 from bnnbench.matrix.environment import environment
+from bnnbench.matrix.progress import Address
 
 if TYPE_CHECKING:
     from bnnbench.matrix.plan import Plan
@@ -26,13 +28,33 @@ class Setting:
     store: str
     device: str
     threads: int
-    progress: tuple[str, int] | None = None
+    progress: Address | None = None
 
 
-def setting_of(plan: Plan, store: Store, progress: tuple[str, int] | None = None) -> Setting:
+def setting_of(plan: Plan, store: Store, progress: Address | None = None) -> Setting:
     """The setting in which a plan's tasks run on this computer."""
     settings = plan.config.settings
     return Setting(str(store.path.absolute()), settings.device, settings.threads, progress)
+
+
+def check_code(*planned: Component) -> None:
+    """Raise `StoreError` unless each component is to this process what it was to the one that planned the run: a file
+    may have been edited since, and another computer may have another version."""
+    for component in planned:
+        before, now = component.identity(), _anew(component).identity()
+        if before != now:
+            differs = ", ".join(
+                f"{name} {before.get(name)!r}, here {now.get(name)!r}" for name in now if before.get(name) != now[name]
+            )
+            raise StoreError(f"{now['component']} is not what the run was planned with: {differs}")
+
+
+def _anew(component: Component) -> Component:
+    """The same parameters, with nothing remembered of what they were elsewhere or before."""
+    own = {name: getattr(component, name) for name in type(component).model_fields}
+    return type(component)(
+        **{name: _anew(value) if isinstance(value, Component) else value for name, value in own.items()}
+    )
 
 
 def timed(work: Callable[[], Value], setting: Setting) -> tuple[dict[str, Any], Value | None]:
@@ -42,15 +64,16 @@ def timed(work: Callable[[], Value], setting: Setting) -> tuple[dict[str, Any], 
     made = None
     try:
         made = work()
-    except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything, and the matrix goes on
+    except BaseException as error:  # noqa: BLE001 - a stranger's code may raise anything, and the matrix goes on
         record |= _failure(error)
+        Last.forget()
     record["seconds"] = time.perf_counter() - started
     record["cpu_seconds"] = time.process_time() - used
     record["environment"] = environment(setting.threads)
     return record, made
 
 
-def _failure(error: Exception) -> dict[str, Any]:
+def _failure(error: BaseException) -> dict[str, Any]:
     if isinstance(error, Incompatible | GradientRefused):
         return {"status": "skipped", "reason": one_line(str(error))}
     status = "invalid" if isinstance(error, ContractBreach) else "failed"
@@ -60,7 +83,30 @@ def _failure(error: Exception) -> dict[str, Any]:
     return {"status": status, "reason": one_line(reason), "traceback": traceback.format_exc()}
 
 
-_loaded: dict[Any, tuple[Data, str]] = {}
+class Last(Generic[Value]):
+    """The last thing that a worker has made of a kind: it does many tasks that need the same one."""
+
+    _all: ClassVar[list[Last[Any]]] = []
+
+    def __init__(self) -> None:
+        self._held: dict[Any, Value] = {}
+        self._all.append(self)
+
+    def of(self, key: Any, make: Callable[[], Value]) -> Value:
+        """What the key stands for, made if the last one was another."""
+        if key not in self._held:
+            self._held.clear()
+            self._held[key] = make()
+        return self._held[key]
+
+    @classmethod
+    def forget(cls) -> None:
+        """Make all anew: a task that failed may have changed what it was handed."""
+        for one in cls._all:
+            one._held.clear()
+
+
+_loaded: Last[tuple[Data, str]] = Last()
 
 
 def load(dataset: Dataset, seed: int) -> Data:
@@ -87,12 +133,4 @@ def _load(dataset: Dataset, seed: int) -> tuple[Data, str]:
             raise ContractBreach(f"data set {type(dataset).__module__}.{type(dataset).__qualname__} loaded no Data")
         return data, checksum(data)
 
-    return kept(_loaded, (str(dataset.identity()), seed), make)
-
-
-def kept(cache: dict[Any, Value], key: Any, make: Callable[[], Value]) -> Value:
-    """What the cache holds of the key, made if it holds something else."""
-    if key not in cache:
-        cache.clear()
-        cache[key] = make()
-    return cache[key]
+    return _loaded.of((str(dataset.identity()), seed), make)

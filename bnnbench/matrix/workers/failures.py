@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bnnbench.errors import one_line
+from bnnbench.errors import BnnbenchError, one_line
+
+
+class Raised(Exception):
+    """A task raised something; says what. What a stranger's code raises may not be known where it is told."""
 
 
 class WorkerDied(Exception):
     """A worker ended before its task; says how."""
+
+
+class NeverBegan(Exception):
+    """A worker ended before it had begun the task that it was given."""
 
 
 class LimitMet(Exception):
@@ -19,21 +27,35 @@ class MemoryExceeded(Exception):
     """A worker and its children used more memory than a task may."""
 
 
+class MemoryInherited(Exception):
+    """They did, but some of it may be what earlier tasks had left in the worker."""
+
+
 @dataclass(frozen=True)
 class Failure:
-    """What a task that did not end by itself comes to; `by_chance` if another try may well succeed."""
+    """What a task that did not end by itself comes to; `by_chance` if another try may well succeed, `innocent` if this
+    one must not be counted."""
 
     status: str
     reason: str
     by_chance: bool = False
+    innocent: bool = False
+
+
+def told(error: BaseException) -> Exception:
+    """An exception of a task as one that any process knows."""
+    return error if isinstance(error, BnnbenchError) else Raised(one_line(f"{type(error).__name__}: {error}"))
 
 
 def failure(error: BaseException, seconds: float) -> Failure:
     """Why a task has no result; `seconds` was its limit."""
     if isinstance(error, LimitMet):
         return Failure("timeout", f"stopped after its limit of {seconds:g} s")
-    if isinstance(error, MemoryExceeded):
-        return Failure("failed", "its process used more memory than limits.memory")
+    if isinstance(error, MemoryExceeded | MemoryInherited):
+        innocent = isinstance(error, MemoryInherited)
+        return Failure("failed", "its process used more memory than limits.memory", innocent, innocent)
+    if isinstance(error, NeverBegan):
+        return Failure("failed", "its process died before it began", by_chance=True, innocent=True)
     if isinstance(error, WorkerDied):
         return Failure("failed", f"its process died ({error})", by_chance=True)
-    return Failure("failed", one_line(f"{type(error).__name__}: {error}"))
+    return Failure("failed", str(told(error)))

@@ -5,11 +5,21 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor, Future
 from typing import TYPE_CHECKING, Any
 
+from bnnbench.errors import BnnbenchError
 from bnnbench.matrix.workers import bootstrap
-from bnnbench.matrix.workers.failures import LimitMet, MemoryExceeded, WorkerDied
+from bnnbench.matrix.workers.failures import (
+    LimitMet,
+    MemoryExceeded,
+    MemoryInherited,
+    NeverBegan,
+    Raised,
+    WorkerDied,
+)
 from bnnbench.matrix.workers.guard import end_marked
 from bnnbench.matrix.workers.spawning import MarkedContext
 
@@ -20,14 +30,17 @@ if TYPE_CHECKING:
 class Slot:
     """One worker at a time, on the same cores, replaced when it dies."""
 
-    def __init__(self, number: int, threads: int, run: str) -> None:
-        self._number, self._threads = number, threads
+    def __init__(self, number: int, threads: int, cores: Sequence[int], run: str) -> None:
+        self._threads, self._cores = threads, cores
         self._context = MarkedContext(f"{run}.{number}")
         self._pool: ProcessPool | None = None
         self._task: Future[Any] | None = None
         self._running: Future[Any] = Future()
         self._outgrown: set[int | None] = set()
         self._broken_since: float | None = None
+        self._done: Counter[int | None] = Counter()
+        """How many tasks each worker has done, by its number."""
+        self._tainted = False
 
     @property
     def free(self) -> bool:
@@ -36,6 +49,8 @@ class Slot:
     def submit(self, payload: bytes, timeout: float) -> Future[Any]:
         told: Future[Any] = Future()
         self._task = told
+        if self._tainted:
+            self._replace()
         try:
             running = self._schedule(payload, timeout)
         except RuntimeError:  # The pool broke while its worker was idle.
@@ -46,10 +61,10 @@ class Slot:
         return told
 
     @property
-    def at_work(self) -> int | None:
-        """The number of the process that is at a task."""
+    def worker(self) -> int | None:
+        """The number of its process."""
         worker = self._context.worker
-        return None if self.free or worker is None else worker.pid
+        return None if worker is None else worker.pid
 
     def watch(self) -> None:
         """Notice a task whose process is gone without a word."""
@@ -64,7 +79,7 @@ class Slot:
     def kill_outgrown(self, number: int) -> None:
         """Kill the process of this number, for it uses more memory than it may."""
         worker = self._context.worker
-        if worker is not None and worker.pid == number:
+        if not self.free and worker is not None and worker.pid == number:
             self._outgrown.add(number)
             worker.kill()
 
@@ -96,7 +111,7 @@ class Slot:
         self.stop()
         self.join()
         end_marked(self._context.marks_of_the_dead().__contains__)
-        self._pool, self._broken_since = None, None
+        self._pool, self._broken_since, self._tainted = None, None, False
 
     def _schedule(self, payload: bytes, timeout: float) -> Future[Any]:
         from pebble import ProcessPool
@@ -106,7 +121,7 @@ class Slot:
                 max_workers=1,
                 context=self._context,
                 initializer=bootstrap.start,
-                initargs=(self._threads, self._number),
+                initargs=(self._threads, self._cores),
             )
         return self._pool.schedule(bootstrap.perform, args=(payload,), timeout=timeout)
 
@@ -118,22 +133,29 @@ class Slot:
             return  # Told by whoever cancelled it.
         error = ended.exception()
         if error is None:
+            self._done[self.worker] += 1
+            # Who broke the rules may have broken more than was seen: what comes next shall not suffer from it.
+            self._tainted = ended.result() == "invalid"
             told.set_result(ended.result())
             return
         # A task may raise a TimeoutError of its own, which is another matter.
         late = isinstance(error, TimeoutError) and error.args[:1] == ("Task timeout",)
         if isinstance(error, ProcessExpired):
-            error = MemoryExceeded() if error.pid in self._outgrown else WorkerDied(_how(error.exitcode))
+            error = self._killed(error.pid) if error.pid in self._outgrown else WorkerDied(_how(error.exitcode))
         elif late:
             error = LimitMet()
         elif isinstance(error, BrokenExecutor):
-            error = WorkerDied("it ended before its task began")
+            error = NeverBegan()
         try:
-            if isinstance(error, WorkerDied | MemoryExceeded | LimitMet):
+            if not isinstance(error, Raised | BnnbenchError):
                 end_marked(self._context.marks_of_the_dead().__contains__)
         finally:
             if not told.done():
                 told.set_exception(error)
+
+    def _killed(self, worker: int) -> Exception:
+        self._outgrown.discard(worker)
+        return MemoryInherited() if self._done[worker] else MemoryExceeded()
 
 
 def _how(code: int | None) -> str:
