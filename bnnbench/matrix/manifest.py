@@ -115,11 +115,16 @@ def _told(component: Component) -> dict[str, Any]:
 
 
 def _git(folder: Path) -> str | None:
-    """The commit of the folder's repository, with `-dirty` where files have changed since; None outside of one."""
-    command = ["git", "-c", "core.fsmonitor=false", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    """The commit of the folder's repository; None outside of one.
+
+    Whether files have changed since is not asked: to know, git would run programs that the repository itself names
+    (filters, a file system monitor), and whoever wrote the folder wrote its `.git` too. The text of the benchmarks file
+    and the checksums of the components stand beside it.
+    """
+    command = ["git", "--no-pager", "rev-parse", "--verify", "HEAD"]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=5, check=True)
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
 
