@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,21 @@ def test_a_hostile_repository_runs_nothing(tmp_path: Path, missing: bool) -> Non
             git(tmp_path, "config", name, value)
     assert len(str(manifest.begun(plan)["git"])) == 40
     assert not (tmp_path / "ran").exists()
+
+
+def test_what_is_broken_on_the_path_ends_no_run_and_the_first_of_two_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = planned(tmp_path)
+    for place, version in (("first", b"2.0"), ("second", b"1.0")):
+        for name, content in {"twice": b"Name: twice\nVersion: " + version, "broken": None, "odd": b"\xff"}.items():
+            info = tmp_path / place / f"{name}-1.0.dist-info"
+            info.mkdir(parents=True)
+            if content:
+                (info / "METADATA").write_bytes(content)
+    monkeypatch.syspath_prepend(str(tmp_path / "second"))
+    monkeypatch.syspath_prepend(str(tmp_path / "first"))
+    told = manifest.begun(plan)["distributions"]
+    assert told["twice"] == metadata.version("twice") == "2.0"
+    assert None not in told
+    assert told["torch"] == metadata.version("torch")

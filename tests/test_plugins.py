@@ -83,6 +83,18 @@ def test_a_broken_plugin_disturbs_nobody_and_says_why(install: Install, source: 
         registry.find("attack", "wanted")
 
 
+def test_distributions_without_a_name_disturb_nobody(install: Install, tmp_path: Path) -> None:
+    points = install("bnnbench-noise", "noise_plugin", GOOD)
+    for name in ("some", "other"):
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "entry_points.txt").write_text("[bnnbench]\nnowhere = gone_for_good\n")
+        points += metadata.PathDistribution(info).entry_points
+    registry = load_registry(points)
+    assert registry.names("attack") == ["uniform"]
+    assert {str(broken)[:43] for broken in registry.quarantined} == {"plugin 'nowhere' (unknown 0) could not be l"}
+
+
 def test_two_distributions_with_one_name_must_be_told_apart(install: Install) -> None:
     registry = load_registry(install("one", "one_plugin", GOOD) + install("two", "two_plugin", GOOD))
     with pytest.raises(bb.UnknownComponent, match="'one:uniform' or 'two:uniform'"):

@@ -18,7 +18,7 @@ from bnnbench.matrix.files import read_plain
 from bnnbench.matrix.plan import Plan
 from bnnbench.matrix.results import Results
 from bnnbench.matrix.store import CELLS, FITS, Store
-from bnnbench.plugins.provenance import code_of, provider_of
+from bnnbench.plugins.provenance import code_of, name_and_version, provider_of
 
 SCHEMA = 1
 LARGEST = 256 * 2**20
@@ -37,7 +37,7 @@ def begun(plan: Plan) -> dict[str, Any]:
         "only": list(plan.only),
         "git": _git(path.parent),
         "environment": environment(plan.config.settings.threads),
-        "distributions": {one.metadata["Name"]: one.version for one in metadata.distributions()},
+        "distributions": _distributions(),
         "components": _components(plan),
         "fits": list(plan.fits),
         "cells": [cell.key for cell in plan.cells],
@@ -92,6 +92,15 @@ def earlier(store: Store) -> Iterator[dict[str, Any]]:
         except (OSError, ValueError, RecursionError):
             found = None
         yield found if isinstance(found, dict) else {}
+
+
+def _distributions() -> dict[str, str]:
+    """The version of everything installed; of two of one name that of the first, which is the one that is imported."""
+    found: dict[str, str] = {}
+    for name, version in map(name_and_version, metadata.distributions()):
+        if name:
+            found.setdefault(name, version)
+    return found
 
 
 def _components(plan: Plan) -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ import pluggy
 
 from bnnbench.errors import PluginError
 from bnnbench.plugins import hookspecs
+from bnnbench.plugins.provenance import name_and_version
 from bnnbench.plugins.registry import Entry, Registrar, Registry
 
 GROUP = "bnnbench"
@@ -104,5 +105,6 @@ def _origin(point: metadata.EntryPoint) -> tuple[str, str]:
         return "unknown", "0"
     place = str(getattr(point.dist, "_path", id(point.dist)))
     if place not in _origins:
-        _origins[place] = (point.dist.name, point.dist.version)
+        name, version = name_and_version(point.dist)
+        _origins[place] = (name or "unknown", version or "0")
     return _origins[place]

@@ -6,6 +6,10 @@ import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,15 @@ def provider_of(cls: type) -> tuple[str, str]:
     for distribution in metadata.packages_distributions().get(top, []):
         return distribution, metadata.version(distribution)
     return "", ""
+
+
+def name_and_version(distribution: Distribution) -> tuple[str, str]:
+    """What a distribution calls itself; empty where it does not say, like the remains of one that was removed."""
+    try:
+        told = distribution.metadata
+        return (told["Name"] or "", told["Version"] or "") if "Name" in told else ("", "")
+    except (OSError, ValueError):
+        return "", ""
 
 
 def code_of(cls: type) -> str:
