@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from plugged import install
 
+import bnnbench
 from bnnbench.matrix import manifest
 from bnnbench.matrix.config import read_config
+from bnnbench.matrix.environment import command_line, environment
 from bnnbench.matrix.plan import Plan, make_plan
 
 FILE = """\
@@ -90,3 +95,48 @@ def test_what_is_broken_on_the_path_ends_no_run_and_the_first_of_two_is_told(
     assert told["twice"] == metadata.version("twice") == "2.0"
     assert None not in told
     assert told["torch"] == metadata.version("torch")
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (["/somewhere/bin/bnnbench", "run", "-j", "2"], ["/somewhere/bin/bnnbench", "run", "-j", "2"]),
+        (["bnnbench.exe", "run"], ["bnnbench.exe", "run"]),
+        ([f"{Path(bnnbench.__file__).parent}/__main__.py", "run"], None),
+        (["/jobs/job.py", "--api-token", "hunter2"], ["job.py"]),
+        (["/other/__main__.py", "--api-token", "hunter2"], ["__main__.py"]),
+        (["-c", "hunter2"], ["-c"]),
+        ([""], [""]),
+        ([], [""]),
+    ],
+)
+def test_a_command_line_is_told_if_it_is_bnnbench_s_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, argv: list[str], told: list[str] | None
+) -> None:
+    monkeypatch.setattr(sys, "argv", argv)
+    assert command_line() == (argv if told is None else told)
+    assert manifest.begun(planned(tmp_path))["argv"] == command_line()
+
+
+def test_variables_that_change_numbers_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {
+        "JAX_DEFAULT_PRNG_IMPL", "JAX_THREEFRY_PARTITIONABLE", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_DISABLE_JIT",
+        "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE", "CUBLAS_WORKSPACE_CONFIG", "NVIDIA_TF32_OVERRIDE",
+        "ATEN_CPU_CAPABILITY", "DNNL_MAX_CPU_ISA", "XLA_FLAGS",
+    }  # fmt: skip
+    for name in names:
+        monkeypatch.setenv(name, "something")
+    assert set(environment(1)["variables"]) >= names
+
+
+def test_the_version_of_every_plugin_is_part_of_the_environment(tmp_path: Path) -> None:
+    variables = install(tmp_path, "raise SystemExit('nobody imports it')", "absent")
+    (tmp_path / "broken-1.0.dist-info").mkdir()
+    (tmp_path / "broken-1.0.dist-info" / "entry_points.txt").write_text("[bnnbench]\nbroken = absent\n")
+    code = "import json; from bnnbench.matrix.environment import environment; print(json.dumps(environment(1)))"
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
+    versions = json.loads(done.stdout)["versions"]
+    assert versions["absent"] == "1.0"
+    assert versions["torch"] == metadata.version("torch")
+    assert versions["bnnbench"] == metadata.version("bnnbench")
+    assert "" not in versions

@@ -8,38 +8,61 @@ import platform
 import sys
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
+from bnnbench.plugins.loading import GROUP
+from bnnbench.plugins.provenance import name_and_version
+
 VARIABLES = (
+    "ATEN_CPU_CAPABILITY",
     "BNNBENCH_BLOCK",
     "BNNBENCH_PLUGINS",
+    "CUBLAS_WORKSPACE_CONFIG",
     "CUDA_VISIBLE_DEVICES",
+    "DNNL_MAX_CPU_ISA",
+    "JAX_DEFAULT_MATMUL_PRECISION",
+    "JAX_DEFAULT_PRNG_IMPL",
+    "JAX_DISABLE_JIT",
     "JAX_ENABLE_X64",
     "JAX_PLATFORMS",
+    "JAX_THREEFRY_PARTITIONABLE",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
     "MKL_NUM_THREADS",
+    "NVIDIA_TF32_OVERRIDE",
     "OMP_NUM_THREADS",
     "ONEDNN_MAX_CPU_ISA",
+    "OPENBLAS_CORETYPE",
     "OPENBLAS_NUM_THREADS",
     "XLA_FLAGS",
 )
-"""The environment variables that are recorded; no other is, so no secret can be."""
+"""The environment variables that are recorded, for they change numbers; no other is."""
 
 _DISTRIBUTIONS = ("bnnbench", "jax", "jaxlib", "numpy", "numpyro", "pyro-ppl", "scikit-learn", "torch")
 
 
 def environment(threads: int) -> dict[str, Any]:
-    """Versions, processor, threads and numeric environment variables, as JSON; the kernels that multiply matrices too,
-    in a process that has loaded torch."""
+    """Versions, processor, threads and the variables that change numbers, as JSON; the kernels that multiply matrices
+    too, in a process that has loaded torch."""
     found = {
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),
         "visible_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": threads,
-        "versions": {name: version for name in _DISTRIBUTIONS if (version := _version(name))},
+        "versions": dict(_versions()),
         "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
     }
     return found | {"kernels": _kernels()} if "torch" in sys.modules else found
+
+
+def command_line() -> list[str]:
+    """The command line, if it is bnnbench's own; of a program that bnnbench is a part of only the name, for its
+    arguments may be secrets."""
+    program = Path(*sys.argv[:1])
+    own = program.stem == "bnnbench" or program == Path(__file__).parents[1] / "__main__.py"
+    return list(sys.argv) if own else [program.name]
 
 
 def gives_the_same_bits(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
@@ -76,6 +99,12 @@ def _cpu() -> str:
 
 
 @functools.cache
+def _versions() -> dict[str, str]:
+    """Of what computes, and of every distribution that has plugins; none of them is imported."""
+    plugins = {name_and_version(point.dist)[0] for point in metadata.entry_points(group=GROUP) if point.dist}
+    return {name: version for name in sorted({*_DISTRIBUTIONS, *plugins} - {""}) if (version := _version(name))}
+
+
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from importlib import metadata
@@ -13,7 +12,7 @@ from typing import Any
 
 from bnnbench.core.component import Component
 from bnnbench.errors import StoreError
-from bnnbench.matrix.environment import environment
+from bnnbench.matrix.environment import command_line, environment
 from bnnbench.matrix.files import read_plain
 from bnnbench.matrix.plan import Plan
 from bnnbench.matrix.results import Results
@@ -25,13 +24,14 @@ LARGEST = 256 * 2**20
 
 
 def begun(plan: Plan) -> dict[str, Any]:
-    """What is known when a run begins. Of the environment's variables only the numeric ones are kept: no secrets."""
+    """What is known when a run begins. Of the environment only the variables that change numbers are kept, and of
+    a command line only bnnbench's own: no secrets."""
     path = plan.config.path.absolute()
     return {
         "schema": SCHEMA,
         "begun": _now(),
         "ended": None,
-        "argv": sys.argv,
+        "argv": command_line(),
         "file": str(path),
         "text": plan.config.source.text,
         "only": list(plan.only),
