@@ -16,6 +16,7 @@ import bnnbench as bb
 from bnnbench.core import saving
 from bnnbench.core.posterior import Draws
 from bnnbench.matrix.environment import gives_the_same_bits
+from bnnbench.matrix.manifest import sealed
 from bnnbench.matrix.results import Results
 from bnnbench.matrix.store import CELLS, DRAWS, FITS, RECORD
 from bnnbench.matrix.verification import same_bits, verified_again, within_tolerance
@@ -119,7 +120,7 @@ def test_replay_says_what_differs(finished: Results, tmp_path: Path) -> None:
     told["outcomes"]["cells"][key]["artefacts"]["arrays.safetensors"] = "0" * 64
     told["outcomes"]["cells"][key]["robust_accuracy"] = 0.125
     told["only"] = ["sgd", "random"]
-    (tmp_path / "told.json").write_text(json.dumps(told))
+    (tmp_path / "told.json").write_text(json.dumps(sealed(told)))
     done = bnnbench("replay", "told.json", folder=tmp_path)
     assert done.returncode == 1
     assert "changed: environment.versions: was" in done.stdout
@@ -133,7 +134,7 @@ def test_replay_says_what_differs(finished: Results, tmp_path: Path) -> None:
     [
         ("{", "is no manifest"),
         ("[]", "is no manifest"),
-        ('{"schema": 1}', "has not ended"),
+        ('{"schema": 1}', "does not have its own checksum"),
         ("[" * 100_000, "is no manif"),
     ],
 )
@@ -233,7 +234,7 @@ def test_a_replay_in_the_run_s_own_store_is_refused_and_goes_on_in_its_own(finis
     done = bnnbench("replay", str(told), "--store", str(finished.store.path), folder=tmp_path)
     assert (done.returncode, "the store of another run" in done.stderr) == (2, True)
     short = {**json.loads(told.read_text()), "only": ["sgd", "random"]}
-    (tmp_path / "told.json").write_text(json.dumps(short))
+    (tmp_path / "told.json").write_text(json.dumps(sealed(short)))
     for tasks in (2, 0):
         done = bnnbench("replay", "told.json", "--store", "own", folder=tmp_path)
         assert done.returncode == 0, done.stderr

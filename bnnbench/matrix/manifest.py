@@ -10,24 +10,62 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from bnnbench.core.component import Component
 from bnnbench.errors import StoreError
 from bnnbench.matrix.environment import command_line, environment
 from bnnbench.matrix.files import read_plain
 from bnnbench.matrix.plan import Plan
 from bnnbench.matrix.results import Results
-from bnnbench.matrix.store import CELLS, FITS, Store
+from bnnbench.matrix.store import CELLS, FITS, Store, own_sum
 from bnnbench.plugins.provenance import code_of, name_and_version, provider_of
 
 SCHEMA = 1
 LARGEST = 256 * 2**20
 
 
+class _Part(BaseModel):
+    """Whoever can write a file can give it a checksum: what a replay takes for granted must be there."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class _Provider(_Part):
+    distribution: str
+    version: str
+    sha256: str
+
+
+class _Outcome(_Part):
+    status: str
+    artefacts: dict[str, str]
+    clean_accuracy: float | None = None
+    robust_accuracy: float | None = None
+
+
+class _Outcomes(_Part):
+    fits: dict[str, _Outcome]
+    cells: dict[str, _Outcome]
+
+
+class _Manifest(_Part):
+    text: str
+    file: str
+    only: list[str]
+    environment: dict[str, Any]
+    distributions: dict[str, str]
+    components: dict[str, _Provider]
+    fits: list[str]
+    cells: list[str]
+    outcomes: _Outcomes
+
+
 def begun(plan: Plan) -> dict[str, Any]:
     """What is known when a run begins. Of the environment only the variables that change numbers are kept, and of
     a command line only bnnbench's own: no secrets."""
     path = plan.config.path.absolute()
-    return {
+    found = {
         "schema": SCHEMA,
         "begun": _now(),
         "ended": None,
@@ -42,6 +80,7 @@ def begun(plan: Plan) -> dict[str, Any]:
         "fits": list(plan.fits),
         "cells": [cell.key for cell in plan.cells],
     }
+    return sealed(found)
 
 
 def ended(manifest: Mapping[str, Any], results: Results) -> dict[str, Any]:
@@ -62,24 +101,33 @@ def ended(manifest: Mapping[str, Any], results: Results) -> dict[str, Any]:
         if cell.outcome is not None:
             own = outcomes[CELLS][cell.spec.key]
             own["clean_accuracy"], own["robust_accuracy"] = cell.outcome.clean_accuracy, cell.outcome.robust_accuracy
-    return {**manifest, "ended": _now(), "outcomes": outcomes, "environments": environments}
+    return sealed({**manifest, "ended": _now(), "outcomes": outcomes, "environments": environments})
+
+
+def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest with its own checksum."""
+    return {**manifest, "sha256": own_sum(manifest)}
 
 
 def read(path: Path) -> dict[str, Any]:
     """A manifest that a run has finished; raises `StoreError` for anything else."""
     try:
         found = json.loads(read_plain(path, LARGEST))
+        if not isinstance(found, dict) or found.get("schema") != SCHEMA:
+            raise StoreError(f"{path} is no manifest of a run")
+        if found.get("sha256") != own_sum(found):
+            raise StoreError(f"{path} does not have its own checksum")
+        if found.get("ended") is None:
+            raise StoreError(f"{path}: this run has not ended, or was stopped: there is nothing to compare with")
+        _Manifest.model_validate(found)
     except OSError as error:
         raise StoreError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        where = ".".join(map(str, wrong["loc"]))
+        raise StoreError(f"{path} is no manifest of a run: {where}: {wrong['msg'].lower()}") from error
     except (ValueError, RecursionError) as error:
         raise StoreError(f"{path} is no manifest of a run") from error
-    types = {"text": str, "file": str, "only": list, "environment": dict, "distributions": dict, "outcomes": dict}
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
-        raise StoreError(f"{path} is no manifest of a run")
-    if found.get("ended") is None:
-        raise StoreError(f"{path}: this run has not ended, or was stopped: there is nothing to compare with")
-    if any(not isinstance(found.get(name), kind) for name, kind in types.items()):
-        raise StoreError(f"{path} is no manifest of a run")
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def replay(told: Mapping[str, Any], plan: Plan, store: Store, jobs: int | None, 
     A replay that was stopped goes on in its store; any other store with outcomes raises `StoreError`, for nothing would
     be done again.
     """
-    now = manifest.begun(plan) | {"replays": own_sum(told)}
+    now = manifest.sealed(manifest.begun(plan) | {"replays": own_sum(told)})
     earlier = [one.get("replays") == now["replays"] for one in manifest.earlier(store)]
     if not all(earlier) or (not earlier and any(store.find(""))):
         raise StoreError(f"{store.path} is the store of another run: nothing would be done again")
@@ -72,27 +72,35 @@ def _compare(found: Replay, told: Mapping[str, Any], kind: str, key: str, name: 
 def _figures(results: Results, before: Mapping[str, Any], key: str) -> str:
     """What a cell's accuracies were and are, in percent."""
     outcome = next((cell.outcome for cell in results.cells if cell.spec.key == key), None)
-    if outcome is None or "robust_accuracy" not in before:
+    names = ("clean", "robust")
+    if outcome is None or any(before.get(f"{name}_accuracy") is None for name in names):
         return ""
     told = [
         f"{name} {100 * before[f'{name}_accuracy']:.2f}, now {100 * getattr(outcome, f'{name}_accuracy'):.2f}"
-        for name in ("clean", "robust")
+        for name in names
     ]
     return f" ({'; '.join(told)})"
 
 
 def _changes(told: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    for section in ("environment", "distributions", "components"):
-        before, after = told.get(section, {}), now[section]
+    for section, shown in _SECTIONS.items():
+        before, after = told[section], now[section]
         for name in sorted({*before, *after}):
-            if before.get(name) != after.get(name):
-                yield f"{section}.{name}: was {_short(before.get(name))}, is {_short(after.get(name))}"
+            was, then = before.get(name), after.get(name)
+            if was != then:
+                yield f"{section}.{name}: was {_short(was, shown)}, is {_short(then, shown)}"
     if told.get("git") != now["git"]:
         yield f"git: was {told.get('git')}, is {now['git']}"
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, Mapping) and "class" in value:
-        return f"{value['distribution']} {value['version']}, file {value['sha256'][:12]}"
-    text = str(value)
+def _provider(component: Mapping[str, Any]) -> str:
+    return f"{component['distribution']} {component['version']}, file {component['sha256'][:12]}"
+
+
+_SECTIONS: dict[str, Callable[[Any], str]] = {"environment": str, "distributions": str, "components": _provider}
+"""What of a manifest is compared, and how its values are shown."""
+
+
+def _short(value: Any, shown: Callable[[Any], str]) -> str:
+    text = "absent" if value is None else shown(value)
     return text if len(text) <= 200 else text[:197] + "..."

@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bnnbench.errors import StoreError
-from bnnbench.matrix.manifest import read
+from bnnbench.matrix import formats, manifest
 from bnnbench.matrix.results import Results
 from bnnbench.matrix.store import ARRAYS, CELLS, DRAWS, FITS, RECORD, Store
 
@@ -63,19 +65,22 @@ def _damaged(whole: bytes, chance: random.Random) -> bytes:
 
 
 def _formats(path: Path, count: int, chance: random.Random, found: Damage) -> None:
-    """The marker of the format: a damaged one refuses the store, or still says the same; and manifests."""
-    for name, file in (("marker", path / "store.json"), ("manifest", next((path / "runs").iterdir()))):
-        whole = file.read_bytes()
+    """The marker of the format, and a manifest: a damaged one is refused, or still says the same."""
+    files: dict[str, tuple[Path, Callable[[Path], Any]]] = {
+        "marker": (path / formats.MARKER, lambda file: formats.found(file.parent)),
+        "manifest": (next((path / "runs").iterdir()), manifest.read),
+    }
+    for name, (file, read) in files.items():
+        whole, meant = file.read_bytes(), read(file)
         for _ in range(count):
-            cut = chance.randrange(len(whole) - 2)
-            file.write_bytes(whole[:cut])
+            damaged = _damaged(whole, chance)
+            file.write_bytes(damaged)
             found.tried[name] += 1
             try:
-                Store(path) if name == "marker" else read(file)
+                if read(file) != meant:
+                    found.used.append(f"{name}: {damaged[:100]!r}")
             except StoreError:
-                pass
-            else:
-                found.used.append(f"{name}: cut at {cut}")
+                continue
         file.write_bytes(whole)
 
 
