@@ -16,9 +16,10 @@ import bnnbench as bb
 from bnnbench.core import saving
 from bnnbench.core.posterior import Draws
 from bnnbench.matrix.environment import gives_the_same_bits
-from bnnbench.matrix.manifest import sealed
+from bnnbench.matrix.manifest import begun, ended, sealed
+from bnnbench.matrix.replay import compared
 from bnnbench.matrix.results import Results
-from bnnbench.matrix.store import CELLS, DRAWS, FITS, RECORD
+from bnnbench.matrix.store import CELLS, DRAWS, FITS, RECORD, Store
 from bnnbench.matrix.verification import same_bits, verified_again, within_tolerance
 from bnnbench.report.formats import to_json
 
@@ -127,6 +128,34 @@ def test_replay_says_what_differs(finished: Results, tmp_path: Path) -> None:
     assert "differs: moons fc sgd random eps 0 seed 0: other bits (clean " in done.stdout
     assert "robust 12.50, now " in done.stdout
     assert done.stdout.splitlines()[-1] == "2 fits and cells have the same bits, 1 differ"
+
+
+def test_outcomes_without_arrays_are_not_called_the_same_bits(finished: Results, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    fits, cells = list(finished.plan.fits), [cell.spec.key for cell in finished.cells]
+    arrays = {"x": np.zeros(1)}
+    with store.held():
+        store.write(FITS, fits[0], {"status": "failed", "reason": "no luck"})
+        store.write_arrays(FITS, fits[1], {"status": "ok"}, arrays)
+        store.write_arrays(CELLS, cells[1], {"status": "ok"}, arrays)
+        store.write(CELLS, cells[2], {"status": "skipped"})
+    results = Results(finished.plan, store)
+    told = ended(begun(finished.plan), results)
+    same = compared(told, told, results)
+    assert (same.same, same.without_arrays, same.differences) == (2, 8, [])
+    with store.held():
+        store.write(FITS, fits[0], {"status": "timeout", "reason": "slow"})
+        store.write(CELLS, cells[0], {"status": "failed", "reason": "no luck"})
+        store.remove(CELLS, cells[1])
+    told["cells"].remove(cells[3])
+    other = compared(told, told, Results(finished.plan, store))
+    assert (other.same, other.without_arrays) == (1, 5)
+    assert [line.partition(": ")[2] for line in other.differences] == [
+        "was failed, is timeout: slow",
+        "was missing, is failed: no luck",
+        "was ok, is missing",
+        "has another key now: its parameters, data or code have changed",
+    ]
 
 
 @pytest.mark.parametrize(

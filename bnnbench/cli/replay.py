@@ -40,5 +40,6 @@ def replay(
         print(f"changed: {clean(line)}")
     for line in found.differences:
         print(f"differs: {clean(line)}")
-    print(f"{found.same} fits and cells have the same bits, {len(found.differences)} differ")
+    others = f", {found.without_arrays} have the same status and no arrays" if found.without_arrays else ""
+    print(f"{found.same} fits and cells have the same bits, {len(found.differences)} differ{others}")
     return 1 if found.differences else 0

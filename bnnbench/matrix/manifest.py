@@ -93,8 +93,7 @@ def ended(manifest: Mapping[str, Any], results: Results) -> dict[str, Any]:
             continue
         if record["environment"] not in environments:
             environments.append(record["environment"])
-        sums = {name: one["sha256"] for name, one in record["artefacts"].items()}
-        outcomes[kind][key] = {"status": record["status"], "artefacts": sums}
+        outcomes[kind][key] = outcome(record)
         if "data" in record:
             outcomes[kind][key]["data"] = record["data"]
     for cell in results.cells:
@@ -102,6 +101,12 @@ def ended(manifest: Mapping[str, Any], results: Results) -> dict[str, Any]:
             own = outcomes[CELLS][cell.spec.key]
             own["clean_accuracy"], own["robust_accuracy"] = cell.outcome.clean_accuracy, cell.outcome.robust_accuracy
     return sealed({**manifest, "ended": _now(), "outcomes": outcomes, "environments": environments})
+
+
+def outcome(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What a manifest says of any record: its status, and the checksums of its artefacts."""
+    sums = {name: one["sha256"] for name, one in record["artefacts"].items()}
+    return {"status": record["status"], "artefacts": sums}
 
 
 def sealed(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,8 @@ class Replay:
     """Fits and cells that came out otherwise."""
     same: int = 0
     """Fits and cells that have the same bits."""
+    without_arrays: int = 0
+    """Fits and cells that have the same status, and no arrays to compare: they failed, or were skipped."""
 
 
 def planned(path: Path) -> tuple[dict[str, Any], Plan]:
@@ -46,27 +48,38 @@ def replay(told: Mapping[str, Any], plan: Plan, store: Store, jobs: int | None, 
     if not all(earlier) or (not earlier and any(store.find(""))):
         raise StoreError(f"{store.path} is the store of another run: nothing would be done again")
     results = run_plan(plan, store, jobs=jobs, fresh=False, observer=observer, begun=now)
+    return compared(told, now, results)
+
+
+def compared(told: Mapping[str, Any], now: Mapping[str, Any], results: Results) -> Replay:
+    """How the run that one manifest tells of and its repetition under another, with these results, compare."""
     found = Replay(results, list(_changes(told, now)))
-    for key, fit in plan.fits.items():
+    for key, fit in results.plan.fits.items():
         _compare(found, told, FITS, key, f"fit {type(fit.posterior).__name__} {key[:12]}")
-    for cell in plan.cells:
+    for cell in results.plan.cells:
         _compare(found, told, CELLS, cell.key, f"{cell.name} seed {cell.seed}")
     return found
 
 
 def _compare(found: Replay, told: Mapping[str, Any], kind: str, key: str, name: str) -> None:
-    before = told["outcomes"].get(kind, {}).get(key)
+    before = told["outcomes"][kind].get(key, _MISSING)
     record = found.results.known(kind, key)
-    if before is None:
+    after = manifest.outcome(record) if record else _MISSING
+    if key not in told[kind]:
         found.differences.append(f"{name}: has another key now: its parameters, data or code have changed")
-    elif record is None:
-        found.differences.append(f"{name}: was {before['status']}, has no outcome now")
-    elif record["status"] != before["status"]:
-        found.differences.append(f"{name}: was {before['status']}, is {record['status']}: {record['reason']}")
-    elif {file: one["sha256"] for file, one in record["artefacts"].items()} == before["artefacts"]:
+    elif after["status"] != before["status"]:
+        reason = f": {record['reason']}" if record and record["reason"] else ""
+        found.differences.append(f"{name}: was {before['status']}, is {after['status']}{reason}")
+    elif after["artefacts"] != before["artefacts"]:
+        found.differences.append(f"{name}: other bits{_figures(found.results, before, key)}")
+    elif after["artefacts"]:
         found.same += 1
     else:
-        found.differences.append(f"{name}: other bits{_figures(found.results, before, key)}")
+        found.without_arrays += 1
+
+
+_MISSING: dict[str, Any] = {"status": "missing", "artefacts": {}}
+"""The outcome of what has no record, such as the cells of a fit that failed."""
 
 
 def _figures(results: Results, before: Mapping[str, Any], key: str) -> str:
