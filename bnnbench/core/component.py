@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, model_validator
 
 from bnnbench.errors import PluginError
-from bnnbench.plugins.provenance import code_of, version_of
+from bnnbench.plugins.provenance import code_of, version_of, version_of_module
 
 
 class Component(BaseModel):
@@ -20,7 +20,7 @@ class Component(BaseModel):
     Every parameter has a default, and values are never coerced: `true` is not 1 and `"3"` is not 3 (a list is taken
     where a tuple is meant). A class may declare `revision`, an integer raised whenever the same parameters would give
     another outcome; without it the version of the distribution that provides the class, and the checksum of the
-    file that defines it, are part of the identity.
+    file that defines it, are part of the identity. So it is with the classes of others that it derives from.
 
     Raises `PluginError` while a subclass is defined if a field shadows a pydantic attribute, a parameter has no
     default, or a method that the core owns is overridden.
@@ -84,8 +84,7 @@ class Component(BaseModel):
                 parameters[name] = value.identity()
             elif name in self.not_in_identity:
                 del parameters[name]
-        # A subclass is other code: it does not inherit its parent's word for it.
-        revision = vars(type(self)).get("revision")
+        revision = _revision(type(self))
         identity: dict[str, Any] = {
             "component": f"{type(self).__module__}:{type(self).__qualname__}",
             "version": version_of(type(self)) if revision is None else revision,
@@ -94,11 +93,39 @@ class Component(BaseModel):
         if revision is None:
             # A version says nothing of code that is being written: without this an edited plugin kept its old results.
             identity["code"] = code_of(type(self))
+        inherited = _inherited(type(self))
+        if inherited:
+            identity["inherited"] = inherited
         fingerprint = self.fingerprint()
         return identity | {"fingerprint": fingerprint} if fingerprint else identity
 
     not_in_identity: ClassVar[frozenset[str]] = frozenset()
     """Parameters that say where something lies, not what it is; `fingerprint` must speak for the content."""
+
+
+def _revision(cls: type[Component]) -> int | None:
+    # A subclass is other code: it does not inherit its parent's word for it.
+    return vars(cls).get("revision")
+
+
+def _inherited(cls: type[Component]) -> dict[str, Any]:
+    """What the class's parents add to its identity: their revisions, and of those in other packages that have none the
+    version and the checksum of the file.
+
+    Parents without a revision in the class's own package are spoken for by the class's revision or version; those in
+    its own file by the checksum of that, where it is part of the identity. The core's are spoken for by its schema.
+    """
+    found: dict[str, Any] = {}
+    package = cls.__module__.partition(".")[0]
+    for base in cls.__mro__[1:]:
+        if not issubclass(base, Component) or (base.__module__ == cls.__module__ and _revision(cls) is None):
+            continue
+        name = f"{base.__module__}:{base.__qualname__}"
+        if (revision := _revision(base)) is not None:
+            found[name] = revision
+        elif base.__module__.partition(".")[0] not in (package, "bnnbench"):
+            found[name] = {"version": version_of_module(base.__module__), "code": code_of(base)}
+    return found
 
 
 def _is_tuple(cls: type[Component], name: str) -> bool:

@@ -11,8 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bnnbench.plugins.loading import GROUP
-from bnnbench.plugins.provenance import name_and_version
+from bnnbench.plugins.provenance import GROUP, name_and_version
 
 VARIABLES = (
     "ATEN_CPU_CAPABILITY",

@@ -17,10 +17,9 @@ import pluggy
 
 from bnnbench.errors import PluginError
 from bnnbench.plugins import hookspecs
-from bnnbench.plugins.provenance import name_and_version
+from bnnbench.plugins.provenance import GROUP, name_and_version
 from bnnbench.plugins.registry import Entry, Registrar, Registry
 
-GROUP = "bnnbench"
 ALLOW = "BNNBENCH_PLUGINS"
 BLOCK = "BNNBENCH_BLOCK"
 

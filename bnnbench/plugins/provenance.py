@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
+
+GROUP = "bnnbench"
+"""The group of entry points by which plugins are found."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,12 @@ def remember(cls: type, provenance: Provenance) -> None:
 
 def version_of(cls: type) -> str:
     """The public version of the distribution that provides the class, or `unversioned` for a class of a script."""
-    return provider_of(cls)[1].partition("+")[0] or "unversioned"
+    return _public(provider_of(cls)[1])
+
+
+def version_of_module(module: str) -> str:
+    """The same for a module: unlike a class's it does not depend on who has registered the class by now."""
+    return _public(_provider_of_package(module.partition(".")[0])[1])
 
 
 def provider_of(cls: type) -> tuple[str, str]:
@@ -39,12 +48,24 @@ def provider_of(cls: type) -> tuple[str, str]:
     known = _known.get(cls)
     if known is not None:
         return known.distribution, known.version
+    return _provider_of_package(cls.__module__.partition(".")[0])
+
+
+@functools.cache
+def _provider_of_package(package: str) -> tuple[str, str]:
     from importlib import metadata
 
-    top = cls.__module__.partition(".")[0]
-    for distribution in metadata.packages_distributions().get(top, []):
+    # The entry points first: what an editable distribution provides is not listed anywhere else.
+    for point in metadata.entry_points(group=GROUP):
+        if point.dist is not None and point.module.partition(".")[0] == package:
+            return name_and_version(point.dist)
+    for distribution in filter(None, metadata.packages_distributions().get(package, [])):
         return distribution, metadata.version(distribution)
     return "", ""
+
+
+def _public(version: str) -> str:
+    return version.partition("+")[0] or "unversioned"
 
 
 def name_and_version(distribution: Distribution) -> tuple[str, str]:
