@@ -140,7 +140,8 @@ def _beside_the_file(path: str, info: ValidationInfo) -> str:
     from pathlib import Path
 
     folder = (info.context or {}).get("folder")
-    return str(Path(folder, path)) if folder and path else path
+    # Absolute, for a task may run in another working directory.
+    return str(Path(folder, path).absolute()) if folder and path else path
 
 
 InputPath = Annotated[str, AfterValidator(_beside_the_file)]

@@ -87,7 +87,7 @@ def _imported(path: Path) -> Any:
     sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise PluginError(f"{path}: {type(error).__name__}: {error}") from error
     finally:
