@@ -121,6 +121,16 @@ def test_a_lazy_target_is_imported_when_used_and_its_failure_is_named() -> None:
         registry.create("attack", "lazy", {})
 
 
+def test_a_lazy_target_that_exits_ends_nobody(install: Install) -> None:
+    install("bad", "exiting_plugin", "raise SystemExit('no licence')")
+    entry = Entry("attack", "lazy", "exiting_plugin:Attack", None, "plugin", "dist", "1")
+    with pytest.raises(bb.PluginError, match="cannot import exiting_plugin:Attack: SystemExit: no licence"):
+        Registry([entry]).create("attack", "lazy", {})
+    install("bad", "interrupted_plugin", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        Entry("attack", "lazy", "interrupted_plugin:Attack", None, "plugin", "dist", "1").load()
+
+
 def test_everything_bundled_is_registered_imports_and_documents_itself() -> None:
     registry = load_registry()
     assert {entry.name for entry in registry.entries if entry.distribution == "bnnbench"} >= {

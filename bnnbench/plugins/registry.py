@@ -43,7 +43,7 @@ class Entry:
             if isinstance(target, str):
                 module, _, attribute = target.partition(":")
                 target = getattr(importlib.import_module(module), attribute)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(f"{self}: cannot import {self.target}: {type(error).__name__}: {error}") from error
         if not (isinstance(target, type) and getattr(target, "kind", None) == self.kind):
             raise PluginError(f"{self}: {target!r} is not a {self.kind} class")
