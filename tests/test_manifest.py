@@ -103,6 +103,14 @@ def test_what_is_broken_on_the_path_ends_no_run_and_the_first_of_two_is_told(
     assert told["torch"] == metadata.version("torch")
 
 
+def test_a_component_inside_another_is_told_too(tmp_path: Path) -> None:
+    told = manifest.begun(planned(tmp_path))["components"]
+    assert told["attacks.pgd"]["class"].endswith(":ProjectedGradient")
+    assert told["attacks.pgd.objective"]["class"].endswith(":LogMargin")
+    assert told["attacks.pgd.objective"]["distribution"] == "bnnbench"
+    assert len(told) == 5
+
+
 @pytest.mark.parametrize(
     ("argv", "told"),
     [

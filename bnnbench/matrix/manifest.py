@@ -157,11 +157,21 @@ def _distributions() -> dict[str, str]:
 
 
 def _components(plan: Plan) -> dict[str, dict[str, Any]]:
-    config = plan.config
-    named: dict[str, Component] = {}
-    for section in ("datasets", "networks", "posteriors", "attacks"):
-        named |= {f"{section}.{variant.name}": variant.component for variant in getattr(config, section)}
-    return {name: _told(component) for name, component in named.items()}
+    return {
+        name: _told(component)
+        for section in ("datasets", "networks", "posteriors", "attacks")
+        for variant in getattr(plan.config, section)
+        for name, component in _nested(f"{section}.{variant.name}", variant.component)
+    }
+
+
+def _nested(name: str, component: Component) -> Iterator[tuple[str, Component]]:
+    """A component and those among its parameters, such as an attack's objective."""
+    yield name, component
+    for field in type(component).model_fields:
+        value = getattr(component, field)
+        if isinstance(value, Component):
+            yield from _nested(f"{name}.{field}", value)
 
 
 def _told(component: Component) -> dict[str, Any]:
