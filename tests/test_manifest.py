@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,8 +16,8 @@ import pytest
 from plugged import install
 
 import bnnbench
-from bnnbench.errors import StoreError
-from bnnbench.matrix import manifest
+from bnnbench.errors import ConfigError, StoreError
+from bnnbench.matrix import manifest, replay
 from bnnbench.matrix.config import read_config
 from bnnbench.matrix.environment import command_line, environment
 from bnnbench.matrix.plan import Plan, make_plan
@@ -249,3 +250,22 @@ def test_a_manifest_whose_checksum_is_right_is_checked_too(
 def test_a_number_that_is_none_is_no_manifest(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is no manifest"):
         manifest.read(written(tmp_path, {**finished(tmp_path), "seconds": float("nan")}))
+
+
+def test_a_replay_begins_where_it_is_told(tmp_path: Path) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    for folder in (there, here):
+        folder.mkdir()
+        (folder / "net.py").write_text("import torch\n\nclass Net(torch.nn.Linear):\n    pass\n")
+    (there / "benchmarks.yaml").write_text(FILE.replace("fc: {hidden: [8]}", "own: {use: 'net.py:Net'}"))
+    plan = make_plan(read_config(there / "benchmarks.yaml"))
+    told = manifest.ended(manifest.begun(plan), Results(plan, Store(tmp_path / "store")))
+    path = written(tmp_path, told)
+    assert list(replay.planned(path)[1].fits) == told["fits"]
+    shutil.rmtree(there)
+    with pytest.raises(ConfigError, match=r"there/net\.py: no such file"):
+        replay.planned(path)
+    found, again = replay.planned(path, here)
+    assert found == told
+    assert list(again.fits) == told["fits"]
+    assert manifest.begun(again)["file"] == str(here / "benchmarks.yaml")

@@ -14,6 +14,10 @@ def replay(
     store: Annotated[
         Path | None, typer.Option("--store", help="Keep the repetition here; by default it is not kept.")
     ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--folder", help="Where the files lie that the benchmarks file names; by default where they lay."),
+    ] = None,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes; fills the cores.")] = None,
 ) -> int:
     """Do a finished run again, all of it, in a store of its own, and say what differs.
@@ -29,10 +33,10 @@ def replay(
     from bnnbench.matrix.replay import replay as replay_run
     from bnnbench.matrix.store import Store
 
-    told, plan = planned(manifest)
+    told, plan = planned(manifest, folder)
     try:
-        with stoppable(), tempfile.TemporaryDirectory(prefix="bnnbench-") as folder:
-            found = replay_run(told, plan, Store(store or Path(folder) / "store"), jobs, observer())
+        with stoppable(), tempfile.TemporaryDirectory(prefix="bnnbench-") as scratch:
+            found = replay_run(told, plan, Store(store or Path(scratch) / "store"), jobs, observer())
     except Stopped as stopped:
         print(f"stopped ({stopped})", file=sys.stderr)
         return stopped.code

@@ -31,10 +31,12 @@ class Replay:
     """Fits and cells that have the same status, and no arrays to compare: they failed, or were skipped."""
 
 
-def planned(path: Path) -> tuple[dict[str, Any], Plan]:
-    """A finished run's manifest and its plan; relative paths in it begin where they began then."""
+def planned(path: Path, folder: Path | None = None) -> tuple[dict[str, Any], Plan]:
+    """A finished run's manifest and its plan; relative paths in it begin where they began then, or in a folder."""
     told = manifest.read(path)
-    return told, restricted(make_plan(read_config(told["file"], text=told["text"])), told["only"])
+    file = Path(told["file"])
+    config = read_config(file if folder is None else folder / file.name, text=told["text"])
+    return told, restricted(make_plan(config), told["only"])
 
 
 def replay(told: Mapping[str, Any], plan: Plan, store: Store, jobs: int | None, observer: Observer) -> Replay:
