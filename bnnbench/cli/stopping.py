@@ -26,6 +26,11 @@ def end_when_asked() -> None:
         signal.signal(number, _end)
 
 
+def listen_no_more() -> None:
+    """All is done and said, and the exit code stands: while Python takes itself down no signal shall change it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
+
+
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
     """While this is entered, in the main thread, the first signal raises `Stopped`; a second one ends the process."""
@@ -47,5 +52,6 @@ def stoppable() -> Iterator[None]:
 def _end(number: int, frame: Any) -> NoReturn:
     # What workers are left, their guard ends; what is half written, the next run ignores.
     with contextlib.suppress(OSError):
-        os.write(2, b"stopped\n")
+        show_cursor = b"\x1b[?25h" if os.isatty(2) else b""  # The bars hide it.
+        os.write(2, show_cursor + b"stopped\n")
     os._exit(128 + number)

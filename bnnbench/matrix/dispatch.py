@@ -91,7 +91,7 @@ def dispatched(
                 yield task, Ended(ended.status, ended.reason, parts=len(parts))
                 continue
             if tries.allow_another(task, ended):
-                waiting.append(task)
+                waiting.appendleft(task)  # Its process is a new one: nothing that others have left is in its way.
                 continue
             yield task, _counted(ended, tries.of[task.key])
             runnable, lost = left.after(task, ended.status == "ok")

@@ -37,7 +37,7 @@ def found(path: Path) -> int | None:
         number = json.loads(text)["format"]
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{path / MARKER} does not say the format of a store of bnnbench") from error
-    if type(number) is not int or not 0 <= number <= CURRENT:
+    if type(number) is not int or not 1 <= number <= CURRENT:
         raise StoreError(f"{path} is a store of format {number!r}, and this bnnbench knows {CURRENT}: upgrade bnnbench")
     _check_folders(path)
     return number

@@ -8,13 +8,13 @@ import fcntl
 import os
 import re
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bnnbench.errors import StoreError
+from bnnbench.matrix.environment import command_line
 from bnnbench.matrix.files import read_plain
 
 LOCK = ".lock"
@@ -86,5 +86,6 @@ def _is_dead(holder: str) -> bool:
 
 
 def _myself() -> str:
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
+    program, *arguments = command_line()
+    command = " ".join([Path(program).name, *arguments])[:200]
     return f"process {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}: {command}"

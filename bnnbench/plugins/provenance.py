@@ -44,11 +44,13 @@ def version_of_module(module: str) -> str:
 
 
 def provider_of(cls: type) -> tuple[str, str]:
-    """The distribution that provides the class, and its version; both empty for a class of a script."""
+    """The distribution that provides the class, and its version; both empty for a class of a script.
+
+    Whose package the class is in comes first: that is known in every process, who has registered it is not.
+    """
+    found = _provider_of_package(cls.__module__.partition(".")[0])
     known = _known.get(cls)
-    if known is not None:
-        return known.distribution, known.version
-    return _provider_of_package(cls.__module__.partition(".")[0])
+    return (known.distribution, known.version) if known and not found[0] else found
 
 
 @functools.cache

@@ -22,7 +22,7 @@ datasets: {moons: {use: half-moons, train_size: 100, test_size: 50}}
 networks: {fc: {hidden: [8]}}
 posteriors:
   sgd: {epochs: 5}
-  vi: {use: bayes-by-backprop, epochs: 5, draws: 4}
+  hmc: {use: pyro-hmc, draws: 4, chains: 2, warmup: 4, leapfrog_steps: 3}
 attacks: {random: {use: random-sign}, fgsm: , pgd: {steps: 100}}
 """
 ORPHANS = 5.0

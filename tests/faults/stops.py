@@ -35,7 +35,7 @@ def campaign(folder: Path, stops: int, seeds: int = 6, seed: int = 0) -> Campaig
     calm, chance, found = runs.Calm(folder, seeds), random.Random(seed), Campaign()
     while found.stops < stops:
         store = f"stopped-{found.finished}"
-        while not _stopped(folder, store, chance.uniform(0.1, calm.seconds), found):
+        while not _stopped(folder, store, chance.uniform(0.2, 1.1 * calm.seconds), found):
             pass
         found.finished += 1
         if runs.report(folder, store) != calm.report:
@@ -49,6 +49,8 @@ def _stopped(folder: Path, store: str, moment: float, found: Campaign) -> bool:
     """Start or resume a run and stop it, unless it ends before; whether it has ended."""
     number, group = WAYS[found.stops % len(WAYS)]
     before = runs.kept(folder / store)
+    log = folder / f"{store}.log"
+    said = log.stat().st_size if log.exists() else 0
     process = runs.started(folder, store)
     try:
         process.wait(moment)
@@ -62,8 +64,9 @@ def _stopped(folder: Path, store: str, moment: float, found: Campaign) -> bool:
         where = f"{store}, {number.name} after {moment:.1f} s"
         if seconds > LATEST:
             found.wrong.append(f"{where}: took {seconds:.1f} s")
-        # Who is stopped while Python itself starts, or ends, ends as Python does.
-        if process.returncode not in (128 + number, -number, 0):
+        # Who is stopped while Python itself starts ends as Python does; who has done all is not stopped any more.
+        early = log.stat().st_size == said
+        if process.returncode not in (128 + number, -number if early else 0):
             found.wrong.append(f"{where}: exit code {process.returncode}")
         if runs.leaves_orphans(folder, family):
             found.wrong.append(f"{where}: something lives on")

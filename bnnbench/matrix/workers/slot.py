@@ -66,6 +66,11 @@ class Slot:
         worker = self._context.worker
         return None if worker is None else worker.pid
 
+    @property
+    def tasks_done(self) -> int:
+        """How many tasks its process has done."""
+        return self._done[self.worker]
+
     def watch(self) -> None:
         """Notice a task whose process is gone without a word."""
         if self.free:
