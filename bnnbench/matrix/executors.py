@@ -58,11 +58,11 @@ class LocalPool:
         ]
 
     def submit(self, work: Work, setting: Setting) -> Future[str]:
-        """Do the work in the free worker that has done the least.
+        """Do the work in a free worker.
 
         The future fails with what `failures.failure` takes.
         """
-        slot = min((slot for slot in self._slots if slot.free), key=lambda slot: slot.tasks_done)
+        slot = next(slot for slot in self._slots if slot.free)
         return slot.submit(pickle.dumps((work.function, (*work.arguments, setting))), work.timeout)
 
     def watch(self) -> None:

@@ -40,7 +40,6 @@ class Slot:
         self._broken_since: float | None = None
         self._done: Counter[int | None] = Counter()
         """How many tasks each worker has done, by its number."""
-        self._tainted = False
 
     @property
     def free(self) -> bool:
@@ -49,8 +48,6 @@ class Slot:
     def submit(self, payload: bytes, timeout: float) -> Future[Any]:
         told: Future[Any] = Future()
         self._task = told
-        if self._tainted:
-            self._replace()
         try:
             running = self._schedule(payload, timeout)
         except RuntimeError:  # The pool broke while its worker was idle.
@@ -65,11 +62,6 @@ class Slot:
         """The number of its process."""
         worker = self._context.worker
         return None if worker is None else worker.pid
-
-    @property
-    def tasks_done(self) -> int:
-        """How many tasks its process has done."""
-        return self._done[self.worker]
 
     def watch(self) -> None:
         """Notice a task whose process is gone without a word."""
@@ -116,7 +108,7 @@ class Slot:
         self.stop()
         self.join()
         end_marked(self._context.marks_of_the_dead().__contains__)
-        self._pool, self._broken_since, self._tainted = None, None, False
+        self._pool, self._broken_since = None, None
 
     def _schedule(self, payload: bytes, timeout: float) -> Future[Any]:
         from pebble import ProcessPool
@@ -139,8 +131,6 @@ class Slot:
         error = ended.exception()
         if error is None:
             self._done[self.worker] += 1
-            # Who broke the rules may have broken more than was seen: what comes next shall not suffer from it.
-            self._tainted = ended.result() == "invalid"
             told.set_result(ended.result())
             return
         # A task may raise a TimeoutError of its own, which is another matter.
