@@ -136,6 +136,7 @@ BROKEN = {
     "no mapping": ("  digits:\nnetworks:", "  half-moons\nnetworks:", ""),
     "part of a name": ("use: numpyro-nuts", "use: nuts", "did you mean 'numpyro-nuts'?"),
     "part of a parameter": ("steps: 3", "step_size: 0.1", "pgd has no parameter 'step_size'; did you mean 'relative_step_size'?"),
+    "attack that is called as a column": ("  fgsm:", "  worst: {use: fgsm}", ":14:3: attacks.worst: 'worst' is a column of every table: give the attack another label"),
     "use is no name": ("use: fc", "use: 3", "networks.mlp.use must be a name, not 3"),
 }  # fmt: skip
 
@@ -202,3 +203,5 @@ def test_the_schema_accepts_the_good_file_and_refuses_a_broken_one() -> None:
     jsonschema.validate(good, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(good | {"seed": [0]}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(good | {"attacks": {"clean": {"use": "fgsm"}}}, schema)

@@ -150,6 +150,21 @@ def test_a_table_is_as_wide_as_was_counted_and_breaks_no_word() -> None:
         assert [heads.count(name) for name in (*names, "clean", "worst")] == [1] * 5, (width, lines)
 
 
+def test_a_column_shows_its_own_figures_whatever_it_is_called() -> None:
+    from rich.console import Console
+
+    cells = [cell("clean", 0, outcome("1111100000")), cell("worst", 0, outcome("1111111000"))]
+    block = summary._block("moons", "fc", cells)
+    for width in (40, 120):
+        buffer = io.StringIO()
+        for part in render([block], width):
+            Console(file=buffer, width=width).print(part)
+        found = re.findall(r"\d+\.\d", re.sub(r"\d+\.\d-\d+\.\d", "", buffer.getvalue()))
+        assert [number for number in found if number != "0.1"] == ["100.0", "50.0", "70.0", "50.0"], width
+    assert re.findall(r"([\d.]+) \[", _markdown_block(block)) == ["100.0", "50.0", "70.0", "50.0"]
+    assert re.findall(r"([\d.]+) \[", _latex_block(block)) == ["100.0", "50.0", "70.0", "50.0"]
+
+
 def test_text_is_no_formula_and_no_markup() -> None:
     assert _csv_value("=1+1") == "'=1+1"
     assert _csv_value(["@a", "b"]) == "'@a; b"

@@ -16,12 +16,11 @@ from bnnbench.core.component import Component
 from bnnbench.core.module_file import ModuleFile
 from bnnbench.core.threat import Threat
 from bnnbench.errors import ConfigError, DataError, PluginError, UnknownComponent, clean, closest
-from bnnbench.matrix.settings import COMPONENTS, PATTERNS, Settings
+from bnnbench.matrix.settings import COMPONENTS, FIRST_COLUMN, LAST_COLUMN, PATTERNS, Settings
 from bnnbench.matrix.source import Path_, Source, did_you_mean, dotted, shown
 from bnnbench.plugins.registry import NAME, registry
 
 MAX_CELLS = 100_000
-RESERVED = ("use", "sweep", "epsilons", "threats")
 PATTERN_KEYS = ("dataset", "network", "posterior", "attack", "epsilon", "norm", "seed")
 _FILE = re.compile(r"(?P<path>.+\.py):(?P<name>\w+)")
 
@@ -155,6 +154,10 @@ class _Reader:
             path = (name, label)
             if not NAME.fullmatch(label):
                 self.source.problem(path, f"label '{clean(label)}' does not match {NAME.pattern}", at_key=True)
+                continue
+            if kind == "attack" and label in (FIRST_COLUMN, LAST_COLUMN):
+                told = f"{dotted(path)}: '{label}' is a column of every table: give the attack another label"
+                self.source.problem(path, told, at_key=True)
                 continue
             parameters = dict(self.source.mapping(path, written))
             threats = self._threats(path, parameters, settings) if kind == "dataset" else None

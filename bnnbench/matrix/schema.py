@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bnnbench.matrix.config import PATTERN_KEYS
-from bnnbench.matrix.settings import COMPONENTS, PATTERNS, Settings
+from bnnbench.matrix.settings import COMPONENTS, FIRST_COLUMN, LAST_COLUMN, PATTERNS, Settings
 from bnnbench.plugins.registry import NAME, registry
 
 
@@ -23,6 +23,7 @@ def json_schema() -> dict[str, Any]:
             "additionalProperties": {"$ref": f"#/$defs/{kind}"},
             "minProperties": 1,
         }
+    top["properties"]["attacks"]["propertyNames"]["not"] = {"enum": [FIRST_COLUMN, LAST_COLUMN]}
     for name in PATTERNS:
         top["properties"][name] = {"type": "array", "items": pattern}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "title": "bnnbench benchmarks file"}

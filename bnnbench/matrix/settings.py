@@ -124,3 +124,5 @@ class Settings(_Strict):
 COMPONENTS = {"datasets": "dataset", "networks": "network", "posteriors": "posterior", "attacks": "attack"}
 """The sections of a benchmarks file that hold components, and their kinds."""
 PATTERNS = ("include", "exclude")
+FIRST_COLUMN, LAST_COLUMN = "clean", "worst"
+"""The columns that every table has around those of its attacks: no attack is called so."""

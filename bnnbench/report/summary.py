@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from bnnbench.core.threat import Threat
 from bnnbench.evidence.intervals import wilson
 from bnnbench.matrix.results import Cell, Results, worst_case
+from bnnbench.matrix.settings import FIRST_COLUMN, LAST_COLUMN
 
 MARKS = {
     "~": "short posterior: not converged, so the row is about these draws, not the method's posterior",
@@ -114,7 +115,7 @@ def _block(dataset: str, network: str, cells: Sequence[Cell]) -> Block:
         network,
         images,
         seeds,
-        ["clean", *attacks, "worst"],
+        [FIRST_COLUMN, *attacks, LAST_COLUMN],
         lines,
         [mark for mark in MARKS if mark in used],
         _notes(cells),

@@ -21,12 +21,12 @@ def render(blocks: Sequence[Block], width: int) -> Iterator[RenderableType]:
     from rich.text import Text
 
     for block in blocks:
-        stacked = _needed(block, block.columns, False, max(GAPS)) > width
-        for number, columns in enumerate(_panels(block, width, stacked)):
+        stacked = _needed(block, range(len(block.columns)), False, max(GAPS)) > width
+        for number, places in enumerate(_panels(block, width, stacked)):
             title = block.title if number == 0 else f"{block.dataset} / {block.network}, continued"
             yield Text(title, style="bold")
-            gap = next((gap for gap in GAPS if _needed(block, columns, stacked, gap) <= width), min(GAPS))
-            yield _table(block, columns, stacked, " " * gap)
+            gap = next((gap for gap in GAPS if _needed(block, places, stacked, gap) <= width), min(GAPS))
+            yield _table(block, places, stacked, " " * gap)
         for mark in block.marks:
             yield Padding(Text(f"{mark}  {MARKS[mark]}", style="dim"), (0, 0, 0, 1))
         for note in block.notes:
@@ -34,29 +34,29 @@ def render(blocks: Sequence[Block], width: int) -> Iterator[RenderableType]:
         yield Text("")
 
 
-def _panels(block: Block, width: int, stacked: bool) -> list[list[str]]:
-    """The columns in as few panels as fit; each panel repeats the posterior and the threat."""
-    panels: list[list[str]] = [[]]
-    for column in block.columns:
-        if panels[-1] and _needed(block, [*panels[-1], column], stacked, min(GAPS)) > width:
+def _panels(block: Block, width: int, stacked: bool) -> list[list[int]]:
+    """The places of the columns in as few panels as fit; each panel repeats the posterior and the threat."""
+    panels: list[list[int]] = [[]]
+    for place in range(len(block.columns)):
+        if panels[-1] and _needed(block, [*panels[-1], place], stacked, min(GAPS)) > width:
             panels.append([])
-        panels[-1].append(column)
+        panels[-1].append(place)
     return panels
 
 
-def _needed(block: Block, columns: Sequence[str], stacked: bool, gap: int) -> int:
-    """How wide a table with these columns is."""
+def _needed(block: Block, places: Sequence[int], stacked: bool, gap: int) -> int:
+    """How wide a table with the columns at these places is."""
     head = max(len("posterior"), *(len(line.posterior) for line in block.lines))
     threat = max(len("eps"), *(len(line.threat) for line in block.lines))
     return head + sum(
-        1 + gap + width for width in (threat, *(_column_width(block, column, stacked) for column in columns))
+        1 + gap + width for width in (threat, *(_column_width(block, place, stacked) for place in places))
     )
 
 
-def _column_width(block: Block, column: str, stacked: bool) -> int:
-    place = block.columns.index(column)
+def _column_width(block: Block, place: int, stacked: bool) -> int:
     return max(
-        len(column), *(len(row) for line in block.lines for row in _cell(line.figures[place], stacked).split("\n"))
+        len(block.columns[place]),
+        *(len(row) for line in block.lines for row in _cell(line.figures[place], stacked).split("\n")),
     )
 
 
@@ -65,7 +65,7 @@ def _cell(figure: Figure, stacked: bool) -> str:
     return "\n".join(parts) if stacked else "  ".join(parts)
 
 
-def _table(block: Block, columns: Sequence[str], stacked: bool, gap: str) -> Table:
+def _table(block: Block, places: Sequence[int], stacked: bool, gap: str) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -74,14 +74,15 @@ def _table(block: Block, columns: Sequence[str], stacked: bool, gap: str) -> Tab
     table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
     table.add_column("posterior", overflow="fold")
     table.add_column(f"{gap}eps", justify="right", no_wrap=True)
-    for column in columns:
-        table.add_column(gap + column, justify="right", no_wrap=True, style="bold" if column == "worst" else None)
+    for place in places:
+        last = place == len(block.columns) - 1
+        table.add_column(gap + block.columns[place], justify="right", no_wrap=True, style="bold" if last else None)
     previous: Line | None = None
     for line in block.lines:
         if previous is not None and line.posterior != previous.posterior:
             table.add_section()
         repeated = previous is not None and line.posterior == previous.posterior
-        texts = [_cell(line.figures[block.columns.index(column)], stacked) for column in columns]
+        texts = [_cell(line.figures[place], stacked) for place in places]
         cells = [Text(gap + text.replace("\n", f"\n{gap}"), justify="right") for text in texts]
         table.add_row(Text("" if repeated else line.posterior), Text(gap + line.threat), *cells)
         previous = line
