@@ -34,33 +34,53 @@ def posterior_card(predictive: Predictive, data: Data) -> dict[str, Any]:
 
     `level` is `converged`, `short` or `degenerate` for chains, `independent` for draws that are so by construction,
     `single` for one draw; `why` says what decided it. Any method can call its own fit `short` by giving the reason in
-    its diagnostics, as `unfinished`. R-hat is the largest and ESS the smallest over the followed log
-    probabilities and gradient coordinates; null where too few draws allow none.
+    its diagnostics, as `unfinished`; but no word of a method's makes good what is degenerate. R-hat is the largest and
+    ESS the smallest over the followed log probabilities and gradient coordinates; null where too few draws allow none.
     """
-    size = len(predictive)
-    distinct = distinct_draws(predictive)
-    card: dict[str, Any] = {"draws": size, "chains": predictive.chains, "distinct": distinct}
-    if size == 1:
+    divergences = np.asarray(predictive.diagnostics.get("divergences", False))
+    card: dict[str, Any] = {
+        "draws": len(predictive),
+        "chains": predictive.chains,
+        "distinct": distinct_draws(predictive),
+        "divergences": int(divergences.sum()),
+    }
+    fault = _fault(predictive, card["distinct"], divergences)
+    if fault:
+        return card | _told_by_the_sampler(predictive.diagnostics) | {"level": "degenerate", "why": fault}
+    if len(predictive) == 1:
         return card | {"level": "single", "why": "one draw"}
-    if distinct < size / 2:
-        return card | {"level": "degenerate", "why": f"only {distinct} of {size} draws are distinct"}
     if "unfinished" in predictive.diagnostics:
         return card | {"level": "short", "why": str(predictive.diagnostics["unfinished"])}
     if predictive.fitted_by is not None and predictive.fitted_by.independent_draws:
         return card | {"level": "independent", "why": "draws are independent by construction"}
-    divergences = np.asarray(predictive.diagnostics.get("divergences", False))
-    card["divergences"] = int(divergences.sum())
-    card |= _told_by_the_sampler(predictive.diagnostics)
-    if divergences.all():
-        return card | {"level": "degenerate", "why": "every transition diverged"}
-    if not _moves(predictive):
-        return card | {"level": "degenerate", "why": "the draws hardly differ: the chains have not moved"}
-    card |= _mixing(predictive, data)
+    card |= _told_by_the_sampler(predictive.diagnostics) | _mixing(predictive, data)
     rhat, ess = card["rhat"], card["ess"]
     if rhat is not None and rhat <= RHAT and ess >= ESS:
         return card | {"level": "converged", "why": f"R-hat {rhat:.3f}, ESS {ess:.0f}"}
     known = "too few draws for R-hat" if rhat is None else f"R-hat {rhat:.2f}, ESS {ess:.0f}"
     return card | {"level": "short", "why": known}
+
+
+def _fault(predictive: Predictive, distinct: int, divergences: np.ndarray) -> str:
+    """What makes draws degenerate, whatever made them; empty if nothing does."""
+    size = len(predictive)
+    if _all_diverged(predictive, divergences):
+        return "every transition diverged"
+    # One draw is all that was asked for. Two chains that are the same leave one half of their draws.
+    if size > 1 and distinct <= size / 2:
+        return f"only {distinct} of {size} draws are distinct"
+    if size > 1 and not _moves(predictive):
+        return "the draws hardly differ: they have not moved"
+    return ""
+
+
+def _all_diverged(predictive: Predictive, divergences: np.ndarray) -> bool:
+    """Whether every transition diverged, by flags (chains, transitions), or by counts of chains, or of all of them."""
+    if divergences.size == 0:
+        return False
+    if divergences.ndim > 1 or divergences.dtype == bool:
+        return bool(divergences.all())
+    return bool((divergences >= (predictive.per_chain if divergences.ndim else len(predictive))).all())
 
 
 def _told_by_the_sampler(diagnostics: Mapping[str, Any]) -> dict[str, Any]:
