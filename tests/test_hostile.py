@@ -10,13 +10,16 @@ import struct
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from plugged import bnnbench
+from test_report import outcome
 
 import bnnbench as bb
 from bnnbench.errors import BnnbenchError
+from bnnbench.matrix import stored_outcome
 from bnnbench.matrix.config import read_config
 from bnnbench.matrix.plan import make_plan
 from bnnbench.matrix.results import Results
@@ -119,12 +122,13 @@ def test_draws_of_strangers_are_refused_and_run_nothing(tmp_path: Path, content:
     assert not list(tmp_path.rglob("sprung"))
 
 
-def stored(folder: Path, record: dict[str, object], arrays: dict[str, np.ndarray] | None) -> Results:
-    """A store in which somebody has put a cell of his own making, checksums and all."""
+def stored(folder: Path, record: dict[str, object], arrays: dict[str, np.ndarray] | None, **fit: object) -> Results:
+    """A store in which somebody has put a cell and a fit of his own making, checksums and all."""
     (folder / "benchmarks.yaml").write_text(FILE)
     plan = make_plan(read_config(folder / "benchmarks.yaml"))
     store = Store(folder / "store")
     with store.held():
+        store.write(FITS, plan.cells[0].fit.key, {"status": "ok", "reason": ""} | fit)
         if arrays is None:
             store.write(CELLS, plan.cells[0].key, record)
         else:
@@ -161,6 +165,164 @@ def test_records_of_strangers_end_in_no_traceback(
 ) -> None:
     results = stored(tmp_path, record, arrays)
     assert [row["status"] for row in results.rows()] == ["missing"]
+
+
+IN_ORDER = stored_outcome.arrays(outcome("1111100000"))
+OK = {"status": "ok", "reason": "", "warnings": []} | stored_outcome.numbers(outcome("1111100000"))
+
+
+def test_images_that_are_no_images_are_no_outcome() -> None:
+    with pytest.raises(ValueError, match="inputs"):
+        stored_outcome.restored(OK, IN_ORDER | {"inputs": np.float32(0)})
+
+
+def test_an_outcome_in_order_is_found(tmp_path: Path) -> None:
+    results = stored(tmp_path, OK, IN_ORDER)
+    assert [row["robust_accuracy"] for row in results.rows()] == [0.5]
+    assert stored_outcome.restorable(results.store, results.cells[0].spec.key, OK | in_store(results))
+
+
+def in_store(results: Results) -> dict[str, Any]:
+    """The record of the first cell."""
+    record = results.store.record(CELLS, results.plan.cells[0].key)
+    assert record is not None
+    return record
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({name: None} for name in sorted(IN_ORDER) if name != "zero_direction"),
+        *({name: array[:3]} for name, array in sorted(IN_ORDER.items()) if name != "inputs"),
+        *({name: array[None]} for name, array in sorted(IN_ORDER.items()) if name != "inputs"),
+        {name: array[:0] for name, array in IN_ORDER.items()},
+        {"inputs": np.zeros(11)},
+        {"label": np.full(10, 2)},
+        {"label": np.full(10, -1)},
+        {"label": np.zeros(10)},
+        {"index": np.zeros(10, np.complex64)},
+        {"zero_gradient": np.full(10, np.nan)},
+        {"zero_direction": np.zeros(10, np.complex64)},
+        {"distance": np.zeros(10, np.complex64)},
+        {"clean_log_probs": np.zeros((10, 0)), "attacked_log_probs": np.zeros((10, 0))},
+        {"clean_log_probs": np.full((10, 2), np.nan)},
+        {"attacked_log_probs": np.full((10, 2), -np.inf)},
+        {"clean_log_probs": np.full((10, 2), 1e300), "attacked_log_probs": np.full((10, 2), 1e300)},
+        {"attacked_log_probs": np.log(np.full((10, 3), 1 / 3))},
+        {"attacked_log_probs": np.zeros((10, 2), np.complex64)},
+        {"step.objective": np.zeros(10)},
+        {"step.objective": np.zeros((3, 9))},
+        {"draws": np.zeros(10)},
+        {"stranger": np.zeros(10)},
+    ],
+    ids=lambda changes: " ".join(f"{name} {getattr(array, 'shape', '')}" for name, array in changes.items()),
+)
+def test_arrays_of_strangers_are_missing_with_a_reason(tmp_path: Path, changes: dict[str, np.ndarray | None]) -> None:
+    arrays = {name: array for name, array in (IN_ORDER | changes).items() if array is not None}
+    results = stored(tmp_path, OK, arrays)
+    (row,) = results.rows()
+    assert row["status"] == "missing"
+    assert "not those of an outcome" in row["reason"]
+    assert row["reason"].isprintable()
+    assert not stored_outcome.restorable(results.store, row["cell"], in_store(results))
+    for write in FORMATS.values():
+        write(results)
+
+
+@pytest.mark.parametrize("changes", [{"draws": "5"}, {"attack_draws": None}, {"stops_early": 1}, {"draws": 1.5}])
+def test_numbers_of_strangers_are_missing_with_a_reason(tmp_path: Path, changes: dict[str, object]) -> None:
+    (row,) = stored(tmp_path, OK | changes, IN_ORDER).rows()
+    assert row["status"] == "missing"
+    assert next(iter(changes)) in row["reason"]
+
+
+def test_arrays_of_a_type_that_numpy_lacks_are_missing(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    results = stored(tmp_path, OK, IN_ORDER)
+    key, halves = results.plan.cells[0].key, {"label": torch.zeros(3, dtype=torch.bfloat16)}
+    with results.store.held():
+        results.store.write(CELLS, key, OK, {ARRAYS: lambda path: save_file(halves, path)})
+    assert results.rows()[0]["status"] == "missing"
+    done = bnnbench("show", key, folder=tmp_path)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+
+
+@pytest.mark.parametrize("card", ["x", [], ["level"], 3, {}, {"why": "x"}, {"level": []}, {"level": EVIL, "why": EVIL}])
+def test_cards_of_strangers_obey_nobody(tmp_path: Path, card: object) -> None:
+    results = stored(tmp_path, OK, IN_ORDER, card=card)
+    (row,) = results.rows()
+    assert row["status"] == "ok"
+    assert row["card"] is None or row["card"].isprintable()
+    for write in FORMATS.values():
+        write(results)
+
+
+def test_reasons_of_cards_obey_nobody(tmp_path: Path) -> None:
+    results = stored(tmp_path, OK, IN_ORDER, card={"level": "short", "why": EVIL})
+    (warning,) = results.rows()[0]["warnings"]
+    assert warning.startswith("posterior is short")
+    assert warning.isprintable()
+    done = bnnbench("report", folder=tmp_path)
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    assert "[bold]" in done.stdout
+
+
+TWO_ATTACKS = FILE.replace("{fgsm: {}}", "{fgsm: {}, random: {use: random-sign}}").replace(
+    "epsilons", "evaluate: {images: 20}\nepsilons"
+)
+
+
+@pytest.fixture
+def tampered(tmp_path: Path) -> Results:
+    """A finished run of two attacks on 20 images, of which somebody has made the first one on 10 of them."""
+    (tmp_path / "benchmarks.yaml").write_text(TWO_ATTACKS)
+    results = bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store", jobs=1)
+    key, record = results.cells[0].spec.key, in_store(results)
+    fewer = {
+        name: array if name == "inputs" else array[:, :10] if name.startswith("step.") else array[:10]
+        for name, array in results.store.arrays(CELLS, key, record).items()
+    }
+    fewer["inputs"] = fewer["inputs"][:10]
+    with results.store.held():
+        results.store.write_arrays(CELLS, key, record, fewer)
+    return Results(results.plan, Store(results.store.path))
+
+
+def test_outcomes_about_other_images_are_not_put_together(tampered: Results) -> None:
+    assert [row["status"] for row in tampered.rows()] == ["ok", "missing"]
+    assert "other images" in tampered.rows()[1]["reason"]
+    for write in FORMATS.values():
+        write(tampered)
+
+
+@pytest.mark.parametrize("environment", [{}, {"cpu": "of another kind"}])
+def test_an_outcome_about_other_images_does_not_come_out_again(
+    tampered: Results, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    key, record = tampered.plan.cells[0].key, in_store(tampered)
+    with tampered.store.held():
+        arrays = tampered.store.arrays(CELLS, key, record)
+        record["environment"] |= environment
+        tampered.store.write_arrays(CELLS, key, record, arrays)
+    done = bnnbench("run", "--verify", "1", folder=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "they are about other images or classes" in done.stderr
+
+
+def test_no_command_ends_in_a_traceback_on_arrays_that_do_not_agree(tampered: Results, tmp_path: Path) -> None:
+    key, record = tampered.plan.cells[0].key, in_store(tampered)
+    with tampered.store.held():
+        arrays = tampered.store.arrays(CELLS, key, record)
+        tampered.store.write_arrays(CELLS, key, record, arrays | {"label": arrays["label"][:3]})
+    assert bnnbench("report", folder=tmp_path).returncode == 0
+    done = bnnbench("show", key, folder=tmp_path)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert "not those of an outcome" in done.stderr
+    assert "Traceback" not in bnnbench("run", "--verify", "2", folder=tmp_path).stderr
 
 
 def test_a_pickle_in_the_place_of_an_artefact_is_not_read(tmp_path: Path) -> None:

@@ -1,11 +1,20 @@
-"""Print tables on whatever the output is."""
+"""Print tables, and strangers' texts, on whatever the output is."""
 
 from __future__ import annotations
 
 import shutil
 import sys
+from typing import TYPE_CHECKING
 
-from bnnbench.matrix.results import Results
+from bnnbench.errors import clean
+
+if TYPE_CHECKING:
+    from bnnbench.matrix.results import Results
+
+
+def clean_lines(text: str) -> str:
+    """A stranger's text of several lines, with nothing in any of them that a terminal would obey."""
+    return "\n".join(clean(line) for line in text.splitlines())
 
 
 def print_tables(results: Results) -> None:

@@ -19,7 +19,8 @@ def show(
     """
     import json
 
-    from bnnbench.errors import StoreError, clean
+    from bnnbench.cli.printing import clean_lines
+    from bnnbench.errors import StoreError
     from bnnbench.matrix import stored_outcome
     from bnnbench.matrix.results import figures
     from bnnbench.matrix.store import Store
@@ -34,8 +35,8 @@ def show(
         raise StoreError("; ".join(kept.damaged))
     kind, name = found[0]
     if kind == "cells" and record["status"] == "ok":
-        record["figures"] = figures(stored_outcome.restored(record, kept.arrays(kind, name, record)))
+        record["figures"] = figures(stored_outcome.loaded(kept, name, record))
     trace = record.pop("traceback", None)
     print(json.dumps(record, indent=2, sort_keys=True))
     if trace:
-        print("\n".join(clean(line) for line in trace.splitlines()))
+        print(clean_lines(str(trace)))

@@ -51,6 +51,7 @@ class Results:
         checks: Sequence[Check] = (),
     ) -> None:
         self.plan, self.store, self._verified, self.checks = plan, store, dict(verified or {}), checks
+        self._images: dict[str, np.ndarray] = {}
 
     @functools.cached_property
     def cells(self) -> list[Cell]:
@@ -78,8 +79,7 @@ class Results:
 
     def _cell(self, spec: CellSpec) -> Cell:
         fit = self.fit_record(spec.fit)
-        card = (fit or {}).get("card")
-        level = card["level"] if card else None
+        level, why = _told_by_the_card((fit or {}).get("card"))
         if fit is not None and fit["status"] != "ok":
             # What is wrong with the fit is wrong with its cells; a fit that failed leaves nothing to attack.
             status = "invalid" if fit["status"] == "invalid" else "skipped"
@@ -96,14 +96,15 @@ class Results:
         if not has_these_draws(record, fit):
             return Cell(spec, "missing", "its fit was computed anew since, and has other draws", [], level, None)
         try:
-            outcome = stored_outcome.restored(record, self.store.arrays(CELLS, spec.key, record))
+            outcome = stored_outcome.loaded(self.store, spec.key, record)
         except StoreError as error:
             return Cell(spec, "missing", one_line(str(error)), [], level, None)
-        except (KeyError, TypeError, ValueError, AttributeError):
-            return Cell(spec, "missing", "its record and its arrays are not those of an outcome", [], level, None)
+        # All outcomes of a fit are about the same images: what survives every attack is counted image by image.
+        if not np.array_equal(outcome.index, self._images.setdefault(spec.fit.key, outcome.index)):
+            return Cell(spec, "missing", "it is about other images than other outcomes of its fit", [], level, None)
         warnings = [one_line(str(warning)) for warning in record["warnings"]]
-        if card and level == "short":
-            warnings.append(f"posterior is short: {card['why']}")
+        if level == "short":
+            warnings.append(f"posterior is short: {why}")
         if outcome.zero_gradient.any():
             warnings.append(f"plain gradient exactly zero at {int(outcome.zero_gradient.sum())} images")
         if outcome.zero_direction is not None and outcome.zero_direction.any():
@@ -136,6 +137,13 @@ def has_these_draws(cell: Mapping[str, Any], fit: Mapping[str, Any]) -> bool:
     """
     draws = fit["artefacts"].get(DRAWS, {}).get("sha256")
     return bool(cell.get("draws_sha256", draws) == draws)
+
+
+def _told_by_the_card(card: Any) -> tuple[str | None, str]:
+    """The level and the reason of a fit's card, None and nothing if it has none that can be read."""
+    if not isinstance(card, dict) or "level" not in card:
+        return None, ""
+    return one_line(str(card["level"])), one_line(str(card.get("why", "")))
 
 
 def _makes_no_sense(results: Results, cell: Cell) -> bool:

@@ -99,7 +99,7 @@ def same_bits(one: Mapping[str, np.ndarray], two: Mapping[str, np.ndarray]) -> b
 
 def within_tolerance(one: Outcome, two: Outcome) -> bool:
     """Whether two outcomes agree as far as outcomes of two environments must."""
-    if not np.array_equal(one.index, two.index):
+    if not _comparable(one, two):
         return False
     drift = np.abs(one.clean_log_probs - two.clean_log_probs).max()
     changed = int((one.robust != two.robust).sum())
@@ -108,6 +108,8 @@ def within_tolerance(one: Outcome, two: Outcome) -> bool:
 
 def difference(one: Outcome, two: Outcome) -> str:
     """What differs between two outcomes, in a few words."""
+    if not _comparable(one, two):
+        return "they are about other images or classes"
     parts = [
         f"{name.replace('_', ' ')} {100 * before:.2f} and {100 * after:.2f}"
         for name in ("clean_accuracy", "robust_accuracy")
@@ -115,3 +117,8 @@ def difference(one: Outcome, two: Outcome) -> str:
     ]
     drift = float(np.abs(one.attacked_log_probs - two.attacked_log_probs).max())
     return ", ".join([*parts, f"attacked log-probabilities by up to {drift:.2g}"])
+
+
+def _comparable(one: Outcome, two: Outcome) -> bool:
+    """Whether two outcomes are about the same images and classes."""
+    return np.array_equal(one.index, two.index) and one.clean_log_probs.shape == two.clean_log_probs.shape
