@@ -13,7 +13,7 @@ import bnnbench as bb
 from bnnbench.evidence.intervals import wilson
 from bnnbench.evidence.outcome import Outcome
 from bnnbench.matrix.plan import CellSpec, FitSpec
-from bnnbench.matrix.results import Cell
+from bnnbench.matrix.results import Cell, _row
 from bnnbench.report import summary
 from bnnbench.report.formats import _csv_value, _latex_block, _markdown_block
 from bnnbench.report.table import render
@@ -94,6 +94,27 @@ def test_what_is_missing_is_said_and_marks_the_worst_case_partial() -> None:
     assert block.lines[0].figures[3].number == "80.0+"
     assert block.notes == ["sgd: failed (1 cell): on purpose"]
     assert block.marks == ["+"]
+
+
+def test_a_mean_over_fewer_seeds_than_were_asked_for_is_marked_partial() -> None:
+    cells = [cell("a", 0, outcome("1111111100")), cell("a", 1, None, status="timeout")]
+    block = summary._block("moons", "fc", cells)
+    clean, attacked, worst = block.lines[0].figures
+    assert (clean.number, attacked.number, worst.number) == ("100.0+", "timeout", "80.0+")
+    assert block.marks == ["+"]
+    cells = [cell("a", 0, outcome("1111111100")), cell("a", 1, outcome("1111111100"))]
+    cells += [cell("b", 0, outcome("1111111100")), cell("b", 1, None, status="failed")]
+    clean, *_, worst = summary._block("moons", "fc", cells).lines[0].figures
+    assert (clean.number, worst.number) == ("100.0", "80.0+")
+
+
+def test_rows_say_all_that_differs_in_their_threats() -> None:
+    asked = bb.Threat(epsilon=0.1, access="scores", stream="fresh", attack_draws=2)
+    own = cell("a", 0, None, status="failed")
+    row = _row(replace(own, spec=replace(own.spec, threat=asked)))
+    assert list(row)[-4:] == ["card", "access", "goal", "attack_draws_asked"]
+    assert (row["access"], row["goal"], row["attack_draws_asked"]) == ("scores", "untargeted", 2)
+    assert row["attack_draws"] is None
 
 
 def test_doubtful_rows_are_marked() -> None:

@@ -33,6 +33,7 @@ FIELDS = [
     *("status", "reason", "warnings", "images", "draws", "attack_draws"),
     *("clean_accuracy", "clean_low", "clean_high", "robust_accuracy", "low", "high", "attacked_accuracy"),
     *("softmax_robustness", "zero_gradient_share", "zero_direction_share", "fit", "cell", "card"),
+    *("access", "goal", "attack_draws_asked"),
 ]
 
 

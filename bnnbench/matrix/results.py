@@ -172,6 +172,9 @@ def _row(cell: Cell) -> dict[str, Any]:
         "fit": spec.fit.key,
         "cell": spec.key,
         "card": cell.card,
+        "access": spec.threat.access,
+        "goal": spec.threat.goal,
+        "attack_draws_asked": spec.threat.attack_draws,
     }
 
 

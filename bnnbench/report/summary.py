@@ -15,7 +15,7 @@ MARKS = {
     "!": "plain gradient exactly zero at some images (attacks follow a direction free of underflow)",
     "#": "a direction that the attack followed was exactly zero at some images: its number is not evidence",
     "=": "every image is given one and the same class: there is nothing to attack, and the row says nothing",
-    "+": "partial: some attack of this row has no outcome, so the worst case may be worse",
+    "+": "partial: some cell of this row has no outcome: a mean lacks its seed, and the worst case may be worse",
 }
 """The marks of a table and what they mean."""
 
@@ -129,7 +129,8 @@ def _clean(cells: Sequence[Cell]) -> Figure:
         return Figure(text="-")
     zero = any(outcome.zero_gradient.any() for outcome in outcomes.values())
     constant = any(outcome.constant for outcome in outcomes.values())
-    marks = "!" * zero + "=" * constant
+    partial = len(outcomes) < len({cell.spec.seed for cell in cells})
+    marks = "!" * zero + "=" * constant + "+" * partial
     return _figure([outcome.clean_accuracy for outcome in outcomes.values()], len(next(iter(outcomes.values()))), marks)
 
 
