@@ -176,6 +176,11 @@ def test_all_problems_are_told_at_once_in_order(tmp_path: Path) -> None:
         "!!python/object/apply:os.system [echo]",
         "[]",
         "",
+        "a: &a {<<: *a}\n",
+        "a: !!omap x",
+        "a: !!bool x",
+        "a: 0x_",
+        'a: "\\UFFFFFFFF"',
     ],
 )  # fmt: skip
 def test_hostile_files_are_refused_quickly(text: str, tmp_path: Path) -> None:
@@ -183,6 +188,58 @@ def test_hostile_files_are_refused_quickly(text: str, tmp_path: Path) -> None:
     with pytest.raises(bb.ConfigError):
         read_config(written(tmp_path, text))
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: [" + "1," * 250_000 + "1]",
+        "a: [" + "a: 1," * 100_000 + "1]",
+        'a: {"b":[' + '"a":1,' * 100_000 + "1]}",
+        "a:\n" + "- 1\n" * 200_000,
+        "a:\r" + "- 1\r" * 200_000,
+        ("- " * 400 + "1\n") * 600,
+        ("-\t" * 400 + "1\n") * 600,
+        "a: [" + ",".join(["[[[[[[[]]]]]]]"] * 20_000) + "]",
+        "{" + ",".join(f"a{number}: 1" for number in range(60_000)) + "}",
+        "#\n" * 500_000,
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_values_are_counted_before_they_are_made(text: str, tmp_path: Path) -> None:
+    path = written(tmp_path, text)
+    began = time.monotonic()
+    with pytest.raises(bb.ConfigError, match="more than 50000 values"):
+        read_config(path)
+    assert time.monotonic() - began < 2
+
+
+HUGE = "0x" + "f" * 6000
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("[0, 1]", f"[{HUGE}]"),
+        ("[0, 1]", f"[-{'9' * 4000}]"),
+        ("[0, 1]", f"[0o{'7' * 9000}]"),
+        ("[0.1, 1e-3]", f"[{HUGE}]"),
+        ("[0.1, 1e-3]", f"[{HUGE}, 0.1]"),
+        ("epochs: 1", f"epochs: {HUGE}"),
+        ("[2, 3]", f"[{HUGE}]"),
+        ("use: fc", f"use: {HUGE}"),
+        ("attacks:", f"exclude: [{{seed: {HUGE}}}]\nattacks:"),
+        ("version: 1", f"version: 1\n{HUGE}: 1"),
+        ("use: fc", f"use: fc, {HUGE}: 1"),
+    ],
+    ids=lambda text: text[:12],
+)
+def test_a_number_that_cannot_be_written_down_is_told_in_one_line(old: str, new: str, tmp_path: Path) -> None:
+    with pytest.raises(bb.ConfigError) as caught:
+        make_plan(read_config(written(tmp_path, GOOD.replace(old, new, 1))))
+    (problem,) = caught.value.problems
+    assert len(problem) < len(str(tmp_path)) + 200
+    assert problem.removeprefix(str(tmp_path / "benchmarks.yaml")).split(":")[1].isdigit()
 
 
 def test_a_matrix_past_the_limit_is_counted_not_built(tmp_path: Path) -> None:

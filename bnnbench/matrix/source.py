@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ MAX_BYTES = 1 << 20
 MAX_NODES = 50_000
 MAX_MERGES = 20
 MAX_DEPTH = 50
-"""A file is refused past these: a few hundred bytes of aliases can unfold to billions of values."""
+MAX_BITS = 64
+"""A file is refused past these: a few hundred bytes of aliases can unfold to billions of values, and a number of
+thousands of hexadecimal digits cannot even be printed."""
+_SEPARATOR = re.compile(r"[,\[{]?[\n\r\x85\u2028\u2029] *(?:[-?][ \t])?|[,\[{:]|[-?][ \t]")
+"""Each value of a file but the first has one of its own before it."""
 
 Path_ = tuple[str | int, ...]
 
@@ -81,11 +86,14 @@ class Source:
 
     def _parse(self) -> Any:
         from ruamel.yaml import YAML
-        from ruamel.yaml.error import MarkedYAMLError, YAMLError
+        from ruamel.yaml.error import MarkedYAMLError
 
         text = self.text
         if text.count("<<") > MAX_MERGES or _depth(text) > MAX_DEPTH:
             raise ConfigError([f"{self.path}: more than {MAX_MERGES} merge keys (<<), or nested too deep"])
+        # Making values takes a hundred times as long as counting what must stand between them.
+        if sum(1 for _ in _SEPARATOR.finditer(text)) > MAX_NODES:
+            raise ConfigError([f"{self.path}: more than {MAX_NODES} values"])
         try:
             return YAML(typ="rt", pure=True).load(text)
         except MarkedYAMLError as error:
@@ -93,7 +101,7 @@ class Source:
             place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
             problem = (error.problem or error.context or "not YAML").partition("\n")[0].partition(" with value")[0]
             raise ConfigError([f"{self.path}{place}: {clean(problem)}"]) from error
-        except (YAMLError, ValueError, RecursionError) as error:
+        except Exception as error:  # The parser meets what no file should hold with any error at all.
             raise ConfigError([f"{self.path}: not YAML: {clean(str(error).partition(chr(10))[0])}"]) from error
 
     def _plain(self, node: Any, path: Path_) -> Any:
@@ -107,6 +115,9 @@ class Source:
             for position in range(len(node)):
                 self._places[(*path, position)] = node.lc.item(position)  # type: ignore[attr-defined]
             return [self._plain(item, (*path, position)) for position, item in enumerate(node)]
+        if isinstance(node, int) and node.bit_length() > MAX_BITS:
+            self.problem(path, f"{dotted(path)} is {shown(node)}: no number of more than {MAX_BITS} bits is meant")
+            return None
         for kind in (bool, int, float, str):
             if isinstance(node, kind):
                 return kind(node)
@@ -119,7 +130,7 @@ class Source:
     def _items(self, node: Any, path: Path_) -> list[tuple[str, Any]]:
         items = []
         for key in node:
-            place = (*path, str(key))
+            place = (*path, key if isinstance(key, str) else shown(key))
             try:
                 self._key_places[place] = tuple(node.lc.key(key))
                 self._places[place] = tuple(node.lc.value(key))
@@ -154,9 +165,12 @@ def shown(value: Any) -> str:
     words = {None: "nothing", True: "true", False: "false"}
     if isinstance(value, bool) or value is None:
         return words[value]
-    text = (
-        repr(value) if isinstance(value, str | int | float) else f"a {'mapping' if isinstance(value, dict) else 'list'}"
-    )
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        text = hex(value)
+    elif isinstance(value, str | int | float):
+        text = repr(value)
+    else:
+        text = f"a {'mapping' if isinstance(value, dict) else 'list'}"
     return clean(text if len(text) <= 60 else text[:57] + "...")
 
 
