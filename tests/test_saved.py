@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -202,3 +203,77 @@ def test_a_file_that_bnnbench_saved_will_do_as_it_is(tmp_path: Path) -> None:
     assert np.array_equal(draws.flat()["weight"], own.draws["weight"].numpy())
     with pytest.raises(bb.DataError, match="weight have shape"):
         bb.posterior("saved", path=str(tmp_path / "own.safetensors")).fit(nn.Linear(4, 2), DATA, seed=0)
+
+
+def of_a_stranger(folder: Path, header: object, arrays: dict[str, torch.Tensor] | None = None) -> Path:
+    """A file that says of itself that bnnbench has written it: draws of the network `fc` by default."""
+    layers = nn.Sequential(nn.Flatten(), nn.Linear(2, 3), nn.LeakyReLU(), nn.Linear(3, 2))
+    own = {name: torch.ones(1, 4, *weight.shape) for name, weight in layers.state_dict().items()}
+    path = folder / "theirs.safetensors"
+    save_file(own if arrays is None else arrays, path, metadata={"bnnbench": json.dumps(header)})
+    return path
+
+
+FC = {"network": {"use": "fc", "parameters": {"hidden": [3]}}, "shape": [2], "classes": 2, "posterior": None}
+
+
+def test_a_recipe_in_order_is_followed(tmp_path: Path) -> None:
+    assert len(bb.load(of_a_stranger(tmp_path, FC | {"diagnostics": {}}))) == 4
+    convolutional = bb.network("conv", hidden=2).build(
+        bb.Data(train=(np.zeros((2, 1, 16, 16)), [0, 1]), test=(np.zeros((1, 1, 16, 16)), [0]))
+    )
+    weights = {name: torch.rand(3, *weight.shape) for name, weight in convolutional.state_dict().items()}
+    bb.Predictive(convolutional, weights).save(tmp_path / "conv.safetensors")
+    x = torch.rand(5, 1, 16, 16)
+    assert torch.equal(
+        bb.load(tmp_path / "conv.safetensors").logits(x), bb.Predictive(convolutional, weights).logits(x)
+    )
+
+
+@pytest.mark.parametrize("header", [[], 1, None, "x", {"diagnostics": 3}, {"diagnostics": []}])
+def test_a_header_that_is_none_is_refused(tmp_path: Path, header: object) -> None:
+    for network in (None, nn.Linear(2, 2)):
+        with pytest.raises(bb.StoreError, match="does not hold draws written by bnnbench"):
+            bb.load(of_a_stranger(tmp_path, header), network)
+
+
+def test_a_header_that_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.safetensors"
+    save_file({"weight": torch.ones(1, 4, 2, 2)}, path, metadata={"bnnbench": "[" * 100_000})
+    with pytest.raises(bb.StoreError, match="does not hold draws written by bnnbench"):
+        bb.load(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e4m3fn, torch.complex64])
+def test_draws_of_a_type_that_a_predictive_has_not_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
+    path = of_a_stranger(tmp_path, FC, {"weight": torch.zeros(1, 4, 2, 2, dtype=dtype)})
+    with pytest.raises(bb.StoreError, match="does not hold draws written by bnnbench"):
+        bb.load(path)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"shape": shape} for shape in ([10**14], [1e14], [10**30], [-1], [0], [], [True], ["2"], 2, None, {"2": 2})),
+        *({"shape": shape} for shape in ([2**13] * 3, [3], [1] * 200)),
+        *({"classes": classes} for classes in (10**13, 10**30, 1, 0, -1, 3, 2.0, True, "2", None, [])),
+        *({"network": {"use": "fc", "parameters": {"hidden": hidden}}} for hidden in ([4 * 10**12], [10**12] * 5, [4])),
+        {"network": {"use": "fc", "parameters": {"hidden": [10**30]}}},
+        {"network": {"use": "conv", "parameters": {}}},
+        {"network": {"use": 3, "parameters": {}}},
+        {"network": {"use": "fc", "parameters": []}},
+        {"network": {"use": "fc", "parameters": {"hidden": {}}}},
+        {"network": "fc"},
+        {"network": 3},
+        {"posterior": 3},
+        {"posterior": {"use": [], "parameters": {}}},
+    ],
+    ids=str,
+)
+def test_a_recipe_that_is_not_of_these_draws_is_one_line_and_takes_no_memory(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    with pytest.raises(bb.StoreError, match="theirs") as caught:
+        bb.load(of_a_stranger(tmp_path, FC | changes))
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < len(str(tmp_path)) + 1200
