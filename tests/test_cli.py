@@ -12,6 +12,11 @@ from pathlib import Path
 import pytest
 
 import bnnbench as bb
+from bnnbench.cli import display
+from bnnbench.matrix.config import read_config
+from bnnbench.matrix.plan import make_plan
+from bnnbench.matrix.progress import Step
+from bnnbench.matrix.schedule import Task
 
 FILE = """\
 epsilons: [0.05]
@@ -138,6 +143,72 @@ def test_a_failed_cell_is_exit_1_and_its_traceback_is_shown(tmp_path: Path) -> N
     shown = call("show", fit[:10], folder=tmp_path).stdout
     assert "Traceback" in shown
     assert "on purpose" in shown
+
+
+@pytest.mark.parametrize("kind", [display._Lines, display._Bars])
+def test_the_second_part_of_a_run_counts_anew(
+    tmp_path: Path, kind: type[display._Lines | display._Bars], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "benchmarks.yaml").write_text(FILE)
+    plan = make_plan(read_config(tmp_path / "benchmarks.yaml"))
+    (key, fit), shown = next(iter(plan.fits.items())), kind()
+    for part in range(2):
+        shown.begin(plan, 2, 0)
+        shown.step(Step(key, 1, 2, ""))
+        if isinstance(shown, display._Bars):
+            assert [row.description for row in shown._bars.tasks] == ["all", "sgd on moons (fc)"], part
+            assert shown._bars.tasks[0].completed == 0
+        shown.done(Task("one", fit), "ok", 1.0, "")
+        shown.end(1.0)
+        told = capsys.readouterr().err
+        assert ("[1/2] one: ok" if kind is display._Lines else "one: ok") in told
+
+
+def piped(words: str, reader: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """What is told where the reader of a command goes away: standard error, and the exit code of what failed last."""
+    script = f"set -o pipefail; {sys.executable} -m bnnbench {words} | {reader}"
+    return subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "schema",
+        "report",
+        "report --format json",
+        "plan",
+        "plugins list",
+        "plugins show pgd",
+        "--help",
+        "--version",
+        "run",
+    ],
+)
+@pytest.mark.parametrize("reader", ["head -1", "true"])
+def test_a_reader_that_goes_away_is_no_mistake(
+    ran: tuple[Path, subprocess.CompletedProcess[str]], words: str, reader: str
+) -> None:
+    done = piped(words, reader, ran[0])
+    assert done.returncode == 0, done.stderr
+    if words != "run":
+        assert done.stderr == ""
+
+
+def test_a_run_that_nobody_listens_to_is_finished(tmp_path: Path) -> None:
+    (tmp_path / "benchmarks.yaml").write_text(FILE)
+    done = piped("run 2>&1", "head -1", tmp_path)
+    assert (done.returncode, len(done.stdout.splitlines())) == (0, 1)
+    rows = json.loads(call("report", "--format", "json", folder=tmp_path).stdout)
+    assert [row["status"] for row in rows] == ["ok"] * 3
+    (manifest,) = (tmp_path / "store" / "runs").iterdir()
+    assert json.loads(manifest.read_text())["ended"]
+
+
+def test_a_run_that_failed_is_exit_1_though_nobody_listens(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("class Net:\n    def __init__(self): raise OSError('on purpose')\n")
+    (tmp_path / "benchmarks.yaml").write_text(FILE.replace("fc: {hidden: [4]}", "net: {use: 'net.py:Net'}"))
+    assert piped("run 2>&1", "true", tmp_path).returncode == 1
+    assert piped("run gone.yaml 2>&1", "true", tmp_path).returncode == 2
 
 
 def test_plugins_show_tells_type_default_bounds_meaning_and_origin(tmp_path: Path) -> None:

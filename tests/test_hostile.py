@@ -14,15 +14,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from plugged import bnnbench
+from plugged import bnnbench, install
 from test_report import outcome
 
 import bnnbench as bb
+from bnnbench.cli import display
 from bnnbench.errors import BnnbenchError
 from bnnbench.matrix import stored_outcome
 from bnnbench.matrix.config import read_config
 from bnnbench.matrix.plan import make_plan
+from bnnbench.matrix.progress import Step
 from bnnbench.matrix.results import Results
+from bnnbench.matrix.schedule import Task
 from bnnbench.matrix.store import ARRAYS, CELLS, DRAWS, FITS, Store
 from bnnbench.report.formats import FORMATS
 
@@ -268,6 +271,54 @@ def test_reasons_of_cards_obey_nobody(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "\x1b" not in done.stdout
     assert "[bold]" in done.stdout
+
+
+@pytest.mark.parametrize("kind", [display._Lines, display._Bars])
+def test_notes_and_reasons_of_running_tasks_obey_nobody(
+    tmp_path: Path, kind: type[display._Lines | display._Bars], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "benchmarks.yaml").write_text(FILE)
+    plan = make_plan(read_config(tmp_path / "benchmarks.yaml"))
+    (key, fit), shown = next(iter(plan.fits.items())), kind()
+    shown.begin(plan, 1, 0)
+    if isinstance(shown, display._Lines):
+        shown.EVERY = 0.0
+    for task in (key, EVIL):
+        shown.step(Step(task, 1, 2, EVIL[:24] + "\n"))
+    if isinstance(shown, display._Bars):
+        assert all(row.fields["note"].isprintable() for row in shown._bars.tasks)
+    shown.done(Task("fit", fit), "failed", 1.0, EVIL)
+    shown.end(1.0)
+    told = capsys.readouterr().err
+    assert "alert(1)" in told
+    assert "\x1b[31m" not in told
+    assert "\u202e" not in told
+
+
+EVIL_PLUGIN = f"""
+from bnnbench import Attack, hookimpl
+from pydantic import Field
+
+class Evil(Attack):
+    {EVIL!r}
+
+    power: str = Field(default={EVIL!r}, description={EVIL!r})
+
+@hookimpl
+def bnnbench_register(registry):
+    registry.attack("evil", Evil, help={EVIL!r})
+"""
+
+
+def test_texts_of_plugins_obey_nobody(tmp_path: Path) -> None:
+    seen = install(tmp_path / "site", EVIL_PLUGIN)
+    install(tmp_path / "site", f"raise RuntimeError({EVIL!r})", "broken")
+    for words in (["plugins", "list"], ["plugins", "show", "evil"], ["plugins", "show", "evl"]):
+        done = bnnbench(*words, folder=tmp_path, environment=seen)
+        told = done.stdout + done.stderr
+        assert "alert(1)" in told, words
+        assert all(char.isprintable() or char == "\n" for char in told), words
+        assert "Traceback" not in told
 
 
 TWO_ATTACKS = FILE.replace("{fgsm: {}}", "{fgsm: {}, random: {use: random-sign}}").replace(

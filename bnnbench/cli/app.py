@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bnnbench.cli import plan, plugins, replay, report, run, schema, show, store
+from bnnbench.cli.printing import say, silence
 from bnnbench.errors import BnnbenchError, ConfigError, clean
 
 app = typer.Typer(
@@ -56,20 +57,25 @@ def run_app() -> int:
     """Run the command that `sys.argv` asks for and return the exit code."""
     command = typer.main.get_command(app)
     try:
-        return command.main(prog_name="bnnbench", standalone_mode=False) or 0
+        code = command.main(prog_name="bnnbench", standalone_mode=False) or 0
+        sys.stdout.flush()
+        return code
     except ConfigError as error:
         for problem in error.problems:
-            print(clean(problem), file=sys.stderr)
+            say(clean(problem), sys.stderr)
     except BnnbenchError as error:
-        print(f"bnnbench: {clean(' '.join(str(error).split()))}", file=sys.stderr)
-    except BrokenPipeError:
-        # The reader went away (`| head`): nothing is wrong, and nothing more can be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        say(f"bnnbench: {clean(' '.join(str(error).split()))}", sys.stderr)
+    except (BrokenPipeError, SystemExit) as error:
+        # The reader went away (`| head`), which the command line's own library makes an exit of: nothing is wrong, and
+        # nothing more can be said.
+        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        silence(sys.stdout)
         return 0
     except OSError as error:
         # A full disk, a folder that may not be written: the system's own words say it best.
         place = f"{error.filename}: " if error.filename else ""
-        print(f"bnnbench: {place}{(error.strerror or str(error)).lower()}", file=sys.stderr)
+        say(f"bnnbench: {place}{(error.strerror or str(error)).lower()}", sys.stderr)
     except Exception as error:
         # Usage errors of the command line know how to show themselves.
         if not hasattr(error, "exit_code") or not hasattr(error, "show"):

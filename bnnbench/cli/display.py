@@ -6,6 +6,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from bnnbench.cli.printing import say
+from bnnbench.errors import one_line
 from bnnbench.matrix.plan import Plan
 from bnnbench.matrix.progress import Step
 from bnnbench.matrix.run import Observer
@@ -31,7 +33,7 @@ class _Lines:
         self._done = self._tasks = 0
 
     def begin(self, plan: Plan, tasks: int, cached: int) -> None:
-        self._names, self._tasks = task_names(plan), tasks
+        self._names, self._tasks, self._done = task_names(plan), tasks, 0
         _say(f"{len(plan.fits)} fits, {len(plan.cells)} cells, {cached} cells in the store, {tasks} tasks to run")
 
     def done(self, task: Task, status: str, seconds: float, reason: str) -> None:
@@ -47,7 +49,7 @@ class _Lines:
         if now - self._last.setdefault(step.task, now) >= self.EVERY:
             self._last[step.task] = now
             name = self._names.get(step.task, step.task[:12])
-            _say(f"{name}: {step.done}/{step.total} {step.note}".rstrip())
+            _say(one_line(f"{name}: {step.done}/{step.total} {step.note}"))
 
     def end(self, seconds: float) -> None:
         _say(f"{self._done} of {self._tasks} tasks in {seconds:.0f} s\n")
@@ -99,10 +101,14 @@ class _Bars:
         total = step.total or None
         if step.task not in self._rows:
             self._rows[step.task] = self._bars.add_task(self._names[step.task], total=total, note="")
-        self._bars.update(self._rows[step.task], completed=step.done, total=total, note=step.note[:24])
+        self._bars.update(self._rows[step.task], completed=step.done, total=total, note=one_line(step.note, 24))
 
     def end(self, seconds: float) -> None:
         self._bars.stop()
+        # A run may have a second part, with bars of its own.
+        for row in self._bars.task_ids:
+            self._bars.remove_task(row)
+        self._rows.clear()
         self._bars.console.print(f"{seconds:.0f} s\n", markup=False)
 
 
@@ -118,7 +124,7 @@ def task_names(plan: Plan) -> dict[str, str]:
 
 def told(task: Task, status: str, seconds: float, reason: str) -> str:
     """A finished task in a line: what became of it, how long it took, and why it went wrong if it did."""
-    return f"{task.name}: {status} ({seconds:.1f} s)" + (f": {reason}" if reason else "")
+    return f"{task.name}: {status} ({seconds:.1f} s)" + (f": {one_line(reason)}" if reason else "")
 
 
 def told_apart(task: Task, parts: int, status: str, reason: str) -> str:
@@ -127,4 +133,4 @@ def told_apart(task: Task, parts: int, status: str, reason: str) -> str:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    say(text, sys.stderr)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bnnbench.cli.printing import clean_lines
+
 if TYPE_CHECKING:
     from bnnbench.plugins.registry import Entry
 
@@ -22,13 +24,13 @@ def list_() -> None:
     for kind in KINDS:
         entries = [entry for entry in found.entries if entry.kind == kind]
         if entries:
-            print(f"{kind}s")
+            _tell(f"{kind}s")
         for entry in entries:
-            print(f"  {entry.name:<{width}}  {entry.summary}")
+            _tell(f"  {entry.name:<{width}}  {entry.summary}")
             if entry.distribution != "bnnbench":
-                print(f"  {'':<{width}}  ({entry.distribution} {entry.version})")
+                _tell(f"  {'':<{width}}  ({entry.distribution} {entry.version})")
     for broken in found.quarantined:
-        print(f"\n{broken}")
+        _tell(f"\n{broken}")
 
 
 @app.command("show")
@@ -36,8 +38,13 @@ def show(name: Annotated[str, typer.Argument(help="A component's name; KIND:NAME
     """Show a component: each parameter with its type, default, bounds and meaning, and where it comes from."""
     for number, entry in enumerate(_find(name)):
         if number:
-            print()
+            _tell("")
         _describe(entry)
+
+
+def _tell(text: str) -> None:
+    """Print what a plugin may have written."""
+    print(clean_lines(text))
 
 
 def _find(name: str) -> list[Entry]:
@@ -64,18 +71,18 @@ def _describe(entry: Entry) -> None:
     import textwrap
 
     component = entry.load()
-    print(f"{entry.name} ({entry.kind}) of {entry.distribution} {entry.version}")
-    print(f"{component.__module__}:{component.__qualname__}  {inspect.getsourcefile(component)}")
-    print()
-    print(inspect.getdoc(component) or entry.summary)
+    _tell(f"{entry.name} ({entry.kind}) of {entry.distribution} {entry.version}")
+    _tell(f"{component.__module__}:{component.__qualname__}  {inspect.getsourcefile(component)}")
+    _tell("")
+    _tell(inspect.getdoc(component) or entry.summary)
     properties = component.model_json_schema()["properties"] if component.model_fields else {}
     if properties:
-        print("\nparameters")
+        _tell("\nparameters")
     for name, field in component.model_fields.items():
-        print(f"  {name}: {_type(properties[name])} = {_default(field.default)}{_bounds(properties[name])}")
+        _tell(f"  {name}: {_type(properties[name])} = {_default(field.default)}{_bounds(properties[name])}")
         if field.description:
             text = " ".join(field.description.split())
-            print(textwrap.fill(text, 78, initial_indent="      ", subsequent_indent="      "))
+            _tell(textwrap.fill(text, 78, initial_indent="      ", subsequent_indent="      "))
 
 
 _TYPES = {"number": "float", "integer": "int", "string": "text", "boolean": "bool", "null": "null", "array": "list"}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from bnnbench.errors import clean
 
@@ -17,6 +18,21 @@ def clean_lines(text: str) -> str:
     return "\n".join(clean(line) for line in text.splitlines())
 
 
+def say(text: str, stream: TextIO) -> None:
+    """Print a text; where its reader has gone away (`| head`) nothing is said from now on, and the work goes on."""
+    try:
+        print(text, file=stream, flush=True)
+    except BrokenPipeError:
+        silence(stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Let what is written to a stream go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 def print_tables(results: Results) -> None:
     """The tables of a run, as wide as the terminal (80 columns where there is none, or as COLUMNS says)."""
     from rich.console import Console
@@ -26,6 +42,8 @@ def print_tables(results: Results) -> None:
 
     width = max(40, shutil.get_terminal_size().columns)
     console = Console(file=sys.stdout, width=width, highlight=False, emoji=False, markup=False)
-    for part in render(blocks(results), width):
-        console.print(part)
-    console.print(f"95% Wilson intervals; store: {results.store.path}")
+    with console.capture() as captured:
+        for part in render(blocks(results), width):
+            console.print(part)
+        console.print(f"95% Wilson intervals; store: {results.store.path}")
+    say(captured.get().removesuffix("\n"), sys.stdout)
