@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -187,18 +188,32 @@ def _told(component: Component) -> dict[str, Any]:
 
 
 def _git(folder: Path) -> str | None:
-    """The commit of the folder's repository; None outside of one.
+    """The commit of the folder's repository, with `-dirty` where files have changed since, or `-unknown` where that
+    cannot be asked; None outside of one.
 
-    Whether files have changed since is not asked: to know, git would run programs that the repository itself names
-    (filters, a file system monitor), and whoever wrote the folder wrote its `.git` too. The text of the benchmarks file
-    and the checksums of the components stand beside it.
+    To compare files git runs the filters that its configuration names, and whoever wrote the folder wrote its `.git`
+    too: it is asked to only where that names none.
     """
-    command = ["git", "--no-pager", "rev-parse", "--verify", "HEAD"]
+    commit = _asked(folder, "rev-parse", "--verify", "HEAD")
+    if commit is None or commit.returncode != 0:
+        return None
+    filters = _asked(folder, "config", "--show-scope", "--name-only", "--get-regexp", "^filter\\.")
+    # 1 says that there are none. A user's own filters, or the system's, are as trusted as git is.
+    if filters is None or filters.returncode > 1 or set(filters.stdout.split()[::2]) - {"global", "system"}:
+        return f"{commit.stdout.strip()}-unknown"
+    changed = _asked(folder, "diff-index", "--quiet", "--ignore-submodules", "HEAD")
+    known = {0: "", 1: "-dirty"}
+    return commit.stdout.strip() + (known.get(changed.returncode, "-unknown") if changed else "-unknown")
+
+
+def _asked(folder: Path, *question: str) -> subprocess.CompletedProcess[str] | None:
+    command = ["git", "--no-pager", "-c", "core.fsmonitor=false", *question]
+    # What is missing is not fetched: the repository says by which program.
+    alone = {**os.environ, "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=5, check=True)
+        return subprocess.run(command, cwd=folder, env=alone, capture_output=True, text=True, timeout=5, check=False)
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
 
 
 def _now() -> str:
