@@ -45,8 +45,8 @@ EVIL = "\x1b[31mred\x1b[0m [bold]\u202edesrever\x00 <script>alert(1)</script> | 
         FILE.replace("{sgd: {}}", f"{{sgd: {{sweep: {{epochs: [{', '.join(map(str, range(1, 5000)))}]}}}}}}").replace(
             "[0.1]", f"[{', '.join(f'0.{number:05}' for number in range(1, 300))}]"
         ),
-        FILE.replace("epsilons", f"seeds: [{', '.join(map(str, range(49_000)))}]\nepsilons").replace(
-            "{sgd: {}}", "{sgd: {sweep: {epochs: [1, 2, 3]}}}"
+        FILE.replace("epsilons", f"seeds: [{', '.join(map(str, range(19_000)))}]\nepsilons").replace(
+            "{sgd: {}}", "{sgd: {sweep: {epochs: [1, 2, 3, 4, 5, 6]}}}"
         ),
         FILE.replace(
             "{sgd: {}}",

@@ -27,6 +27,7 @@ def replay(
     import tempfile
 
     from bnnbench.cli.display import observer
+    from bnnbench.cli.printing import say
     from bnnbench.cli.stopping import Stopped, stoppable
     from bnnbench.errors import clean
     from bnnbench.matrix.replay import planned
@@ -41,9 +42,9 @@ def replay(
         print(f"stopped ({stopped})", file=sys.stderr)
         return stopped.code
     for line in found.changes:
-        print(f"changed: {clean(line)}")
+        say(f"changed: {clean(line)}", sys.stdout)
     for line in found.differences:
-        print(f"differs: {clean(line)}")
+        say(f"differs: {clean(line)}", sys.stdout)
     others = f", {found.without_arrays} have the same status and no arrays" if found.without_arrays else ""
     print(f"{found.same} fits and cells have the same bits, {len(found.differences)} differ{others}")
     return 1 if found.differences else 0

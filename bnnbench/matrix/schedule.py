@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bnnbench.matrix import stored_outcome
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
 from bnnbench.matrix.results import FINAL, has_these_draws
 from bnnbench.matrix.store import CELLS, CHAINS, FITS, Store
@@ -150,6 +151,8 @@ class Schedule:
     def _is_there(self, key: str, fit: dict[str, Any] | None) -> bool:
         record = self._store.record(CELLS, key)
         if record is None or record["status"] not in FINAL or (fit and not has_these_draws(record, fit)):
+            return False
+        if record["status"] == "ok" and not stored_outcome.restorable(self._store, key, record):
             return False
         self.verified[key] = record
         return True

@@ -11,7 +11,7 @@ from typing import Any
 from bnnbench.errors import ConfigError, clean, closest
 
 MAX_BYTES = 1 << 20
-MAX_NODES = 50_000
+MAX_NODES = 20_000
 MAX_MERGES = 20
 MAX_DEPTH = 50
 MAX_BITS = 64

@@ -152,7 +152,7 @@ class Store:
             raise StoreError(f"{place} does not have its checksum")
         try:
             return load(content)
-        except (SafetensorError, ValueError) as error:
+        except (SafetensorError, ValueError, KeyError) as error:  # KeyError: numbers of a type that numpy lacks.
             raise StoreError(f"{place} holds no arrays") from error
 
     @_changes_the_store

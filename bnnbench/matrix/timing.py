@@ -16,8 +16,8 @@ def estimate(plan: Plan, store: Store) -> str:
     for kind, part in ((FITS, "posterior"), (CELLS, "attack")):
         for key in store.keys(kind):
             record = store.record(kind, key)
-            if record and record["status"] == "ok" and part in record["identity"]:
-                timed[record["identity"][part]["component"]].append(float(record["seconds"]))
+            if record and record["status"] == "ok":
+                timed[_component(record, part)].append(float(record["seconds"]))
     left = [fit.identity["posterior"] for key, fit in plan.fits.items() if not _is_final(store.record(FITS, key))] + [
         cell.identity["attack"] for cell in plan.cells if not _is_final(store.record(CELLS, cell.key))
     ]
@@ -31,6 +31,12 @@ def estimate(plan: Plan, store: Store) -> str:
         return f"{outcomes}: no earlier timings to estimate from"
     more = f", and {unknown} of a kind not timed yet" if unknown else ""
     return f"{outcomes}: about {seconds:.0f} s of work{more}, beside starting the workers that share it"
+
+
+def _component(record: dict[str, Any], part: str) -> str:
+    """What a record says that it was made with; nothing where it is a stranger's, and says something else."""
+    told = record["identity"].get(part)
+    return str(told.get("component", "")) if isinstance(told, dict) else ""
 
 
 def _is_final(record: dict[str, Any] | None) -> bool:

@@ -1,6 +1,8 @@
 """The long part of the fault suite: prints its figures as the table of docs/reliability.md.
 
-python tests/faults [--quick]         (half an hour; strace, from the system's packages, is used where it is installed)
+python tests/faults [--quick] [PART ...]
+
+All of it takes an hour. strace, from the system's packages, is used where it is installed.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -17,22 +19,27 @@ from faults import configs, damage, disk, kills, order, planted, stops, traced
 
 import bnnbench as bb
 
-parser = argparse.ArgumentParser(prog="python tests/faults", description=__doc__.partition("\n")[0])
-parser.add_argument("--quick", action="store_true", help="fewer of everything")
+Row = tuple[str, str, object]
 
 
 def main() -> int:
-    quick = parser.parse_args().quick
+    parser = argparse.ArgumentParser(prog="python tests/faults", description=__doc__.partition("\n")[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all of them by default")
+    parser.add_argument("--quick", action="store_true", help="fewer of everything")
+    asked = parser.parse_args()
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"there is no part {', '.join(unknown)}")
     failures = 0
     print("| fault | trials | wrong |\n| --- | --- | --- |", flush=True)
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        for name, trials, wrong in _rows(Path(folder), quick):
-            failures += bool(wrong) if not name.startswith("planted") else not wrong
-            print(f"| {name} | {trials} | {wrong} |", flush=True)
+        for part in asked.parts or PARTS:
+            for name, trials, wrong in PARTS[part](Path(folder), asked.quick):
+                failures += bool(wrong) if part != "planted" else not wrong
+                print(f"| {name} | {trials} | {wrong} |", flush=True)
     return 1 if failures else 0
 
 
-def _rows(folder: Path, quick: bool) -> Iterator[tuple[str, str, object]]:
+def _disk(folder: Path, quick: bool) -> Iterator[Row]:
     for fault, words in {
         "kill": "SIGKILL",
         "ENOSPC": "a full disk (ENOSPC)",
@@ -43,25 +50,30 @@ def _rows(folder: Path, quick: bool) -> Iterator[tuple[str, str, object]]:
         found = disk.sweep(_new(folder), fault)
         _explain(found.wrong)
         yield f"{words} at each call that changes a store", str(found.trials), len(found.wrong)
-    if traced.is_there():
-        for fault in traced.FAULTS:
-            for call in traced.CALLS:
-                found = traced.sweep(_new(folder), call, fault, 5 if quick else 1)
-                _explain(found.wrong)
-                yield f"strace: {fault} at each `{call}`", str(found.trials), len(found.wrong)
-    yield from _damaged(folder, 400 if quick else 4000)
+
+
+def _traced(folder: Path, quick: bool) -> Iterator[Row]:
+    for fault in traced.FAULTS if traced.is_there() else ():
+        for call in traced.CALLS:
+            found = traced.sweep(_new(folder), call, fault, 5 if quick else 1)
+            _explain(found.wrong)
+            yield f"strace: {fault} at each `{call}`", str(found.trials), len(found.wrong)
+
+
+def _fuzzed(folder: Path, quick: bool) -> Iterator[Row]:
     fuzzed = configs.campaign(_new(folder), 300 if quick else 5000)
     _explain(fuzzed.wrong)
     told = f"{fuzzed.files} ({fuzzed.good} good, {fuzzed.refused} refused; slowest {fuzzed.slowest:.2f} s)"
     yield "fuzzed configurations: traceback, or over 2 s", told, len(fuzzed.wrong)
+
+
+def _ordered(folder: Path, quick: bool) -> Iterator[Row]:
     trials = 3 if quick else 20
     yield "cells in another order: other bits", f"{trials} orders", order.different(_new(folder), trials)
-    yield from _planted(folder, trials)
-    yield from _killed(folder, 5 if quick else 120)
 
 
-def _damaged(folder: Path, count: int) -> Iterator[tuple[str, str, object]]:
-    place = _new(folder)
+def _damaged(folder: Path, quick: bool) -> Iterator[Row]:
+    place, count = _new(folder), 400 if quick else 4000
     (place / "benchmarks.yaml").write_text(order.FILE)
     found = damage.campaign(bb.run(place / "benchmarks.yaml", store=place / "store"), place, count)
     _explain(found.used)
@@ -70,7 +82,8 @@ def _damaged(folder: Path, count: int) -> Iterator[tuple[str, str, object]]:
         yield f"flipped bits and cut ends, {name}: believed", str(tried), used
 
 
-def _planted(folder: Path, trials: int) -> Iterator[tuple[str, str, object]]:
+def _planted(folder: Path, quick: bool) -> Iterator[Row]:
+    trials = 3 if quick else 20
     for bug, (plant, fault) in planted.PLANTED.items():
         found = disk.sweep(_new(folder), fault, plant)
         caught = len({line.partition(":")[0] for line in found.wrong})
@@ -81,8 +94,8 @@ def _planted(folder: Path, trials: int) -> Iterator[tuple[str, str, object]]:
     yield "planted: seeds by position (caught by other orders)", f"{trials} orders", f"caught in {caught}"
 
 
-def _killed(folder: Path, count: int) -> Iterator[tuple[str, str, object]]:
-    found = kills.campaign(_new(folder), count)
+def _killed(folder: Path, quick: bool) -> Iterator[Row]:
+    found = kills.campaign(_new(folder), 5 if quick else 120)
     yield (
         "killed runs, group and runner alone in turn: report differs",
         (f"{found.kills} kills, {found.finished} runs"),
@@ -90,10 +103,25 @@ def _killed(folder: Path, count: int) -> Iterator[tuple[str, str, object]]:
     )
     yield "acknowledged outcomes after a kill: computed again", str(found.kept), found.recomputed
     yield "orphans 5 s after a kill", f"{found.kills} kills", found.orphans
-    stopped = stops.campaign(_new(folder), max(5, count // 2))
+
+
+def _stopped(folder: Path, quick: bool) -> Iterator[Row]:
+    stopped = stops.campaign(_new(folder), 5 if quick else 60)
     _explain(stopped.wrong)
     told = f"{stopped.stops} stops, {stopped.finished} runs (slowest {stopped.slowest:.1f} s)"
     yield "Ctrl-C and SIGTERM: over 2 s, another exit code, a traceback, or another report", told, len(stopped.wrong)
+
+
+PARTS: dict[str, Callable[[Path, bool], Iterator[Row]]] = {
+    "disk": _disk,
+    "strace": _traced,
+    "damage": _damaged,
+    "configurations": _fuzzed,
+    "orders": _ordered,
+    "planted": _planted,
+    "kills": _killed,
+    "stops": _stopped,
+}
 
 
 def _new(folder: Path) -> Path:
