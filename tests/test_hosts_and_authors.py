@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from known import linear_predictive, random_ensemble, random_inputs, small_data
 from torch import Tensor, nn
@@ -175,8 +175,6 @@ def test_the_cores_own_moves_keep_the_cores_rules(
     size: int, epsilon: float, level: float | None, norm: Any, bounds: tuple[float, float], seed: int
 ) -> None:
     """Rounding of thousands of float32 coordinates included."""
-    # Around 100 floats are 8e-6 apart: in an l2 ball of 1e-3 a step is no more than that in each of many coordinates.
-    assume(bounds != (100.0, 101.0) or norm == "linf" or epsilon in (0.0, 0.5, 1.0, 3.0, 6.0))
     rng = torch.Generator().manual_seed(seed)
     low, high = bounds
     share = torch.rand(3, size, generator=rng) if level is None else torch.full((3, size), level)

@@ -75,7 +75,11 @@ class Threat:
         # Rounding of many coordinates can point outward together: such a step is shortened by what it is too long.
         excess = (self.distance(x, moved) / self.epsilon if self.epsilon else self.distance(x, moved)).to(x)
         factor = (excess > 1).to(x) * ((1 - 1e-6) / excess.clamp(min=1) - 1) + 1
-        return (x + step * _per_image(factor, step)).clamp(*self.bounds)
+        step = step * _per_image(factor, step)
+        moved = (x + step).clamp(*self.bounds)
+        # Far from zero floats lie so far apart that shortening changes nothing: there each coordinate is rounded inward.
+        outside = self.distance(x, moved) > self.epsilon + TOLERANCE * self.width / 2
+        return _rounded_inward(x, step, moved).where(_per_image(outside, moved), moved)
 
     def steepest(self, direction: Tensor) -> Tensor:
         """The step of length one in this norm that climbs fastest along the direction; zero where that is zero."""
@@ -97,6 +101,14 @@ class Threat:
     def broken(self, log_probs: Tensor, y: Tensor) -> Tensor:
         """Where the attacker's goal is reached, (N,) bool, from predictive log-probabilities (N, K) and labels (N,)."""
         return log_probs.argmax(-1) != y
+
+
+def _rounded_inward(x: Tensor, step: Tensor, moved: Tensor) -> Tensor:
+    """What was moved, with no coordinate further from x than its step."""
+    import torch
+
+    too_far = (moved.double() - x.double()).abs() > step.double().abs()
+    return torch.nextafter(moved, x).where(too_far, moved)
 
 
 def _signs(x: Tensor, rng: torch.Generator) -> Tensor:

@@ -25,7 +25,7 @@ class Campaign:
     """Finished runs whose report has other bytes than that of a run which nobody disturbed."""
 
 
-def campaign(folder: Path, kills: int, seeds: int = 6, seed: int = 0) -> Campaign:
+def campaign(folder: Path, kills: int, seeds: int = 2, seed: int = 0) -> Campaign:
     """Kill runs until there have been so many kills, and then let the last one finish.
 
     Every other kill takes the runner's whole group, the rest the runner alone. The matrix has so many seeds.

@@ -35,14 +35,14 @@ def test_no_order_changes_an_outcome_and_planted_seeds_by_position_do(tmp_path: 
 
 
 def test_killed_runs_end_as_calm_ones_do(tmp_path: Path) -> None:
-    found = kills.campaign(tmp_path, 2, seeds=2)
+    found = kills.campaign(tmp_path, 2, seeds=1)
     assert found.kills >= 2
     assert (found.recomputed, found.orphans, found.different) == (0, 0, 0), found
 
 
 def test_stopped_runs_end_in_time_and_go_on(tmp_path: Path) -> None:
-    found = stops.campaign(tmp_path, 3, seeds=1)
-    assert found.stops >= 3
+    found = stops.campaign(tmp_path, 2)
+    assert found.stops >= 2
     assert found.wrong == []
 
 
