@@ -77,7 +77,7 @@ class Threat:
         factor = (excess > 1).to(x) * ((1 - 1e-6) / excess.clamp(min=1) - 1) + 1
         step = step * _per_image(factor, step)
         moved = (x + step).clamp(*self.bounds)
-        # Far from zero floats lie so far apart that shortening changes nothing: there each coordinate is rounded inward.
+        # Far from zero floats lie so far apart that shortening changes nothing: there each is rounded inward.
         outside = self.distance(x, moved) > self.epsilon + TOLERANCE * self.width / 2
         return _rounded_inward(x, step, moved).where(_per_image(outside, moved), moved)
 
