@@ -104,7 +104,11 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
         (["run", "gone.yaml"], "gone.yaml: no such file or directory"),
         (["run", "bad.yaml"], "bad.yaml:5:20: posteriors.sgd: sgd has no parameter 'epoch'; did you mean 'epochs'?"),
         (["plan", "bad.yaml"], "bad.yaml:5:20: posteriors.sgd: sgd has no parameter 'epoch'; did you mean 'epochs'?"),
-        (["show", "abcd"], "bnnbench: 0 records in store begin with 'abcd'"),
+        (
+            ["show", "abcd"],
+            "bnnbench: no record in store begins with 'abcd' "
+            "(a cell that is skipped because its fit failed has none: show its fit)",
+        ),
         (["plugins", "show", "pdg"], "bnnbench: no component named 'pdg'; did you mean 'pgd'?"),
     ]:
         done = call(*words, folder=tmp_path)

@@ -80,6 +80,15 @@ def test_gc_keeps_the_chains_of_a_fit_that_did_not_end_well(store: Store) -> Non
     assert list(store.keys(CHAINS)) == [f"{OTHER}-0"]
 
 
+def test_gc_leaves_what_is_damaged_to_verify(store: Store) -> None:
+    arrays = store.place(CELLS, CELL) / ARRAYS
+    arrays.write_bytes(arrays.read_bytes()[:-1])
+    for options in (["--dry-run"], []):
+        assert told(store, "gc", *options)[0] == 0
+        assert arrays.exists()
+    assert told(store, "verify")[0] == 1
+
+
 def test_info_beside_a_writer_calls_nothing_damaged(store: Store) -> None:
     """What is being written has no record yet."""
     (store.path / CELLS / OTHER).mkdir()

@@ -124,7 +124,9 @@ def task_names(plan: Plan) -> dict[str, str]:
 
 def told(task: Task, status: str, seconds: float, reason: str) -> str:
     """A finished task in a line: what became of it, how long it took, and why it went wrong if it did."""
-    return f"{task.name}: {status} ({seconds:.1f} s)" + (f": {one_line(reason)}" if reason else "")
+    line = f"{task.name}: {status} ({seconds:.1f} s)" + (f": {one_line(reason)}" if reason else "")
+    # Its traceback, if it has one, stands there.
+    return line if status in ("ok", "skipped") else f"{line} (bnnbench show {task.kept[0][1][:8]})"
 
 
 def told_apart(task: Task, parts: int, status: str, reason: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Annotated
 
@@ -35,6 +36,9 @@ def run(
     from bnnbench.errors import ClusterLost, clean
     from bnnbench.matrix.run import run as run_matrix
 
+    if dask is not None:
+        # What it says of a connection that ends is long, and said below in a line.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         with stoppable():
             results = run_matrix(

@@ -27,6 +27,9 @@ def show(
 
     kept = Store(store)
     found = kept.find(key)
+    if not found:
+        more = "a cell that is skipped because its fit failed has none: show its fit"
+        raise StoreError(f"no record in {store} begins with '{key}' ({more})")
     if len(found) != 1:
         listed = ", ".join(f"{kind}/{name[:12]}" for kind, name in found[:5])
         raise StoreError(f"{len(found)} records in {store} begin with '{key}'" + (f": {listed}" if listed else ""))

@@ -53,5 +53,5 @@ def _end(number: int, frame: Any) -> NoReturn:
     # What workers are left, their guard ends; what is half written, the next run ignores.
     with contextlib.suppress(OSError):
         show_cursor = b"\x1b[?25h" if os.isatty(2) else b""  # The bars hide it.
-        os.write(2, show_cursor + b"stopped\n")
+        os.write(2, show_cursor + b"stopped; what was finished is kept\n")
     os._exit(128 + number)

@@ -163,7 +163,8 @@ _lock = threading.Lock()
 
 def _perform(payload: bytes) -> tuple[str, Contents]:
     """Do the work in a process of this machine, in a store that lasts as long as the work."""
-    work, setting, memory, run, given = pickle.loads(payload)
+    with _lock:  # Two threads that import at once have made CPython 3.11 fail to parse what they import.
+        work, setting, memory, run, given = pickle.loads(payload)
     folder = Path(tempfile.mkdtemp(prefix="bnnbench-"))
     try:
         store = Store(folder / "store")

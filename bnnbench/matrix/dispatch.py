@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -75,16 +76,18 @@ def dispatched(
     """
     waiting, tries = deque(left.ready), Tries(limits.retries)
     running: dict[concurrent.futures.Future[str], Task] = {}
+    began: dict[concurrent.futures.Future[str], float] = {}
     while waiting or running:
         while waiting and len(running) < pool.capacity:
             task = waiting.popleft()
-            running[pool.submit(_work(task, limits), setting)] = task
+            future = pool.submit(_work(task, limits), setting)
+            running[future], began[future] = task, time.perf_counter()
         finished, _ = concurrent.futures.wait(running, timeout=0.1, return_when=concurrent.futures.FIRST_COMPLETED)
         pool.watch()
         tick()
         for future in finished:
             task = running.pop(future)
-            ended = _ended(future, _limit(task, limits))
+            ended = _ended(future, _limit(task, limits), time.perf_counter() - began.pop(future))
             if len(task.cells) > 1 and ended.status not in FINAL:
                 parts = [replace(task, cells=(cell,)) for cell in left.unfinished(task)]
                 waiting += parts
@@ -121,14 +124,14 @@ class Tries:
         return why is not None and why.by_chance and self.of[task.key] <= self._retries
 
 
-def _ended(future: concurrent.futures.Future[str], limit: float) -> Ended:
+def _ended(future: concurrent.futures.Future[str], limit: float, seconds: float) -> Ended:
     error = future.exception()
     if error is None:
         return Ended(future.result(), recorded=True)
     if isinstance(error, StoreUnwritable):
         raise error
     why = failure(error, limit)
-    return Ended(why.status, why.reason, limit if why.status == "timeout" else 0.0, failure=why)
+    return Ended(why.status, why.reason, seconds, failure=why)
 
 
 def _counted(ended: Ended, tries: int) -> Ended:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bnnbench.errors import StoreError, one_line
 from bnnbench.matrix import files, formats
@@ -78,18 +79,26 @@ def garbage(store: Store, keep: Collection[str] | None = None) -> list[Path]:
         if not wanted or not (place / RECORD).exists() or (kind == CHAINS and _is_used_up(store, place.name)):
             doomed.append(place)
         else:
-            doomed += _beside_the_record(store, kind, place)
+            doomed += _beside_the_record(place)
     return doomed
 
 
 def _is_used_up(store: Store, chain: str) -> bool:
-    fit = store.record(FITS, chain.partition("-")[0])
+    fit = _believed(store.place(FITS, chain.partition("-")[0]))
     return fit is not None and fit["status"] == "ok"
 
 
-def _beside_the_record(store: Store, kind: str, place: Path) -> list[Path]:
+def _believed(place: Path) -> dict[str, Any] | None:
+    """A record that can be trusted. What is damaged is not gone yet: `store verify` moves it, and says so."""
+    try:
+        return verified(place)
+    except (FileNotFoundError, StoreError):
+        return None
+
+
+def _beside_the_record(place: Path) -> list[Path]:
     """Files that its record does not name: those of a writing that was cut short."""
-    record = store.record(kind, place.name)
+    record = _believed(place)
     return [entry for entry in _entries(place) if record and entry.name not in (RECORD, *record["artefacts"])]
 
 

@@ -61,7 +61,9 @@ def _take(descriptor: int, folder: Path) -> None:
         except BlockingIOError as error:
             holder = _holder(folder)
             if not _is_dead(holder) or time.monotonic() > until:
-                raise StoreError(f"{folder} is in use by {holder or 'another process'}") from error
+                raise StoreError(
+                    f"{folder} is in use by {holder or 'another process'}; wait for it, or use another store"
+                ) from error
             time.sleep(0.05)
         except OSError as error:
             if error.errno not in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):

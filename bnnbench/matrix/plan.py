@@ -182,7 +182,10 @@ def restricted(plan: Plan, only: Iterable[str]) -> Plan:
         )
     ]
     if not cells:
-        raise ConfigError([f"--only {' --only '.join(words)}: no cell has these labels"])
+        kinds = ("dataset", "network", "posterior", "attack")
+        labels = dict.fromkeys(getattr(cell, kind).partition("@")[0] for kind in kinds for cell in plan.cells)
+        told = f"--only {' --only '.join(words)}: no cell has these labels together (there are {', '.join(labels)})"
+        raise ConfigError([f"bnnbench: {told}"])
     return Plan(plan.config, cells, tuple(words))
 
 

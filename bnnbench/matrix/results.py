@@ -87,7 +87,9 @@ class Results:
             return Cell(spec, status, one_line(reason), [], level, None)
         record = self.known(CELLS, spec.key)
         if record is None:
-            return Cell(spec, "missing", "not run yet", [], level, None)
+            damaged = (CELLS, spec.key) in self.store.distrusted
+            reason = "damaged in the store; the next run computes it again" if damaged else "not run yet"
+            return Cell(spec, "missing", reason, [], level, None)
         if record["status"] != "ok":
             return Cell(spec, record["status"], one_line(record["reason"]), [], level, None)
         if fit is None:

@@ -141,7 +141,7 @@ def _collect(task: Task, ended: Ended, left: Left, store: Store, setting: Settin
         records = [record for kind, key in kept if (record := store.record(kind, key))]
         reasons = {str(record["reason"]): None for record in records}
         return ended.status, sum(float(record["seconds"]) for record in records), "; ".join(filter(None, reasons))
-    record = {"status": ended.status, "reason": ended.reason, "warnings": [], "seed": task.fit.seed}
+    record = {"status": ended.status, "reason": ended.reason, "seconds": ended.seconds, "seed": task.fit.seed}
     record["environment"] = environment(setting.threads)
     if task.cells:
         unfinished = left.unfinished(task)  # Who died with its work done has lost nothing.

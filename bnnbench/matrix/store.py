@@ -80,6 +80,8 @@ class Store:
         self.path = Path(path)
         self.damaged: list[str] = []
         """What was not believed, each with its reason and what became of it."""
+        self.distrusted: set[tuple[str, str]] = set()
+        """The kinds and the keys of the same."""
         self.lock: int | None = None
         """The descriptor of its lock, while it is held: whoever inherits it holds the store too."""
         formats.found(self.path)
@@ -236,6 +238,7 @@ class Store:
 
     @_changes_the_store
     def _not_believed(self, kind: str, key: str, reason: str) -> None:
+        self.distrusted.add((kind, key))
         reason = one_line(reason)  # It may name a file as the record does, and that may be a stranger's.
         if self.lock is None:
             # Its holder may be writing at this moment, and a reader changes nothing.

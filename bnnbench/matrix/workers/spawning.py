@@ -8,6 +8,8 @@ import signal
 import sys
 import threading
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
@@ -16,11 +18,22 @@ from bnnbench.matrix.workers.guard import MARK
 _BIRTHS = threading.Lock()
 
 
-def _restore(mark: str | None) -> None:
-    if mark is None:
-        del os.environ[MARK]
-    else:
-        os.environ[MARK] = mark
+_QUIET = "ignore:resource_tracker"
+"""A filter for warnings that begin so."""
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """Set a variable of the environment for what is started meanwhile."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 class Worker(SpawnProcess):
@@ -37,19 +50,20 @@ class Worker(SpawnProcess):
     @staticmethod
     def _born(process: Any) -> Any:
         # Whoever else uses multiprocessing in this program shares its tracker, which therefore bears no mark.
-        multiprocessing.resource_tracker.ensure_running()
+        # After a run that was killed it would tell of semaphores that it has tidied up.
+        with _variable("PYTHONWARNINGS", ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), _QUIET]))):
+            multiprocessing.resource_tracker.ensure_running()
         home = vars(process).pop("home")  # What is left of the process is pickled for the child.
         main = sys.modules.get("__main__")
         sys.modules["__main__"] = types.ModuleType("__main__")
-        outer = os.environ.get(MARK)
-        os.environ[MARK] = mark = home.next_mark()
+        mark = home.next_mark()
         # Ctrl-C reaches the whole group; the runner decides. What is blocked here is blocked in the child from birth.
         masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            born = SpawnProcess._Popen(process)
+            with _variable(MARK, mark):
+                born = SpawnProcess._Popen(process)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, masked)
-            _restore(outer)
             if main is not None:
                 sys.modules["__main__"] = main
         home.workers[mark] = process
