@@ -228,3 +228,17 @@ def test_block_leaves_a_plugin_out(tmp_path: Path) -> None:
     text = call("--block", "attacks", "plugins", "list", folder=tmp_path).stdout
     assert "half-moons" in text
     assert "fgsm" not in text
+
+
+def test_a_signal_changes_no_exit_code_when_all_is_done(tmp_path: Path) -> None:
+    """While Python takes itself down; another thread, which masks nothing, is there to receive it."""
+    code = (
+        "import atexit, os, signal, sys, threading, time\n"
+        "sys.argv = ['bnnbench', '--version']\n"
+        "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+        "atexit.register(lambda: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(0.1)))\n"
+        "from bnnbench.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

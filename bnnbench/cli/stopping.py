@@ -27,8 +27,12 @@ def end_when_asked() -> None:
 
 
 def listen_no_more() -> None:
-    """All is done and said, and the exit code stands: while Python takes itself down no signal shall change it."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)
+    """All is done and said, and the exit code stands: while Python takes itself down no signal shall change it.
+
+    What is ignored stays so until the end; a handler does not, and a mask is that of one thread.
+    """
+    for number in ASKING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
