@@ -364,6 +364,7 @@ def test_an_outcome_about_other_images_does_not_come_out_again(
     assert "they are about other images or classes" in done.stderr
 
 
+@pytest.mark.slow
 def test_no_command_ends_in_a_traceback_on_arrays_that_do_not_agree(tampered: Results, tmp_path: Path) -> None:
     key, record = tampered.plan.cells[0].key, in_store(tampered)
     with tampered.store.held():

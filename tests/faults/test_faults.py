@@ -40,6 +40,7 @@ def test_killed_runs_end_as_calm_ones_do(tmp_path: Path) -> None:
     assert (found.recomputed, found.orphans, found.different) == (0, 0, 0), found
 
 
+@pytest.mark.slow
 def test_stopped_runs_end_in_time_and_go_on(tmp_path: Path) -> None:
     found = stops.campaign(tmp_path, 2)
     assert found.stops >= 2
