@@ -84,7 +84,7 @@ def test_chains_that_do_not_fit_together_are_refused(other: bb.Draws) -> None:
         joined([chain(0.0), other])
 
 
-@pytest.mark.parametrize("name", ["pyro-hmc", "numpyro-hmc"])
+@pytest.mark.parametrize("name", ["pyro-hmc", pytest.param("numpyro-hmc", marks=pytest.mark.slow)])
 def test_a_matrix_samples_chains_apart_and_gets_what_one_process_gets(name: str, tmp_path: Path) -> None:
     path = tmp_path / "benchmarks.yaml"
     path.write_text(FILE.replace("POSTERIOR", f"{name}: {HMC}"))
@@ -126,6 +126,13 @@ def test_a_chain_that_fails_fails_the_fit_and_the_others_are_kept(tmp_path: Path
     assert row["status"] == "ok"
     assert not list((tmp_path / "store" / "chains").iterdir())
 
-    done = bnnbench("run", "--fresh", folder=tmp_path, environment=seen)
-    assert done.returncode == 0, done.stderr
-    assert [path.read_text() for path in calls] == ["xx", "xxx", "xx"]
+
+@pytest.mark.slow
+def test_chains_are_sampled_anew_if_asked(tmp_path: Path) -> None:
+    (tmp_path / "benchmarks.yaml").write_text(FILE.replace("POSTERIOR", "counted: {draws: 6, chains: 3}"))
+    (tmp_path / "mended").touch()
+    seen = install(tmp_path / "site", COUNTED)
+    for arguments in ([], ["--fresh"]):
+        done = bnnbench("run", *arguments, folder=tmp_path, environment=seen)
+        assert done.returncode == 0, done.stderr
+    assert [(tmp_path / f"calls-{number}").read_text() for number in range(3)] == ["xx"] * 3

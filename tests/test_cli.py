@@ -40,7 +40,7 @@ def call(*words: str, folder: Path, **variables: str) -> subprocess.CompletedPro
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("cli")
     (folder / "benchmarks.yaml").write_text(FILE)
-    return folder, call("run", "benchmarks.yaml", folder=folder)
+    return folder, call("run", "benchmarks.yaml", "-j", "1", folder=folder)
 
 
 def test_run_prints_the_table_and_report_prints_it_again(ran: tuple[Path, subprocess.CompletedProcess[str]]) -> None:

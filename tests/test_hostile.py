@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import struct
 import time
 import zipfile
@@ -98,30 +99,27 @@ class Trap:
         return os.system, ("touch sprung",)
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        pickle.dumps(Trap()),
-        archive(),
-        struct.pack("<Q", 2**63) + b"{}",
-        struct.pack("<Q", 2**31) + b"{" + b" " * 1000,
-        struct.pack("<Q", 100)
+def test_draws_of_strangers_are_refused_and_run_nothing(tmp_path: Path) -> None:
+    contents = {
+        "pickle": pickle.dumps(Trap()),
+        "zip-bomb": archive(),
+        "giant-header": struct.pack("<Q", 2**63) + b"{}",
+        "large-header": struct.pack("<Q", 2**31) + b"{" + b" " * 1000,
+        "giant-array": struct.pack("<Q", 100)
         + b'{"a":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}'
         + b" " * 23,
-        struct.pack("<Q", 2) + b"[]",
-        b"",
-    ],
-    ids=["pickle", "zip bomb", "giant header", "large header", "giant array", "no mapping", "nothing"],
-)
-def test_draws_of_strangers_are_refused_and_run_nothing(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "draws.safetensors").write_bytes(content)
-    (tmp_path / "benchmarks.yaml").write_text(
-        FILE.replace("{sgd: {}}", "{theirs: {use: saved, path: draws.safetensors}}")
-    )
+        "no-mapping": struct.pack("<Q", 2) + b"[]",
+        "nothing": b"",
+    }
+    for name, content in contents.items():
+        (tmp_path / f"{name}.safetensors").write_bytes(content)
+    posteriors = ", ".join(f"{name}: {{use: saved, path: {name}.safetensors}}" for name in contents)
+    (tmp_path / "benchmarks.yaml").write_text(FILE.replace("{sgd: {}}", f"{{{posteriors}}}"))
     results = bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store", jobs=1)
-    (row,) = results.rows()
-    assert row["status"] == "skipped"
-    assert "is not a safetensors file" in row["reason"]
+    assert [row["posterior"] for row in results.rows()] == list(contents)
+    for row in results.rows():
+        assert row["status"] == "skipped", row
+        assert f"{row['posterior']}.safetensors is not a safetensors file" in row["reason"]
     assert not list(tmp_path.rglob("sprung"))
 
 
@@ -326,11 +324,19 @@ TWO_ATTACKS = FILE.replace("{fgsm: {}}", "{fgsm: {}, random: {use: random-sign}}
 )
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """A finished run of two attacks on 20 images."""
+    folder = tmp_path_factory.mktemp("two")
+    (folder / "benchmarks.yaml").write_text(TWO_ATTACKS)
+    return bb.run(folder / "benchmarks.yaml", store=folder / "store", jobs=1)
+
+
 @pytest.fixture
-def tampered(tmp_path: Path) -> Results:
-    """A finished run of two attacks on 20 images, of which somebody has made the first one on 10 of them."""
-    (tmp_path / "benchmarks.yaml").write_text(TWO_ATTACKS)
-    results = bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store", jobs=1)
+def tampered(finished: Results, tmp_path: Path) -> Results:
+    """The same, of which somebody has made the first attack on 10 images only."""
+    shutil.copytree(finished.store.path.parent, tmp_path, dirs_exist_ok=True)
+    results = Results(finished.plan, Store(tmp_path / "store"))
     key, record = results.cells[0].spec.key, in_store(results)
     fewer = {
         name: array if name == "inputs" else array[:, :10] if name.startswith("step.") else array[:10]

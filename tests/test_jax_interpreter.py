@@ -205,7 +205,7 @@ def test_the_bundled_networks_agree_with_torch(name: str, activation: str) -> No
     agree(bb.initialise(network, 3), torch.rand(4, 1, 17, 16))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     kernel=st.integers(1, 4),
     stride=st.integers(1, 3),

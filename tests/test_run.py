@@ -136,7 +136,7 @@ def test_a_fit_that_is_lost_is_fitted_again_though_no_outcome_is_missing(finishe
 def test_an_attack_that_needs_gradients_is_skipped_where_there_are_scores_alone(tmp_path: Path) -> None:
     text = FILE.replace("  vi: {use: bayes-by-backprop, epochs: 2, draws: 4}\n", "")
     text = re.sub(r"epsilons: .*", "threats: [{epsilon: 0.1, access: scores}]", text)
-    results = bb.run(written(tmp_path, text), store=tmp_path / "store")
+    results = bb.run(written(tmp_path, text), store=tmp_path / "store", jobs=1)
     reasons = {row["attack"]: (row["status"], row["reason"]) for row in results.rows()}
     assert reasons["random"] == ("ok", "")
     assert reasons["fgsm"] == ("skipped", "this threat gives the attacker scores, not gradients")

