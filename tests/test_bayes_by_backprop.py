@@ -341,10 +341,11 @@ def test_hooks_of_the_users_own_see_the_sampled_outputs() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif("BNNBENCH_DATA" not in os.environ, reason="needs MNIST")
 def test_it_exceeds_95_percent_on_mnist_with_the_true_divergence() -> None:
+    """Seeds 0 to 3 give 95.5% to 96.5%, and the rounding of another processor as much as another seed."""
     data = bb.dataset("mnist").load(seed=0)
     network = bb.network("fc", hidden=(128,)).build(data)
     posterior = BayesByBackprop(epochs=5, prior_scale=0.1)
     x, y = data.test
     accuracy = (bb.fit(posterior, network, data, seed=0).log_probs(x).argmax(-1).cpu() == y).double().mean()
     assert len(y) == 10_000
-    assert accuracy > 0.96
+    assert accuracy > 0.95

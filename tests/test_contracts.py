@@ -10,7 +10,7 @@ from pathlib import Path
 import bad_plugins
 import pytest
 import torch
-from plugged import bnnbench, install
+from plugged import bnnbench, install, rows
 
 import bnnbench as bb
 
@@ -152,11 +152,11 @@ def test_every_bad_plugin_is_caught_in_a_matrix(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr + done.stdout
     done = bnnbench("report", "--format", "json", folder=tmp_path, environment=environment)
-    rows = {(row["dataset"], row["posterior"], row["attack"]): row for row in json.loads(done.stdout)}
+    found = {(row["dataset"], row["posterior"], row["attack"]): row for row in json.loads(done.stdout)}
     done = bnnbench("report", *good, "--store", "clean", "--format", "json", folder=tmp_path, environment=environment)
     # What came before it in the same workers has left no trace in it.
-    assert [rows.pop(("moons", "sgd", "fgsm"))] == json.loads(done.stdout)
-    for (dataset, posterior, attack), row in rows.items():
+    assert [found.pop(("moons", "sgd", "fgsm"))] == json.loads(done.stdout)
+    for (dataset, posterior, attack), row in found.items():
         kind, name = (
             ("dataset", dataset)
             if dataset != "moons"
@@ -184,9 +184,17 @@ class Wandering(Dataset):
         y = torch.arange(60) % 2
         return Data(train=(x[:40], y[:40]), test=(x[40:], y[40:]))
 
+class Retested(Dataset):
+    '''Another test set for each seed.'''
+    def load(self, seed):
+        x = torch.rand(60, 2, generator=torch.Generator().manual_seed(seed))
+        y = torch.arange(60) % 2
+        return Data(train=(x[:40], y[:40]), test=(x[40:], y[40:]))
+
 @hookimpl
 def bnnbench_register(registry):
     registry.dataset("wandering", Wandering)
+    registry.dataset("retested", Retested)
 """
 
 
@@ -203,3 +211,25 @@ def test_data_that_differ_between_fit_and_attack_are_caught(tmp_path: Path) -> N
     assert before["status"] == "ok"
     assert after["status"] == "invalid"
     assert "wandering.Wandering gave other data than before" in after["reason"]
+
+
+def test_test_data_that_differ_between_seeds_are_caught(tmp_path: Path) -> None:
+    environment = install(tmp_path, OTHER_DATA, "wandering")
+    (tmp_path / "benchmarks.yaml").write_text(
+        f"{FILE}seeds: [3, 4]\ndatasets: {{retested: , moons: {{use: half-moons, train_size: 40, test_size: 20}}}}\n"
+        "networks: {fc: {hidden: [4]}}\nposteriors: {sgd: {epochs: 1}}\nattacks: {random: {use: random-sign}}\n"
+    )
+    done = bnnbench("run", "-j", "1", folder=tmp_path, environment=environment)
+    assert done.returncode == 1
+    found = {(row["dataset"], row["seed"]): (row["status"], row["reason"]) for row in rows(tmp_path, environment)}
+    reason = (
+        "data set wandering.Retested gave other test data for seed 4 than for seed 3: "
+        "a seed varies the training sample alone"
+    )
+    fine = ("ok", "")
+    assert found == {
+        ("retested", 3): fine,
+        ("retested", 4): ("invalid", reason),
+        ("moons", 3): fine,
+        ("moons", 4): fine,
+    }

@@ -9,6 +9,7 @@ import pytest
 from plugged import bnnbench
 
 from bnnbench.matrix.files import TEMPORARY
+from bnnbench.matrix.lock import LOCK
 from bnnbench.matrix.store import ARRAYS, CELLS, CHAINS, FITS, RECORD, Store
 
 FIT, OTHER, CELL = "aa" * 32, "bb" * 32, "cc" * 32
@@ -52,6 +53,19 @@ def test_verify_moves_what_is_damaged_and_says_so(store: Store) -> None:
     assert f"damaged: cells/{CELL}: {ARRAYS} does not have its size; moved to " in text
     assert "3 records verified, 1 damaged" in text
     assert told(store, "verify")[0] == 0
+
+
+def test_dry_runs_write_nothing_at_all(store: Store) -> None:
+    arrays = store.place(CELLS, CELL) / ARRAYS
+    arrays.write_bytes(arrays.read_bytes()[:-1])
+    (store.path / LOCK).unlink()
+    before = {path: path.lstat().st_mtime_ns for path in (store.path, *store.path.rglob("*"))}
+    code, text = told(store, "verify", "--dry-run")
+    assert (code, f"damaged: cells/{CELL}: {ARRAYS} does not have its size\n" in text) == (1, True)
+    assert "3 records verified, 1 damaged" in text
+    code, text = told(store, "gc", "--dry-run")
+    assert (code, f"would remove chains/{FIT}-0" in text) == (0, True)
+    assert {path: path.lstat().st_mtime_ns for path in (store.path, *store.path.rglob("*"))} == before
 
 
 def test_gc_removes_what_nobody_needs_and_nothing_else(store: Store) -> None:

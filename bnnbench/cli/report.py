@@ -39,7 +39,7 @@ def report(
     from bnnbench.matrix.store import Store
     from bnnbench.report.formats import FORMATS
 
-    if not store.is_dir():
+    if not store.exists():
         print(f"{store}: there is no such store yet", file=sys.stderr)
     results = Results(restricted(make_plan(read_config(file, max_cells)), only or ()), Store(store))
     if form is Format.table:

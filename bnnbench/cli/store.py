@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,7 +37,10 @@ def info(store: StoreOption = DEFAULT_STORE) -> None:
 
 
 @app.command("verify")
-def verify(store: StoreOption = DEFAULT_STORE) -> int:
+def verify(
+    store: StoreOption = DEFAULT_STORE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Move nothing; for a store that is read-only.")] = False,
+) -> int:
     """Read every record and artefact and compare checksums; what fails is moved to quarantine, and exit is 1.
 
     The next run computes it again.
@@ -44,9 +48,13 @@ def verify(store: StoreOption = DEFAULT_STORE) -> int:
     from bnnbench.matrix.housekeeping import contents, quarantine_damaged
 
     kept = _existing(store)
-    with kept.held():
-        damaged = quarantine_damaged(kept)
+    if dry_run:
         found = contents(kept)
+        damaged = found.damaged
+    else:
+        with kept.held():
+            damaged = quarantine_damaged(kept)
+            found = contents(kept)
     for line in damaged:
         print(f"damaged: {line}")
     whole = sum(found.statuses.values())
@@ -61,7 +69,7 @@ def gc(
         list[Path] | None,
         typer.Option(metavar="FILE", help="A benchmarks file: what no such file asks for goes too; repeatable."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, and say what would go.")] = False,
 ) -> None:
     """Remove what killed runs left half written, the quarantine, and the chains of fits that are finished."""
     from bnnbench.errors import clean
@@ -70,7 +78,7 @@ def gc(
 
     wanted = _asked_for(keep) if keep else None
     kept = _existing(store)
-    with kept.held():
+    with contextlib.nullcontext() if dry_run else kept.held():
         doomed = garbage(kept, wanted)
         size = sum(size_of(place) for place in doomed)
         for place in doomed:
@@ -92,7 +100,7 @@ def _existing(path: Path) -> Store:
     from bnnbench.errors import StoreError
     from bnnbench.matrix.store import Store
 
-    if not path.is_dir():
+    if not path.exists():
         raise StoreError(f"{path}: there is no such store")
     return Store(path)
 

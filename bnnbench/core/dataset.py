@@ -54,12 +54,21 @@ class Data:
 
 def checksum(data: Data) -> str:
     """The sha256 of all inputs, labels, bounds and classes, in hexadecimal."""
+    return _sum_of(data, *data.train, *data.test)
+
+
+def checksum_of_test(data: Data) -> str:
+    """The same of the test inputs and labels alone."""
+    return _sum_of(data, *data.test)
+
+
+def _sum_of(data: Data, *tensors: Tensor) -> str:
     import hashlib
 
     import torch
 
     found = hashlib.sha256(repr((data.bounds, data.classes, data.shape)).encode())
-    for tensor in (*data.train, *data.test):
+    for tensor in tensors:
         found.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
@@ -94,3 +103,8 @@ class Dataset(Component):
     def load(self, seed: int) -> Data:
         """The data. The seed (uint32) varies the training sample alone: the test inputs are the same for all seeds."""
         raise NotImplementedError
+
+
+def name_of(dataset: Dataset) -> str:
+    """How a breach of the rules by a data set names it."""
+    return f"data set {type(dataset).__module__}.{type(dataset).__qualname__}"

@@ -163,9 +163,12 @@ _lock = threading.Lock()
 
 def _perform(payload: bytes) -> tuple[str, Contents]:
     """Do the work in a process of this machine, in a store that lasts as long as the work."""
+    from distributed import get_worker
+
     with _lock:  # Two threads that import at once have made CPython 3.11 fail to parse what they import.
         work, setting, memory, run, given = pickle.loads(payload)
-    folder = Path(tempfile.mkdtemp(prefix="bnnbench-"))
+    # Dask clears this folder where a worker was killed, and its owner has chosen a disk for it.
+    folder = Path(tempfile.mkdtemp(prefix="bnnbench-", dir=get_worker().local_directory))
     try:
         store = Store(folder / "store")
         with store.held():

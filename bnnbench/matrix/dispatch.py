@@ -87,7 +87,7 @@ def dispatched(
         tick()
         for future in finished:
             task = running.pop(future)
-            ended = _ended(future, _limit(task, limits), time.perf_counter() - began.pop(future))
+            ended = _ended(future, _limit(task, limits), limits.memory, time.perf_counter() - began.pop(future))
             if len(task.cells) > 1 and ended.status not in FINAL:
                 parts = [replace(task, cells=(cell,)) for cell in left.unfinished(task)]
                 waiting += parts
@@ -124,13 +124,13 @@ class Tries:
         return why is not None and why.by_chance and self.of[task.key] <= self._retries
 
 
-def _ended(future: concurrent.futures.Future[str], limit: float, seconds: float) -> Ended:
+def _ended(future: concurrent.futures.Future[str], limit: float, memory: int, seconds: float) -> Ended:
     error = future.exception()
     if error is None:
         return Ended(future.result(), recorded=True)
     if isinstance(error, StoreUnwritable):
         raise error
-    why = failure(error, limit)
+    why = failure(error, limit, memory)
     return Ended(why.status, why.reason, seconds, failure=why)
 
 

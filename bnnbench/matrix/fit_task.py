@@ -109,6 +109,7 @@ def _fit(spec: FitSpec, setting: Setting) -> tuple[Draws, dict[str, Any]]:
     tested = _test(predictive, data)
     found = card.posterior_card(predictive, data)
     record["data"] = work.loaded_sum(spec.dataset, spec.seed)
+    record["test_data"] = work.loaded_test_sum(spec.dataset, spec.seed)
     record |= {"card": found, "diagnostics": _summary(draws.diagnostics), "test": tested}
     if found["level"] == "degenerate":
         record |= {"status": "invalid", "reason": f"the posterior is degenerate: {found['why']}"}

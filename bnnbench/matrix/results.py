@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bnnbench.core.dataset import name_of
 from bnnbench.errors import StoreError, one_line
 from bnnbench.evidence.outcome import Outcome
 from bnnbench.matrix import stored_outcome
@@ -52,6 +53,7 @@ class Results:
     ) -> None:
         self.plan, self.store, self._verified, self.checks = plan, store, dict(verified or {}), checks
         self._images: dict[str, np.ndarray] = {}
+        self._test_data: dict[str, tuple[int, Any]] = {}
 
     @functools.cached_property
     def cells(self) -> list[Cell]:
@@ -85,6 +87,8 @@ class Results:
             status = "invalid" if fit["status"] == "invalid" else "skipped"
             reason = fit["reason"] if fit["status"] in FINAL else f"its fit {_WORDS[fit['status']]}: {fit['reason']}"
             return Cell(spec, status, one_line(reason), [], level, None)
+        if (breach := self._other_test_data(spec, fit)) is not None:
+            return Cell(spec, "invalid", breach, [], level, None)
         record = self.known(CELLS, spec.key)
         if record is None:
             damaged = (CELLS, spec.key) in self.store.distrusted
@@ -114,6 +118,20 @@ class Results:
         if outcome.constant:
             warnings.append("every clean image is given one and the same class")
         return Cell(spec, "ok", "", warnings, level, outcome)
+
+    def _other_test_data(self, spec: CellSpec, fit: Mapping[str, Any] | None) -> str | None:
+        """What is wrong with a fit whose data set has other test data at its seed than at the first of this plan: a
+        mean over seeds would be one over other images, and its interval too wide or too narrow."""
+        own = (fit or {}).get("test_data")
+        if own is None:
+            return None
+        seed, first = self._test_data.setdefault(spec.dataset, (spec.seed, own))
+        if own == first:
+            return None
+        return one_line(
+            f"{name_of(spec.fit.dataset)} gave other test data for seed {spec.seed} than for seed {seed}: "
+            "a seed varies the training sample alone"
+        )
 
     def rows(self) -> list[dict[str, Any]]:
         """One object a cell, its keys in a fixed order: what `report --format json` prints."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from bnnbench.core.component import Component
-from bnnbench.core.dataset import Data, Dataset, checksum
+from bnnbench.core.dataset import Data, Dataset, checksum, checksum_of_test, name_of
 from bnnbench.errors import BnnbenchError, ContractBreach, GradientRefused, Incompatible, StoreError, one_line
 from bnnbench.matrix.environment import environment
 from bnnbench.matrix.progress import Address
@@ -106,31 +106,44 @@ class Last(Generic[Value]):
             one._held.clear()
 
 
-_loaded: Last[tuple[Data, str]] = Last()
+@dataclass(frozen=True)
+class Loaded:
+    """Data, and the checksums of all of them and of their test part."""
+
+    data: Data
+    all: str
+    test: str
+
+
+_loaded: Last[Loaded] = Last()
 
 
 def load(dataset: Dataset, seed: int) -> Data:
     """The data set at a seed; one worker does many tasks on the same one, so the last is kept."""
-    return _load(dataset, seed)[0]
+    return _load(dataset, seed).data
 
 
 def loaded_sum(dataset: Dataset, seed: int) -> str:
     """The checksum of what `load` gives."""
-    return _load(dataset, seed)[1]
+    return _load(dataset, seed).all
+
+
+def loaded_test_sum(dataset: Dataset, seed: int) -> str:
+    """The checksum of the test part of what `load` gives."""
+    return _load(dataset, seed).test
 
 
 def check_data(dataset: Dataset, seed: int, record: Mapping[str, Any]) -> None:
     """Raise `ContractBreach` unless the data are those that a record was made with."""
     if record.get("data", loaded_sum(dataset, seed)) != loaded_sum(dataset, seed):
-        name = f"{type(dataset).__module__}.{type(dataset).__qualname__}"
-        raise ContractBreach(f"data set {name} gave other data than before for the same parameters and seed")
+        raise ContractBreach(f"{name_of(dataset)} gave other data than before for the same parameters and seed")
 
 
-def _load(dataset: Dataset, seed: int) -> tuple[Data, str]:
-    def make() -> tuple[Data, str]:
+def _load(dataset: Dataset, seed: int) -> Loaded:
+    def make() -> Loaded:
         data = dataset.load(seed)
         if not isinstance(data, Data):
-            raise ContractBreach(f"data set {type(dataset).__module__}.{type(dataset).__qualname__} loaded no Data")
-        return data, checksum(data)
+            raise ContractBreach(f"{name_of(dataset)} loaded no Data")
+        return Loaded(data, checksum(data), checksum_of_test(data))
 
     return _loaded.of((str(dataset.identity()), seed), make)

@@ -47,13 +47,14 @@ def told(error: BaseException) -> Exception:
     return error if isinstance(error, BnnbenchError) else Raised(one_line(f"{type(error).__name__}: {error}"))
 
 
-def failure(error: BaseException, seconds: float) -> Failure:
-    """Why a task has no result; `seconds` was its limit."""
+def failure(error: BaseException, seconds: float, memory: int) -> Failure:
+    """Why a task has no result; so many seconds and bytes were its limits."""
     if isinstance(error, LimitMet):
         return Failure("timeout", f"stopped after its limit of {seconds:g} s")
     if isinstance(error, MemoryExceeded | MemoryInherited):
         innocent = isinstance(error, MemoryInherited)
-        return Failure("failed", "its process used more memory than limits.memory", innocent, innocent)
+        reason = f"its process used more than limits.memory, which is {memory / 2**20:g} MiB"
+        return Failure("failed", reason, innocent, innocent)
     if isinstance(error, NeverBegan):
         return Failure("failed", "its process died before it began", by_chance=True, innocent=True)
     if isinstance(error, WorkerDied):
