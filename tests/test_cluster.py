@@ -145,6 +145,8 @@ def test_a_killed_worker_costs_only_its_task(tmp_path: Path) -> None:
         dask.workers[0].send_signal(signal.SIGKILL)
         _, errors = process.communicate(timeout=180)
         assert process.returncode == 0, errors
+        assert f"Dask cluster at {dask.address}: workers: 2, threads: 2\n" in errors
+        assert f"Dask cluster at {dask.address}: workers: 1, threads: 1\n" in errors
         assert within(5, lambda: all(map(is_gone, family)))
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert len(list(there.glob(f"*/{RECORD}"))) == 24

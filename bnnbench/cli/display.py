@@ -51,6 +51,9 @@ class _Lines:
             name = self._names.get(step.task, step.task[:12])
             _say(one_line(f"{name}: {step.done}/{step.total} {step.note}"))
 
+    def note(self, text: str) -> None:
+        _say(one_line(text))
+
     def end(self, seconds: float) -> None:
         _say(f"{self._done} of {self._tasks} tasks in {seconds:.0f} s\n")
 
@@ -102,6 +105,9 @@ class _Bars:
         if step.task not in self._rows:
             self._rows[step.task] = self._bars.add_task(self._names[step.task], total=total, note="")
         self._bars.update(self._rows[step.task], completed=step.done, total=total, note=one_line(step.note, 24))
+
+    def note(self, text: str) -> None:
+        self._bars.console.print(one_line(text), markup=False)
 
     def end(self, seconds: float) -> None:
         self._bars.stop()

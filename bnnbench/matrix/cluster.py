@@ -16,6 +16,7 @@ import threading
 import time
 import uuid
 import warnings
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 CONNECTING = 10.0
 """Seconds to reach a scheduler."""
-LOOKING = 5.0
+LOOKING = 2.0
 """Seconds between looks at how many workers there are."""
 ANSWERING = 30.0
 """Seconds in which a scheduler must answer such a look."""
@@ -47,12 +48,13 @@ Contents = dict[tuple[str, str], dict[str, bytes]]
 class DaskPool:
     """Twice as many tasks at once as the cluster's workers have threads; workers may come and go.
 
-    A cluster that grows with its work sees by the tasks that wait that there is more to do.
+    A cluster that grows with its work sees by the tasks that wait that there is more to do. `say` is told how many
+    workers there are, whenever that has changed.
 
     Use as a context manager. Leaving it because of an exception ends what is running on the cluster.
     """
 
-    def __init__(self, address: str, store: Store, *, memory: int) -> None:
+    def __init__(self, address: str, store: Store, *, memory: int, say: Callable[[str], None]) -> None:
         try:
             from distributed import Client
         except ImportError as error:
@@ -61,11 +63,12 @@ class DaskPool:
             self._client: Client = Client(address, timeout=CONNECTING, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise ClusterLost(f"no Dask scheduler answers at {address}") from error
-        self._address, self._store, self._memory = address, store, memory
+        self._address, self._store, self._memory, self._say = address, store, memory, say
         self._run = uuid.uuid4().hex
         self._ended: queue.Queue[tuple[Future[str], Future[Any]]] = queue.Queue()
         self._executor = self._client.get_executor(pure=False)
         self._looked = 0.0
+        self._seen: dict[str, int] | None = None
         self.capacity = 1
         self._look()
 
@@ -125,6 +128,10 @@ class DaskPool:
         except (OSError, TimeoutError) as error:
             raise ClusterLost(f"the Dask scheduler at {self._address} is gone, or does not answer") from error
         self.capacity = 2 * max(1, sum(threads.values()))
+        if threads != self._seen:
+            self._seen = threads
+            there = f"workers: {len(threads)}, threads: {sum(threads.values())}"
+            self._say(f"Dask cluster at {self._address}: {there if threads else 'no workers yet, waiting for them'}")
 
     def _remove_used(self, written: Contents) -> None:
         """Chains that have become a fit."""

@@ -29,6 +29,7 @@ class Observer(Protocol):
     def done(self, task: Task, status: str, seconds: float, reason: str) -> None: ...
     def apart(self, task: Task, parts: int, status: str, reason: str) -> None: ...
     def step(self, step: Step) -> None: ...
+    def note(self, text: str) -> None: ...
     def end(self, seconds: float) -> None: ...
 
 
@@ -45,6 +46,9 @@ class Silent:
         """Nothing."""
 
     def step(self, step: Step) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
         """Nothing."""
 
     def end(self, seconds: float) -> None:
@@ -112,7 +116,7 @@ def _run_left(left: Left, plan: Plan, store: Store, jobs: int | None, dask: str 
             setting = setting_of(plan, store, listener.address)
             limits = plan.config.settings.limits
             with (
-                DaskPool(dask, store, memory=limits.memory)
+                DaskPool(dask, store, memory=limits.memory, say=observer.note)
                 if dask is not None
                 else local_pool(plan, jobs, left.size, store.lock) as pool
             ):
