@@ -131,7 +131,7 @@ class DaskPool:
         if threads != self._seen:
             self._seen = threads
             there = f"workers: {len(threads)}, threads: {sum(threads.values())}"
-            self._say(f"Dask cluster at {self._address}: {there if threads else 'no workers yet, waiting for them'}")
+            self._say(f"Dask cluster at {self._address}: {there if threads else 'no workers, waiting for them'}")
 
     def _remove_used(self, written: Contents) -> None:
         """Chains that have become a fit."""
