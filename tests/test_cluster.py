@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from plugged import install
-from waiting import is_gone, within
+from waiting import is_gone, text_of, within
 
 import bnnbench as bb
 from bnnbench.matrix.results import Results
@@ -73,14 +73,21 @@ def cluster(folder: Path, path: Path | None = None, workers: int = 2, nanny: boo
 
     try:
         scheduler = start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))
-        worker = ["worker", "--scheduler-file", str(file), "--nthreads", "1"]
-        own = [start(*worker, "--nanny" if nanny else "--no-nanny") for _ in range(workers)]
-        assert within(60, file.exists), (folder / "dask-0.log").read_text()
-        yield Cluster(scheduler, own, json.loads(file.read_text())["address"])
+        assert within(60, lambda: address_in(file)), (folder / "dask-0.log").read_text()
+        worker = ["worker", address_in(file), "--nthreads", "1", "--nanny" if nanny else "--no-nanny"]
+        yield Cluster(scheduler, [start(*worker) for _ in range(workers)], address_in(file))
     finally:
         for process in reversed(started):
             process.kill()
             process.wait()
+
+
+def address_in(file: Path) -> str:
+    """Where a scheduler listens, by its own file; nothing until that is whole."""
+    try:
+        return str(json.loads(text_of(file))["address"])
+    except json.JSONDecodeError:
+        return ""
 
 
 def known(address: str) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from plugged import bnnbench, install, rows
-from waiting import is_gone, within
+from waiting import is_gone, text_of, within
 
 import bnnbench as bb
 from bnnbench.errors import StoreError
@@ -145,7 +145,7 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     there = folder / "store" / "cells"
-    assert within(60, lambda: (folder / "child").exists() and list(there.glob("*/record.json")))
+    assert within(60, lambda: text_of(folder / "child") and list(there.glob("*/record.json")))
     return process
 
 

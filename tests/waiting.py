@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 
@@ -16,6 +17,11 @@ def within(seconds: float, test: Callable[[], object]) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def text_of(file: Path) -> str:
+    """What another process has written into a file so far: it is there before it is filled."""
+    return file.read_text() if file.exists() else ""
 
 
 def is_gone(number: int) -> bool:
