@@ -94,7 +94,7 @@ def test_plan_says_what_is_there_and_what_is_left(ran: tuple[Path, subprocess.Co
     assert "nothing is left to do" in call("plan", folder=folder).stdout
     (folder / "more.yaml").write_text(FILE.replace("epochs: 2", "epochs: 3"))
     told = call("plan", "more.yaml", folder=folder).stdout
-    assert "1 fits and 3 cells" in told
+    assert "1 fit and 3 cells" in told
     assert "to fit; 0 of 3 cells in the store" in told
 
 

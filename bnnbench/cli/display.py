@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from bnnbench.cli.printing import say
+from bnnbench.cli.printing import counted, say
 from bnnbench.errors import one_line
 from bnnbench.matrix.plan import Plan
 from bnnbench.matrix.progress import Step
@@ -34,7 +34,7 @@ class _Lines:
 
     def begin(self, plan: Plan, tasks: int, cached: int) -> None:
         self._names, self._tasks, self._done = task_names(plan), tasks, 0
-        _say(f"{len(plan.fits)} fits, {len(plan.cells)} cells, {cached} cells in the store, {tasks} tasks to run")
+        _say(f"{_size(plan, cached)}, {counted(tasks, 'task')} to run")
 
     def done(self, task: Task, status: str, seconds: float, reason: str) -> None:
         self._done += 1
@@ -79,7 +79,7 @@ class _Bars:
 
     def begin(self, plan: Plan, tasks: int, cached: int) -> None:
         self._names = task_names(plan)
-        self._bars.console.print(f"{len(plan.fits)} fits, {len(plan.cells)} cells, {cached} cells in the store")
+        self._bars.console.print(_size(plan, cached))
         self._tasks = tasks
         self._all = self._bars.add_task("all", total=tasks, note="")
         self._bars.start()
@@ -138,6 +138,11 @@ def told(task: Task, status: str, seconds: float, reason: str) -> str:
 def told_apart(task: Task, parts: int, status: str, reason: str) -> str:
     """A task whose cells are tried one by one, in a line."""
     return f"{task.name}: {status}" + (f" ({reason})" if reason else "") + f"; now one by one, {parts} of them"
+
+
+def _size(plan: Plan, cached: int) -> str:
+    fits, cells = counted(len(plan.fits), "fit"), counted(len(plan.cells), "cell")
+    return f"{fits}, {cells}, {counted(cached, 'cell')} in the store"
 
 
 def _say(text: str) -> None:

@@ -12,21 +12,22 @@ def plan(
     max_cells: MaxCells = DEFAULT_CELLS,
 ) -> None:
     """Say what a run would do: the fits and cells asked for, and which of them the store has. Nothing is run."""
+    from bnnbench.cli.printing import counted
     from bnnbench.matrix.config import read_config
     from bnnbench.matrix.plan import make_plan, restricted
+    from bnnbench.matrix.schedule import fit_name
     from bnnbench.matrix.store import CELLS, FITS, Store
-    from bnnbench.matrix.timing import estimate
+    from bnnbench.matrix.timing import chains_kept, estimate, is_final
 
     asked = restricted(make_plan(read_config(file, max_cells)), only or ())
     kept = Store(store)
     fits = {key: kept.record(FITS, key) for key in asked.fits}
-    print(f"{len(asked.fits)} fits and {len(asked.cells)} cells")
+    print(f"{counted(len(asked.fits), 'fit')} and {counted(len(asked.cells), 'cell')}")
     for key, groups in asked.tasks.items():
-        cells = [cell for group in groups for cell in group]
-        first, record = cells[0], fits[key]
+        cells, record = [cell for group in groups for cell in group], fits[key]
         have = sum(kept.record(CELLS, cell.key) is not None for cell in cells)
-        state = record["status"] if record else "to fit"
-        seed = f" seed {first.seed}" if len(asked.config.settings.seeds) > 1 else ""
-        fit = f"{first.dataset} / {first.network} / {first.posterior}{seed}"
-        print(f"  {fit}: {state}; {have} of {len(cells)} cells in the store")
+        there = f"{have} of {counted(len(cells), 'cell')} in the store"
+        if (chains := chains_kept(asked.fits[key], kept)) and not is_final(record):
+            there = f"{chains} of {counted(asked.fits[key].chains, 'chain')} and {there}"
+        print(f"  {fit_name(cells[0], asked)}: {record['status'] if record else 'to fit'}; {there}")
     print(estimate(asked, kept))

@@ -18,6 +18,11 @@ def clean_lines(text: str) -> str:
     return "\n".join(clean(line) for line in text.splitlines())
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things: `1 fit`, `2 fits`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def say(text: str, stream: TextIO) -> None:
     """Print a text; where its reader has gone away (`| head`) nothing is said from now on, and the work goes on."""
     try:
