@@ -72,9 +72,8 @@ def gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, and say what would go.")] = False,
 ) -> None:
     """Remove what killed runs left half written, the quarantine, and the chains of fits that are finished."""
-    from bnnbench.errors import clean
     from bnnbench.matrix.files import discard
-    from bnnbench.matrix.housekeeping import garbage, size_of
+    from bnnbench.matrix.housekeeping import garbage, named, size_of
 
     wanted = _asked_for(keep) if keep else None
     kept = _existing(store)
@@ -82,9 +81,10 @@ def gc(
         doomed = garbage(kept, wanted)
         size = sum(size_of(place) for place in doomed)
         for place in doomed:
+            line = f"{'would remove' if dry_run else 'removed'} {named(kept, place)}"
             if not dry_run:
                 discard(place)
-            print(f"{'would remove' if dry_run else 'removed'} {clean(str(place.relative_to(store)))}")
+            print(line)
     print(f"{len(doomed)} {'to remove' if dry_run else 'removed'}, {_size(size)}")
 
 

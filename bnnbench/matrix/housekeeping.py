@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bnnbench.errors import StoreError, one_line
+from bnnbench.errors import StoreError, clean, one_line
 from bnnbench.matrix import files, formats
 from bnnbench.matrix.store import CELLS, CHAINS, FITS, KEY, RECORD, Store, verified
 
@@ -81,6 +81,20 @@ def garbage(store: Store, keep: Collection[str] | None = None) -> list[Path]:
         else:
             doomed += _beside_the_record(place)
     return doomed
+
+
+def named(store: Store, place: Path) -> str:
+    """What a place in a store is called in front of people: a record by the beginning of its key, what it is of and how
+    long that took (`fits/0a1b2c3d: Sgd, HalfMoons, seed 1, 7.8 s`), everything else by its path."""
+    path = clean(str(place.relative_to(store.path)))
+    record = None if place.is_symlink() or not place.is_dir() else _believed(place)
+    if record is None:
+        return path
+    components = [record["identity"].get(part) for part in ("attack", "posterior", "dataset")]
+    told = [str(one.get("component")).rpartition(":")[2] for one in components if isinstance(one, dict)]
+    told += [f"seed {record.get('seed')}", f"{record['seconds']:.1f} s"]
+    key, dash, chain = place.name.partition("-")
+    return f"{place.parent.name}/{key[:8]}{dash}{chain}: {one_line(', '.join(told))}"
 
 
 def _is_used_up(store: Store, chain: str) -> bool:

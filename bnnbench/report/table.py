@@ -28,9 +28,9 @@ def render(blocks: Sequence[Block], width: int) -> Iterator[RenderableType]:
             gap = next((gap for gap in GAPS if _needed(block, places, stacked, gap) <= width), min(GAPS))
             yield _table(block, places, stacked, " " * gap)
         for mark in block.marks:
-            yield Padding(Text(f"{mark}  {MARKS[mark]}", style="dim"), (0, 0, 0, 1))
+            yield Padding(Text(f"{mark}  {MARKS[mark]}", style="dim"), (0, 0, 0, 1), expand=False)
         for note in block.notes:
-            yield Padding(Text(note, style="dim"), (0, 0, 0, 1))
+            yield Padding(Text(note, style="dim"), (0, 0, 0, 1), expand=False)
         yield Text("")
 
 
