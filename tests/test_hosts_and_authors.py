@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -319,18 +318,6 @@ def test_the_seed_decides_over_attention_too() -> None:
     assert torch.equal(first["in_proj_weight"], again["in_proj_weight"])
     assert not torch.equal(first["in_proj_weight"], other["in_proj_weight"])
     assert not torch.equal(first["in_proj_weight"], layer.state_dict()["in_proj_weight"])
-
-
-def test_a_module_file_may_import_what_lies_beside_it(tmp_path: Path) -> None:
-    (tmp_path / "bnnbench_test_neighbour.py").write_text("WIDTH = 7\n")
-    (tmp_path / "net.py").write_text(
-        "from torch import nn\nfrom bnnbench_test_neighbour import WIDTH\n\n"
-        "class Net(nn.Sequential):\n    def __init__(self):\n"
-        "        super().__init__(nn.Linear(4, WIDTH), nn.Linear(WIDTH, 2))\n"
-    )
-    from bnnbench.core.module_file import ModuleFile
-
-    assert ModuleFile(path=str(tmp_path / "net.py"), name="Net").build(small_data())[0].out_features == 7
 
 
 def test_chains_are_degenerate_if_all_diverge_or_none_moves_and_not_before() -> None:

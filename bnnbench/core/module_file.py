@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import JsonValue, model_validator
 
+from bnnbench.core.beside import files_beside, importable_beside, parsed
 from bnnbench.core.component import InputPath
 from bnnbench.core.network import Network
 from bnnbench.errors import PluginError, closest
@@ -27,7 +28,8 @@ class ModuleFile(Network):
 
     It is called with `arguments` as keywords; `shape` and `classes` are filled in from the data where its signature
     names them. The file is imported when the network is built, never before; what it is, for the store, is its content
-    (other files that it imports are not looked at). Raises `PluginError` if the class cannot be made.
+    and that of the files that it imports from its own folder, directly or through one another (`import layers`, not a
+    name that is computed). Raises `PluginError` if the class cannot be made.
     """
 
     revision: ClassVar[int | None] = 1
@@ -43,11 +45,9 @@ class ModuleFile(Network):
     @model_validator(mode="after")
     def _there_is_such_a_class(self) -> Self:
         try:
-            tree = ast.parse(Path(self.path).read_bytes())
+            tree = parsed(Path(self.path))
         except OSError as error:
             raise ValueError(f"{self.path}: {(error.strerror or 'cannot be read').lower()}") from error
-        except (SyntaxError, ValueError) as error:
-            raise ValueError(f"{self.path} is not Python: {error}") from error
         names = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
         if self.name not in names:
             close = closest(self.name, names)
@@ -56,10 +56,19 @@ class ModuleFile(Network):
         return self
 
     def fingerprint(self) -> str:
-        """The sha256 of the file."""
-        return hashlib.sha256(Path(self.path).read_bytes()).hexdigest()
+        """The sha256 of the file or, where it imports others from beside it, of the names and checksums of all."""
+        path = Path(self.path).resolve()
+        own, others = _sum(path), files_beside(path)
+        if not others:
+            return own
+        listed = [f"{_sum(file)}  {file.relative_to(path.parent).as_posix()}" for file in others]
+        return hashlib.sha256("\n".join([own, *listed]).encode()).hexdigest()
 
     def build(self, data: Data) -> nn.Module:
+        with importable_beside(Path(self.path)):
+            return self._built(data)
+
+    def _built(self, data: Data) -> nn.Module:
         from torch import nn
 
         where = f"{self.path}:{self.name}"
@@ -83,13 +92,13 @@ def _imported(path: Path) -> Any:
         raise PluginError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    # As for a script: what lies beside the file can be imported.
-    sys.path.insert(0, str(path.resolve().parent))
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise PluginError(f"{path}: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.pop(0)
     return module
+
+
+def _sum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
