@@ -132,7 +132,7 @@ def told(task: Task, status: str, seconds: float, reason: str) -> str:
     """A finished task in a line: what became of it, how long it took, and why it went wrong if it did."""
     line = f"{task.name}: {status} ({seconds:.1f} s)" + (f": {one_line(reason)}" if reason else "")
     # Its traceback, if it has one, stands there.
-    return line if status in ("ok", "skipped") else f"{line} (bnnbench show {task.kept[0][1][:8]})"
+    return line if status in ("ok", "skipped") else f"{line} (bnnbench show {task.shown[:8]})"
 
 
 def told_apart(task: Task, parts: int, status: str, reason: str) -> str:

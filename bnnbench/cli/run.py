@@ -15,7 +15,9 @@ def run(
     file: File = DEFAULT_FILE,
     store: StoreOption = DEFAULT_STORE,
     only: Only = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Compute everything anew.")] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Forget what the store has of this matrix, and compute it anew.")
+    ] = False,
     jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes; fills the cores.")] = None,
     verify: Annotated[
         int, typer.Option(metavar="N", min=0, help="Compute N finished cells, chosen at random, once more and compare.")
@@ -57,7 +59,8 @@ def run(
         return 1
     except Stopped as stopped:
         print(
-            f"stopped ({stopped}): what was finished is kept in {store}; the same command goes on from there",
+            f"stopped ({stopped}): what was finished is kept in {store}; the same command "
+            f"{'without --fresh ' if fresh else ''}goes on from there",
             file=sys.stderr,
         )
         return stopped.code

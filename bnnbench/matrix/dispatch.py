@@ -51,6 +51,9 @@ class Left(Protocol):
     def unfinished(self, task: Task) -> list[CellSpec]:
         """Those of a task's cells that have no outcome yet."""
 
+    def finished(self, task: Task) -> bool:
+        """Whether a task that did not end by itself had done its work."""
+
 
 @dataclass(frozen=True)
 class Ended:
@@ -88,6 +91,8 @@ def dispatched(
         for future in finished:
             task = running.pop(future)
             ended = _ended(future, _limit(task, limits), limits.memory, time.perf_counter() - began.pop(future))
+            if ended.failure and left.finished(task):
+                ended = Ended("ok", recorded=True)
             if len(task.cells) > 1 and ended.status not in FINAL:
                 parts = [replace(task, cells=(cell,)) for cell in left.unfinished(task)]
                 waiting += parts

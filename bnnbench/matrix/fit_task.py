@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 
 def run_chain(spec: FitSpec, chain: int, setting: Setting) -> str:
-    """Sample one chain of a fit and keep it; returns its status. A chain that fails leaves a fit that failed."""
+    """Sample one chain of a fit and keep it, or why it failed; returns its status.
+
+    The fit's own record is not its business: several chains may fail at once, and it has one writer.
+    """
     record, draws = work.timed(lambda: _chain(spec, chain, setting), setting)
-    store = Store(setting.store)
-    if draws is None:
-        if record["status"] != "skipped":
-            record["reason"] = f"chain {chain + 1}: {record['reason']}"
-        store.write(FITS, spec.key, record | _of_fit(spec))
-    else:
-        own = record | {"kind": "chain", "identity": {**spec.identity, "chain": chain}, "seed": spec.seed}
-        own["data"] = work.loaded_sum(spec.dataset, spec.seed)
-        store.write(CHAINS, spec.chain_key(chain), own, {DRAWS: lambda path: saving.write_draws(path, draws)})
+    record |= {"kind": "chain", "identity": spec.chain_identity(chain), "seed": spec.seed}
+    artefacts: dict[str, Callable[..., None]] = {}
+    if draws is not None:
+        record["data"] = work.loaded_sum(spec.dataset, spec.seed)
+        artefacts[DRAWS] = lambda path: saving.write_draws(path, draws)
+    Store(setting.store).write(CHAINS, spec.chain_key(chain), record, artefacts)
     return str(record["status"])
 
 
@@ -56,15 +56,11 @@ def run_fit(spec: FitSpec, setting: Setting) -> str:
             record["seconds"] += part["seconds"]
             record["cpu_seconds"] += part["cpu_seconds"]
     store = Store(setting.store)
-    store.write(FITS, spec.key, record | _of_fit(spec), artefacts)
+    store.write(FITS, spec.key, record | {"kind": "fit", "identity": spec.identity, "seed": spec.seed}, artefacts)
     if record["status"] == "ok":
         for chain in range(len(record.get("chains", []))):
             store.remove(CHAINS, spec.chain_key(chain))
     return str(record["status"])
-
-
-def _of_fit(spec: FitSpec) -> dict[str, Any]:
-    return {"kind": "fit", "identity": spec.identity, "seed": spec.seed}
 
 
 def _chain(spec: FitSpec, chain: int, setting: Setting) -> Draws:
@@ -121,7 +117,7 @@ def _stored_chains(spec: FitSpec, store: Store) -> list[tuple[dict[str, Any], Dr
     found = []
     for chain in range(spec.chains):
         record = store.record(CHAINS, spec.chain_key(chain))
-        if record is None:
+        if record is None or record["status"] != "ok":
             return []
         found.append((record, saving.read_draws(store.place(CHAINS, spec.chain_key(chain)) / DRAWS)[0]))
     return found

@@ -12,6 +12,7 @@ from typing import Any
 
 from bnnbench.errors import StoreError, clean, one_line
 from bnnbench.matrix import files, formats
+from bnnbench.matrix.results import FINAL
 from bnnbench.matrix.store import CELLS, CHAINS, FITS, KEY, RECORD, Store, verified
 
 KINDS = (FITS, CHAINS, CELLS)
@@ -71,8 +72,8 @@ def quarantine_damaged(store: Store) -> list[str]:
 
 
 def garbage(store: Store, keep: Collection[str] | None = None) -> list[Path]:
-    """What a held store can lose: unfinished files, places without a record, quarantine, chains of fits that ended well
-    and, if `keep` is given, every record whose key is not in it (a chain's key begins with its fit's)."""
+    """What a held store can lose: unfinished files, places without a record, quarantine, chains of finished fits and, if
+    `keep` is given, every record whose key is not in it (a chain's key begins with its fit's)."""
     doomed = [*_leftovers(store.path), *_entries(store.path / "quarantine")]
     for kind, place in _places(store):
         wanted = keep is None or place.name.partition("-")[0] in keep
@@ -99,7 +100,7 @@ def named(store: Store, place: Path) -> str:
 
 def _is_used_up(store: Store, chain: str) -> bool:
     fit = _believed(store.place(FITS, chain.partition("-")[0]))
-    return fit is not None and fit["status"] == "ok"
+    return fit is not None and fit["status"] in FINAL
 
 
 def _believed(place: Path) -> dict[str, Any] | None:

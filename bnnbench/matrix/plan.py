@@ -66,6 +66,10 @@ class FitSpec:
         """The key of one of its chains, kept until the fit is finished."""
         return f"{self.key}-{chain}"
 
+    def chain_identity(self, chain: int) -> dict[str, Any]:
+        """What the record of one of its chains says that it is."""
+        return {**self.identity, "chain": chain}
+
 
 @dataclass(frozen=True)
 class CellSpec:
@@ -134,13 +138,11 @@ class Plan:
     @functools.cached_property
     def tasks(self) -> dict[str, list[list[CellSpec]]]:
         """For each fit, its cells in groups that one attack does at once: they differ in norm and epsilon alone."""
-        grouped: dict[str, dict[str, list[CellSpec]]] = {key: {} for key in self.fits}
+        grouped: dict[str, dict[str, dict[str, CellSpec]]] = {key: {} for key in self.fits}
         for cell in self.cells:
             identity = {**cell.identity, "threat": {**cell.identity["threat"], "epsilon": None, "norm": None}}
-            group = grouped[cell.fit.key].setdefault(key_of(identity), [])
-            if cell.key not in {other.key for other in group}:
-                group.append(cell)
-        return {key: list(groups.values()) for key, groups in grouped.items()}
+            grouped[cell.fit.key].setdefault(key_of(identity), {}).setdefault(cell.key, cell)
+        return {key: [list(group.values()) for group in groups.values()] for key, groups in grouped.items()}
 
 
 def make_plan(config: Config) -> Plan:

@@ -13,7 +13,7 @@ from bnnbench.matrix.config import MAX_CELLS, read_config
 from bnnbench.matrix.dispatch import Ended, Left, dispatched
 from bnnbench.matrix.environment import environment
 from bnnbench.matrix.executors import local_pool
-from bnnbench.matrix.plan import Plan, make_plan, restricted
+from bnnbench.matrix.plan import FitSpec, Plan, make_plan, restricted
 from bnnbench.matrix.progress import Listener, Step
 from bnnbench.matrix.results import Results
 from bnnbench.matrix.schedule import Schedule, Task
@@ -124,7 +124,7 @@ def _run_left(left: Left, plan: Plan, store: Store, jobs: int | None, dask: str 
                     if ended.parts:
                         observer.apart(task, ended.parts, ended.status, ended.reason)
                     else:
-                        observer.done(task, *_collect(task, ended, left, store, setting))
+                        observer.done(task, *_collect(task, ended, store, setting))
     finally:
         listener.close()
         observer.end(time.perf_counter() - started)
@@ -135,24 +135,41 @@ def _show(listener: Listener, observer: Observer) -> None:
         observer.step(step)
 
 
-def _collect(task: Task, ended: Ended, left: Left, store: Store, setting: Setting) -> tuple[str, float, str]:
+def _collect(task: Task, ended: Ended, store: Store, setting: Setting) -> tuple[str, float, str]:
     """The status of a finished task, its seconds, and what went wrong; what its worker could not record is recorded
-    here."""
+    here, and so is what failed chains make of their fit."""
     if ended.lost:
         return ended.status, 0.0, ""
-    if ended.recorded:
-        kept = [(CHAINS, task.key)] if ended.status == "ok" and task.chain is not None else task.kept
-        records = [record for kind, key in kept if (record := store.record(kind, key))]
-        reasons = {str(record["reason"]): None for record in records}
-        return ended.status, sum(float(record["seconds"]) for record in records), "; ".join(filter(None, reasons))
+    if not ended.recorded:
+        _record(task, ended, store, setting)
+    if task.chain is not None and ended.status != "ok":
+        _record_fit(task.fit, store)
+    records = [record for kind, key in task.kept if (record := store.record(kind, key))]
+    reasons = {str(record["reason"]): None for record in records}
+    seconds = sum(float(record["seconds"]) for record in records) if ended.recorded else ended.seconds
+    return ended.status, seconds, "; ".join(filter(None, reasons))
+
+
+def _record(task: Task, ended: Ended, store: Store, setting: Setting) -> None:
+    """Write what became of a task whose worker could not."""
     record = {"status": ended.status, "reason": ended.reason, "seconds": ended.seconds, "seed": task.fit.seed}
     record["environment"] = environment(setting.threads)
-    if task.cells:
-        unfinished = left.unfinished(task)  # Who died with its work done has lost nothing.
-        if not unfinished:
-            return "ok", 0.0, ""
-        for cell in unfinished:
+    if task.chain is not None:
+        identity = task.fit.chain_identity(task.chain)
+        store.write(CHAINS, task.key, record | {"kind": "chain", "identity": identity})
+    elif task.cells:
+        for cell in task.cells:
             store.write(CELLS, cell.key, record | {"kind": "attack", "identity": cell.identity, "fit": task.fit.key})
     else:
         store.write(FITS, task.fit.key, record | {"kind": "fit", "identity": task.fit.identity})
-    return ended.status, ended.seconds, ended.reason
+
+
+def _record_fit(fit: FitSpec, store: Store) -> None:
+    """Write what failed chains make of their fit: what the first of them, by number, says."""
+    for chain in range(fit.chains):
+        record = store.record(CHAINS, fit.chain_key(chain))
+        if record is not None and record["status"] != "ok":
+            told = record["reason"] if record["status"] == "skipped" else f"chain {chain + 1}: {record['reason']}"
+            kept = {name: value for name, value in record.items() if name not in ("sha256", "artefacts", "key")}
+            store.write(FITS, fit.key, kept | {"kind": "fit", "identity": fit.identity, "reason": told})
+            return

@@ -40,9 +40,15 @@ class Task:
 
     @property
     def kept(self) -> list[tuple[str, str]]:
-        """The kind and the key of the records that say what became of it, other than those of a chain that ended well:
-        one that fails leaves a fit that failed."""
+        """The kind and the key of the records that it writes."""
+        if self.chain is not None:
+            return [(CHAINS, self.key)]
         return [(CELLS, cell.key) for cell in self.cells] or [(FITS, self.fit.key)]
+
+    @property
+    def shown(self) -> str:
+        """The key under which people find what became of it: a chain that fails leaves a fit that failed."""
+        return self.fit.key if self.chain is not None else self.kept[0][1]
 
 
 @dataclass
@@ -62,9 +68,16 @@ class AtOnce:
     def unfinished(self, task: Task) -> list[CellSpec]:
         return list(task.cells)
 
+    def finished(self, task: Task) -> bool:
+        return False
+
 
 class Schedule:
-    """The tasks that are left, in an order in which they can run: a fit waits for its chains, an attack for its fit."""
+    """The tasks that are left, in an order in which they can run: a fit waits for its chains, an attack for its fit.
+
+    With `fresh` nothing that the plan asks for is in the store any more: whatever stops the run, the next one goes on
+    from there, and nothing old is left beside what is new.
+    """
 
     def __init__(self, plan: Plan, store: Store, fresh: bool) -> None:
         self.ready: list[Task] = []
@@ -74,7 +87,9 @@ class Schedule:
         self._followers: dict[str, list[Task]] = defaultdict(list)
         self._needs: dict[str, set[str]] = {}
         self._unsure: list[Task] = []
-        self._store, self._fresh = store, fresh
+        self._store = store
+        for kind, key in _asked_for(plan) if fresh else ():
+            store.remove(kind, key)
         for key in plan.fits:
             self._add_fit(plan, key)
 
@@ -94,9 +109,17 @@ class Schedule:
         return runnable, lost
 
     def unfinished(self, task: Task) -> list[CellSpec]:
-        """Those of a task's cells that have no outcome yet; all of them where all is to be computed anew."""
+        """Those of a task's cells that have no outcome yet."""
         fit = self._store.record(FITS, task.fit.key)
-        return [cell for cell in task.cells if self._fresh or not self._is_there(cell.key, fit)]
+        return [cell for cell in task.cells if not self._is_there(cell.key, fit)]
+
+    def finished(self, task: Task) -> bool:
+        """Whether the store has what a task was to write: who died with its work done has lost nothing."""
+        if task.cells:
+            return not self.unfinished(task)
+        ((kind, key),) = task.kept
+        record = self._store.record(kind, key)
+        return record is not None and record["status"] == "ok"
 
     def outdated(self) -> AtOnce | None:
         """What must be done after all: attacks on fits that were lost, and have other draws now that they are back."""
@@ -114,7 +137,7 @@ class Schedule:
     def _add_fit(self, plan: Plan, key: str) -> None:
         fit, groups = plan.fits[key], plan.tasks[key]
         name = fit_name(groups[0][0], plan)
-        record = None if self._fresh else self._store.record(FITS, key)
+        record = self._store.record(FITS, key)
         missing = list(self._missing(groups, record))
         attacks = [_attack(cells, fit, name) for cells in missing]
         if record is not None and record["status"] == "ok":
@@ -143,7 +166,7 @@ class Schedule:
 
     def _missing(self, groups: list[list[CellSpec]], fit: dict[str, Any] | None) -> Iterator[list[CellSpec]]:
         for cells in groups:
-            left = [cell for cell in cells if self._fresh or not self._is_there(cell.key, fit)]
+            left = [cell for cell in cells if not self._is_there(cell.key, fit)]
             self.cached += len(cells) - len(left)
             if left:
                 yield left
@@ -159,11 +182,20 @@ class Schedule:
 
     def _missing_chains(self, fit: FitSpec, name: str) -> Iterator[Task]:
         for chain in range(fit.chains):
-            key = fit.chain_key(chain)
-            if self._fresh:
-                self._store.remove(CHAINS, key)
-            if self._store.record(CHAINS, key) is None:
+            record = self._store.record(CHAINS, fit.chain_key(chain))
+            if record is not None and record["status"] != "ok":
+                self._store.remove(CHAINS, fit.chain_key(chain))  # Whatever fails now is told, and not this.
+                record = None
+            if record is None:
                 yield Task(chain_name(name, chain, fit.chains), fit, chain)
+
+
+def _asked_for(plan: Plan) -> Iterator[tuple[str, str]]:
+    """The kind and the key of every record that a plan may leave in a store."""
+    yield from ((CELLS, cell.key) for cell in plan.cells)
+    for key, fit in plan.fits.items():
+        yield from ((CHAINS, fit.chain_key(chain)) for chain in range(fit.chains))
+        yield FITS, key
 
 
 def _attack(cells: Sequence[CellSpec], fit: FitSpec, name: str) -> Task:

@@ -29,7 +29,8 @@ def estimate(plan: Plan, store: Store) -> str:
 
 def chains_kept(fit: FitSpec, store: Store) -> int:
     """How many chains of an unfinished fit are in the store."""
-    return sum(store.record(CHAINS, fit.chain_key(chain)) is not None for chain in range(fit.chains))
+    records = (store.record(CHAINS, fit.chain_key(chain)) for chain in range(fit.chains))
+    return sum(record is not None and record["status"] == "ok" for record in records)
 
 
 def _timed(store: Store) -> dict[str, list[float]]:
