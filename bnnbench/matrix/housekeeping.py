@@ -72,8 +72,8 @@ def quarantine_damaged(store: Store) -> list[str]:
 
 
 def garbage(store: Store, keep: Collection[str] | None = None) -> list[Path]:
-    """What a held store can lose: unfinished files, places without a record, quarantine, chains of finished fits and, if
-    `keep` is given, every record whose key is not in it (a chain's key begins with its fit's)."""
+    """What a held store can lose: unfinished files, places without a record, quarantine, chains of finished fits and,
+    if `keep` is given, every record whose key is not in it (a chain's key begins with its fit's)."""
     doomed = [*_leftovers(store.path), *_entries(store.path / "quarantine")]
     for kind, place in _places(store):
         wanted = keep is None or place.name.partition("-")[0] in keep
