@@ -49,6 +49,14 @@ def test_a_good_file_becomes_cells_in_its_order(tmp_path: Path) -> None:
     assert len({cell.key for cell in plan.cells}) == 54
 
 
+@pytest.mark.parametrize("values", ["[null, none]", "[true, 'true']", "[8, '8']", "[[1, 2], 1x2]", "['a,b', 'a b']"])
+def test_swept_values_that_would_share_a_row_are_refused(values: str, tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("class Net: pass\n")
+    text = GOOD.replace("{use: fc, hidden: [8, 8]}", f"{{use: 'net.py:Net', sweep: {{width: {values}}}}}")
+    with pytest.raises(bb.ConfigError, match=r"networks\.mlp\.sweep\.width has values that tables would call alike"):
+        read_config(written(tmp_path, text))
+
+
 def test_several_sweeps_are_named_together(tmp_path: Path) -> None:
     text = GOOD.replace("sweep: {max_tree_depth: [2, 3]}", "sweep: {max_tree_depth: [2, 3], step_size: [0.1]}")
     plan = make_plan(read_config(written(tmp_path, text)))
@@ -119,6 +127,7 @@ BROKEN = {
     "repeated swept value": ("[2, 3]", "[2, 3, 2]", "posteriors.nuts.sweep.max_tree_depth repeats a value"),
     "empty section": ("datasets:\n  moons: {use: half-moons, epsilons: [0.02]}\n  digits:\n", "datasets:\n", "datasets is empty"),
     "section is a list": ("  fgsm:\n", "  - fgsm\n", ""),
+    "include is a mapping": ("version: 1\n", "version: 1\ninclude: {}\n", "include must be a list of patterns"),
     "sweep of a scalar": ("{max_tree_depth: [2, 3]}", "{max_tree_depth: 2}", "must be a list of values"),
     "set and swept": ("draws: 4", "max_tree_depth: 2", "both sets and sweeps 'max_tree_depth'"),
     "swept value of a wrong type": ("[2, 3]", "[2, deep]", "posteriors.nuts.max_tree_depth is 'deep'"),

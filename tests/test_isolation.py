@@ -122,9 +122,9 @@ def test_what_dies_dies_alone_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_what_meets_a_limit_dies_alone_with_its_children(tmp_path: Path) -> None:
-    found = outcomes(tmp_path, ["Hides", "Hungry", "Fine"], "limits: {fit: 20s, memory: 1500MiB, retries: 0}")
+    found = outcomes(tmp_path, ["Hides", "Hungry", "Fine"], "limits: {fit: 30s, memory: 1500MiB, retries: 0}")
     assert found["fine"] == ("ok", "")
-    assert found["hides"] == ("skipped", "its fit timed out: stopped after its limit of 20 s")
+    assert found["hides"] == ("skipped", "its fit timed out: stopped after its limit of 30 s")
     assert found["hungry"] == (
         "skipped",
         "its fit failed: its process used more than limits.memory, which is 1500 MiB",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,6 +73,42 @@ def test_lines_are_told_apart_by_all_that_differs_in_their_threats() -> None:
     assert [line.threat for line in summary._block("moons", "fc", cells[:2]).lines] == ["0.1 gradient", "0.1 scores"]
 
 
+def test_radii_that_look_alike_are_written_out() -> None:
+    cells = [cell("a", 0, outcome("1111110000")) for _ in range(2)]
+    threats = [bb.Threat(epsilon=0.1234561), bb.Threat(epsilon=0.1234562)]
+    cells = [replace(own, spec=replace(own.spec, threat=threat)) for own, threat in zip(cells, threats, strict=True)]
+    assert [line.threat for line in summary._block("moons", "fc", cells).lines] == ["0.1234561", "0.1234562"]
+
+
+@pytest.mark.parametrize(
+    ("threat", "told"),
+    [
+        ({}, "linf, gradients, stream fixed: the attacker has the draws that defend (3)"),
+        (
+            {"norm": "l2", "attack_draws": 2},
+            "l2, gradients, stream fixed: the attacker has 2 of the draws that defend (3)",
+        ),
+        (
+            {"stream": "independent"},
+            "linf, gradients, stream independent: 3 draws defend, and the attacker has 2 others",
+        ),
+        (
+            {"stream": "fresh", "attack_draws": 2, "access": "scores"},
+            "linf, scores alone, stream fresh: 2 draws chosen anew at each query",
+        ),
+    ],
+)
+def test_every_table_states_its_threat_model(threat: dict[str, Any], told: str) -> None:
+    own = cell("a", 0, replace(outcome("1111110000"), attack_draws=2 if threat else 3))
+    own = replace(own, spec=replace(own.spec, threat=bb.Threat(epsilon=0.1, **threat)))
+    block = summary._block("moons", "fc", [own])
+    assert block.attacker == told
+    weaker = [note for note in block.notes if "never in its place" in note]
+    assert len(weaker) == (1 if threat else 0)
+    assert told in _markdown_block(block)
+    assert told in _latex_block(block)
+
+
 def test_a_clean_error_is_never_robust() -> None:
     (line,) = summary._block("moons", "fc", [cell("a", 0, outcome("1111111111", clean="0011111111"))]).lines
     assert [figure.mean for figure in line.figures] == [0.8, 0.8, 0.8]
@@ -106,6 +143,17 @@ def test_a_mean_over_fewer_seeds_than_were_asked_for_is_marked_partial() -> None
     cells += [cell("b", 0, outcome("1111111100")), cell("b", 1, None, status="failed")]
     clean, *_, worst = summary._block("moons", "fc", cells).lines[0].figures
     assert (clean.number, worst.number) == ("100.0", "80.0+")
+
+
+def test_an_excluded_seed_is_missing_too() -> None:
+    """Others have it: a mean that lacks it is no neighbour of theirs."""
+    cells = [cell("a", seed, outcome("1111111100")) for seed in (0, 1)] + [cell("b", 0, outcome("1111111100"))]
+    clean, a, b, worst = summary._block("moons", "fc", cells).lines[0].figures
+    assert [figure.number for figure in (clean, a, b, worst)] == ["100.0", "80.0", "80.0+", "80.0+"]
+    other = cell("a", 0, outcome("1111111100"))
+    cells = [*cells[:2], replace(other, spec=replace(other.spec, posterior="two"))]
+    lines = summary._block("moons", "fc", cells).lines
+    assert [figure.number for figure in lines[1].figures] == ["100.0+", "80.0+", "80.0+"]
 
 
 def test_rows_say_all_that_differs_in_their_threats() -> None:
@@ -190,6 +238,10 @@ def test_text_is_no_formula_and_no_markup() -> None:
     assert _csv_value("=1+1") == "'=1+1"
     assert _csv_value(["@a", "b"]) == "'@a; b"
     assert _csv_value(-0.5) == -0.5
-    hostile = summary.Block("a_b", "c|d", 10, 1, ["clean"], [], [], ["x: failed: <script>|`"])
-    assert "<script>" not in _markdown_block(hostile).replace("\\<script\\>", "")
+    line = summary.Line("[x](y)~", "0.1", [summary.Figure(text="failed")])
+    hostile = summary.Block("a_b", "c|d<i>", 10, 1, "linf", ["<b>|"], [line], [], ["x: failed: <script>|`"])
+    told = _markdown_block(hostile)
+    assert not re.search(r"(?<!\\)<", told)
+    assert r"| \[x\](y)\~ | 0.1 | failed |" in told
+    assert [len(re.findall(r"(?<!\\)\|", row)) for row in told.splitlines()[4:7]] == [4, 4, 4]
     assert r"a\_b" in _latex_block(hostile)

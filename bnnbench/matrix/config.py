@@ -178,6 +178,9 @@ class _Reader:
                 del sweep[key]
             elif any(value in values[:position] for position, value in enumerate(values)):
                 self.source.problem((*path, "sweep", key), f"{dotted((*path, 'sweep', key))} repeats a value")
+            elif len({_swept_value(value) for value in values}) < len(values):
+                told = "has values that tables would call alike: give each a label of its own"
+                self.source.problem((*path, "sweep", key), f"{dotted((*path, 'sweep', key))} {told}")
             elif key in parameters:
                 self.source.problem(
                     (*path, "sweep", key), f"{dotted(path)} both sets and sweeps '{clean(key)}'", at_key=True
@@ -241,7 +244,7 @@ class _Reader:
             self.source.problem(where, f"{dotted((*path, *location))}{value}: {clean(message)}")
 
     def _patterns(self, name: str, top: dict[str, Any]) -> list[Pattern]:
-        written = top.get(name) or []
+        written = [] if top.get(name) is None else top[name]
         if not isinstance(written, list):
             self.source.problem((name,), f"{name} must be a list of patterns, not {shown(written)}")
             return []
@@ -268,7 +271,7 @@ def _combinations(written: Any) -> int:
     """How many variants a label makes, before anything of it is checked."""
     sweep = written.get("sweep") if isinstance(written, dict) else None
     values = sweep.values() if isinstance(sweep, dict) else ()
-    return math.prod(len(one) for one in values if isinstance(one, list))
+    return math.prod(max(1, len(one)) for one in values if isinstance(one, list))
 
 
 def _message(detail: Any) -> str:
@@ -292,7 +295,9 @@ def _swept_name(label: str, swept: dict[str, Any]) -> str:
 def _swept_value(value: Any) -> str:
     if isinstance(value, list):
         return "x".join(_swept_value(item) for item in value)
-    return {None: "none", True: "true", False: "false"}[value] if isinstance(value, bool | None) else clean(str(value))
+    if isinstance(value, bool | None):
+        return {None: "none", True: "true", False: "false"}[value]
+    return re.sub(r"[,=|\s]", "_", clean(str(value)))
 
 
 def _fields_at(model: Any, location: Path_) -> list[str]:

@@ -55,10 +55,12 @@ def _csv_value(value: Any) -> Any:
 
 
 def _markdown_block(block: Block) -> str:
-    head = ["posterior", "eps", *block.columns]
-    lines = [f"**{block.title}**", "", _markdown_row(head), _markdown_row(["---", *["---:"] * (len(head) - 1)])]
+    head = ["posterior", "eps", *map(_name, block.columns)]
+    lines = [f"**{_name(block.title)}**", "", f"{_name(block.attacker)}.", ""]
+    lines += [_markdown_row(head), _markdown_row(["---", *["---:"] * (len(head) - 1)])]
     for line in block.lines:
-        lines.append(_markdown_row([line.posterior, line.threat, *(_one_line(figure) for figure in line.figures)]))
+        figures = (_one_line(figure).replace("~", "\\~") for figure in line.figures)
+        lines.append(_markdown_row([_name(line.posterior), line.threat, *figures]))
     lines.append("")
     lines += [f"- `{mark}` {MARKS[mark]}" for mark in block.marks]
     lines += [f"- {_escaped(note, '|<>*_`[]')}" for note in block.notes]
@@ -66,7 +68,12 @@ def _markdown_block(block: Block) -> str:
 
 
 def _markdown_row(cells: list[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("~", "\\~") for cell in cells) + " |"
+    return "| " + " | ".join(cells) + " |"
+
+
+def _name(text: str) -> str:
+    """A text with names in it. Underscores stay as they are: inside of a word they mean nothing."""
+    return _escaped(text, "\\|<>&*~`[]")
 
 
 def _one_line(figure: Figure) -> str:
@@ -94,7 +101,7 @@ def _latex_block(block: Block) -> str:
             *body,
             r"\bottomrule",
             r"\end{tabular}",
-            rf"\caption{{{_latex(block.title)}. 95\% Wilson intervals in brackets.{notes}}}",
+            rf"\caption{{{_latex(block.title)}. {_latex(block.attacker)}. 95\% Wilson intervals in brackets.{notes}}}",
             r"\end{table}",
             "",
         ]

@@ -73,6 +73,8 @@ class Block:
     network: str
     images: int
     seeds: int
+    attacker: str
+    """What every attacker of the table may do and sees."""
     columns: list[str]
     lines: list[Line]
     marks: list[str]
@@ -95,26 +97,30 @@ def blocks(results: Results) -> list[Block]:
 
 def _block(dataset: str, network: str, cells: Sequence[Cell]) -> Block:
     attacks = list(dict.fromkeys(cell.spec.attack for cell in cells))
+    seeds = {cell.spec.seed for cell in cells}
     several = [name for name in ("norm", "access") if len({getattr(cell.spec.threat, name) for cell in cells}) > 1]
+    radii = {cell.spec.threat.epsilon for cell in cells}
+    short = len({f"{radius:g}" for radius in radii}) == len(radii)
     lines: list[Line] = []
     rows: dict[tuple[str, Threat], list[Cell]] = {}
     for cell in cells:
         rows.setdefault((cell.spec.posterior, cell.spec.threat), []).append(cell)
     for (posterior, threat), own in rows.items():
         mark = "~" if any(cell.card == "short" for cell in own) else ""
-        figures = [_clean(own)]
-        figures += [_attacked([cell for cell in own if cell.spec.attack == attack]) for attack in attacks]
-        figures.append(_worst(own, len(attacks)))
-        name = " ".join([f"{threat.epsilon:g}", *(getattr(threat, name) for name in several)])
+        figures = [_clean(own, seeds)]
+        figures += [_attacked([cell for cell in own if cell.spec.attack == attack], seeds) for attack in attacks]
+        figures.append(_worst(own, len(attacks), seeds))
+        radius = f"{threat.epsilon:g}" if short else repr(threat.epsilon)
+        name = " ".join([radius, *(getattr(threat, name) for name in several)])
         lines.append(Line(posterior + mark, name, figures))
     used = "".join(line.posterior[-1] for line in lines) + "".join(f.marks for line in lines for f in line.figures)
     images = max((len(cell.outcome) for cell in cells if cell.outcome), default=0)
-    seeds = len({cell.spec.seed for cell in cells})
     return Block(
         dataset,
         network,
         images,
-        seeds,
+        len(seeds),
+        _attacker(cells),
         [FIRST_COLUMN, *attacks, LAST_COLUMN],
         lines,
         [mark for mark in MARKS if mark in used],
@@ -122,19 +128,49 @@ def _block(dataset: str, network: str, cells: Sequence[Cell]) -> Block:
     )
 
 
-def _clean(cells: Sequence[Cell]) -> Figure:
+def _attacker(cells: Sequence[Cell]) -> str:
+    """What the attackers of a table have in common; where they differ, each line says it."""
+    threats = [cell.spec.threat for cell in cells]
+    access = {"gradient": "gradients", "scores": "scores alone"}
+    norms = list(dict.fromkeys(threat.norm for threat in threats))
+    asked = list(dict.fromkeys(access[threat.access] for threat in threats))
+    told = [one[0] for one in (norms, asked) if len(one) == 1]
+    outcomes = [cell.outcome for cell in cells if cell.outcome]
+    defend = _span([outcome.draws for outcome in outcomes])
+    attack = _span([outcome.attack_draws for outcome in outcomes])
+    stream = threats[0].stream
+    sees = {
+        "fixed": f"the attacker has {f'{attack} of ' if _weaker(threats[0]) else ''}the draws that defend ({defend})",
+        "independent": f"{defend} draws defend, and the attacker has {attack} others",
+        "fresh": f"{attack} draws chosen anew at each query",
+    }
+    return f"{', '.join([*told, f'stream {stream}'])}: {sees[stream]}"
+
+
+def _weaker(threat: Threat) -> bool:
+    """Whether the attacker sees less than it might: the draws that defend, all of them."""
+    return threat.stream != "fixed" or threat.attack_draws is not None
+
+
+def _span(numbers: Sequence[int]) -> str:
+    """`50`, or `1 to 50`."""
+    low, high = min(numbers, default=0), max(numbers, default=0)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _clean(cells: Sequence[Cell], seeds: set[int]) -> Figure:
     # One outcome for each seed: every attack on the same fit has the same clean images.
     outcomes = {cell.spec.seed: cell.outcome for cell in cells if cell.outcome}
     if not outcomes:
         return Figure(text="-")
     zero = any(outcome.zero_gradient.any() for outcome in outcomes.values())
     constant = any(outcome.constant for outcome in outcomes.values())
-    partial = len(outcomes) < len({cell.spec.seed for cell in cells})
+    partial = outcomes.keys() != seeds
     marks = "!" * zero + "=" * constant + "+" * partial
     return _figure([outcome.clean_accuracy for outcome in outcomes.values()], len(next(iter(outcomes.values()))), marks)
 
 
-def _attacked(cells: Sequence[Cell]) -> Figure:
+def _attacked(cells: Sequence[Cell], seeds: set[int]) -> Figure:
     if not cells:
         return Figure(text="-")
     missing = [cell for cell in cells if cell.outcome is None]
@@ -142,10 +178,11 @@ def _attacked(cells: Sequence[Cell]) -> Figure:
         return Figure(text=missing[0].status)
     outcomes = [cell.outcome for cell in cells if cell.outcome]
     zero = any(outcome.zero_direction is not None and outcome.zero_direction.any() for outcome in outcomes)
-    return _figure([outcome.robust_accuracy for outcome in outcomes], len(outcomes[0]), "#" * zero)
+    marks = "#" * zero + "+" * ({cell.spec.seed for cell in cells} != seeds)
+    return _figure([outcome.robust_accuracy for outcome in outcomes], len(outcomes[0]), marks)
 
 
-def _worst(cells: Sequence[Cell], attacks: int) -> Figure:
+def _worst(cells: Sequence[Cell], attacks: int, seeds: set[int]) -> Figure:
     by_seed: dict[int, list[Cell]] = {}
     for cell in cells:
         by_seed.setdefault(cell.spec.seed, []).append(cell)
@@ -153,7 +190,7 @@ def _worst(cells: Sequence[Cell], attacks: int) -> Figure:
     found = {seed: outcomes for seed, outcomes in found.items() if outcomes}
     if not found:
         return Figure(text="-")
-    partial = len(found) < len(by_seed) or any(len(outcomes) < attacks for outcomes in found.values())
+    partial = found.keys() != seeds or any(len(outcomes) < attacks for outcomes in found.values())
     images = len(next(iter(found.values()))[0])
     return _figure([float(worst_case(outcomes).mean()) for outcomes in found.values()], images, "+" * partial)
 
@@ -177,6 +214,8 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
         for (posterior, status, reason), count in reasons.items()
     ]
     notes += dict.fromkeys(warning for cell in cells for warning in cell.warnings if warning.startswith("the test set"))
+    if _weaker(cells[0].spec.threat):
+        notes.append("an attacker that sees other draws is weaker: report this beside stream fixed, never in its place")
     short = {
         cell.spec.posterior: warning
         for cell in cells

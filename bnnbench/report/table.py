@@ -25,6 +25,8 @@ def render(blocks: Sequence[Block], width: int) -> Iterator[RenderableType]:
         for number, places in enumerate(_panels(block, width, stacked)):
             title = block.title if number == 0 else f"{block.dataset} / {block.network}, continued"
             yield Text(title, style="bold")
+            if number == 0:
+                yield Text(block.attacker, style="dim")
             gap = next((gap for gap in GAPS if _needed(block, places, stacked, gap) <= width), min(GAPS))
             yield _table(block, places, stacked, " " * gap)
         for mark in block.marks:
