@@ -47,7 +47,7 @@ def verify(
     """
     from bnnbench.matrix.housekeeping import contents, quarantine_damaged
 
-    kept = _existing(store)
+    kept = _marked(store)
     if dry_run:
         found = contents(kept)
         damaged = found.damaged
@@ -76,7 +76,7 @@ def gc(
     from bnnbench.matrix.housekeeping import garbage, named, size_of
 
     wanted = _asked_for(keep) if keep else None
-    kept = _existing(store)
+    kept = _marked(store)
     with contextlib.nullcontext() if dry_run else kept.held():
         doomed = garbage(kept, wanted)
         size = sum(size_of(place) for place in doomed)
@@ -103,6 +103,17 @@ def _existing(path: Path) -> Store:
     if not path.exists():
         raise StoreError(f"{path}: there is no such store")
     return Store(path)
+
+
+def _marked(path: Path) -> Store:
+    """A store that says so itself: nothing is moved or removed on a guess."""
+    from bnnbench.errors import StoreError
+    from bnnbench.matrix import formats
+
+    kept = _existing(path)
+    if formats.found(path) != formats.CURRENT:
+        raise StoreError(f"{path} has no {formats.MARKER}, so it may be something else: a run into it would write one")
+    return kept
 
 
 def _size(count: float) -> str:

@@ -35,8 +35,9 @@ class Draws:
             network's `state_dict`. Anything `numpy.asarray` takes, and torch tensors.
         shared: name -> array without the two leading axes (buffers, a Gaussian process's inputs).
         diagnostics: name -> number, text, or array of shape (chains,) or (chains, draws). Some names are understood:
-            `divergences`, `acceptance`, `gradients`, `seconds`, and `unfinished`, the reason why the method knows that
-            it has not converged.
+            `divergences` (flags, or counts of transitions), `acceptance`, `gradients`, `depth_cap_hits` (transitions
+            that took the deepest tree allowed), `seconds`, and `unfinished`, the reason why the method knows that it
+            has not converged.
 
     Raises `ValueError` if the arrays do not agree on (chains, draws) or there are none.
     """

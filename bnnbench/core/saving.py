@@ -76,6 +76,8 @@ def read_draws(path: str | Path) -> tuple[Draws, dict[str, Any]]:
     from safetensors import SafetensorError, safe_open
 
     try:
+        if Path(path).exists() and not Path(path).is_file():
+            raise ValueError("it is no plain file")
         with safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bnnbench.core import seeds
+from bnnbench.core.saving import plain
 from bnnbench.evidence.evaluate import sample_of
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ def posterior_card(predictive: Predictive, data: Data) -> dict[str, Any]:
     its diagnostics, as `unfinished`; but no word of a method's makes good what is degenerate. R-hat is the largest and
     ESS the smallest over the followed log probabilities and gradient coordinates; null where too few draws allow none.
     """
+    return dict(plain(_card(predictive, data)))
+
+
+def _card(predictive: Predictive, data: Data) -> dict[str, Any]:
     divergences = np.asarray(predictive.diagnostics.get("divergences", False))
     card: dict[str, Any] = {
         "draws": len(predictive),
@@ -80,16 +85,17 @@ def _all_diverged(predictive: Predictive, divergences: np.ndarray) -> bool:
         return False
     if divergences.ndim > 1 or divergences.dtype == bool:
         return bool(divergences.all())
-    return bool((divergences >= (predictive.per_chain if divergences.ndim else len(predictive))).all())
+    transitions = predictive.per_chain * getattr(predictive.fitted_by, "thin", 1)
+    return bool((divergences >= (transitions if divergences.ndim else transitions * predictive.chains)).all())
 
 
 def _told_by_the_sampler(diagnostics: Mapping[str, Any]) -> dict[str, Any]:
     told = {}
     if "acceptance" in diagnostics:
         told["acceptance"] = float(np.mean(diagnostics["acceptance"]))
-    for name in ("gradients", "seconds"):
+    for name in ("gradients", "depth_cap_hits", "seconds"):
         if name in diagnostics:
-            told[name] = diagnostics[name]
+            told[name] = np.asarray(diagnostics[name]).sum()
     return told
 
 

@@ -211,8 +211,9 @@ def _in_process(work: Work, setting: Setting, memory: int, run: str) -> str:
             time.sleep(0.05)
         return future.result()
     finally:
-        used.tasks -= 1
-        used.last = time.monotonic()
+        with _lock:
+            used.tasks -= 1
+            used.last = time.monotonic()
 
 
 def _pool(run: str, threads: int, memory: int) -> _Used:

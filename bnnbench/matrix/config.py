@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from bnnbench.core.component import Component
 from bnnbench.core.module_file import ModuleFile
 from bnnbench.core.threat import Threat
-from bnnbench.errors import ConfigError, DataError, PluginError, UnknownComponent, clean, closest
+from bnnbench.errors import ConfigError, DataError, PluginError, UnknownComponent, clean, closest, one_line
 from bnnbench.matrix.settings import COMPONENTS, FIRST_COLUMN, LAST_COLUMN, PATTERNS, Settings
 from bnnbench.matrix.source import Path_, Source, did_you_mean, dotted, shown
 from bnnbench.plugins.registry import NAME, registry
@@ -211,6 +211,9 @@ class _Reader:
             self.source.problem(at, f"{dotted(path)}: {clean(str(error))}", at_key="use" not in self._written(path))
         except ValidationError as error:
             self._validation_problems(path, error, model, f"{dotted(path)}: {use} has no parameter", swept)
+        except Exception as error:  # noqa: BLE001 - a plugin's own checks, or the file that it looks at
+            told = f"{dotted(path)}: {clean(use)} raised {type(error).__name__}: {error}"
+            self.source.problem(at, one_line(told), at_key="use" not in self._written(path))
         return None
 
     def _written(self, path: Path_) -> dict[str, Any]:
@@ -230,6 +233,8 @@ class _Reader:
     ) -> None:
         for detail in error.errors():
             location = tuple(part for part in detail["loc"] if isinstance(part, str | int))
+            if model is ModuleFile and location[:1] == ("arguments",):
+                location = location[1:2]  # They are written as parameters, and what pydantic makes of them is its own.
             inside = ("sweep",) if swept and location and location[0] in swept else ()
             where = (*path, *inside, *location)
             if detail["type"] == "extra_forbidden":

@@ -54,6 +54,8 @@ def _unmarked(path: Path) -> int | None:
         return None
     if not names <= set(FOLDERS):
         raise StoreError(f"{path} is not a store of bnnbench: it holds {sorted(names - set(FOLDERS))[0]!r}")
+    if not names & {"fits", "cells"}:
+        raise StoreError(f"{path} is not a store of bnnbench: it holds no fits and no cells")
     _check_folders(path)
     return 0
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -42,7 +41,7 @@ def contents(store: Store) -> Contents:
         found.records[kind] += 1
         found.size[kind] += size_of(place)
         try:
-            found.statuses[kind, _status(place, store)] += 1
+            found.statuses[kind, str(store.verified(place)["status"])] += 1
         except FileNotFoundError:
             found.unfinished.append(f"{kind}/{place.name}")
         except StoreError as error:
@@ -52,16 +51,6 @@ def contents(store: Store) -> Contents:
         found.records[name] = len(entries)
         found.size[name] = sum(size_of(entry) for entry in entries)
     return found
-
-
-def _status(place: Path, store: Store) -> str:
-    try:
-        return str(verified(place)["status"])
-    except StoreError:
-        if store.lock is not None:
-            raise
-        time.sleep(0.1)  # It may have been written anew between the look at its record and the look at its arrays.
-        return str(verified(place)["status"])
 
 
 def quarantine_damaged(store: Store) -> list[str]:
@@ -119,11 +108,15 @@ def _beside_the_record(place: Path) -> list[Path]:
 
 def size_of(place: Path) -> int:
     """Bytes of a file, or of the files in a directory; links count as themselves."""
-    with contextlib.suppress(FileNotFoundError):  # A run may be at work here.
-        if place.is_symlink() or not place.is_dir():
-            return place.lstat().st_size
-        return sum(size_of(entry) for entry in place.iterdir())
-    return 0
+    folders, size = [place], 0
+    while folders:  # However deep they are nested.
+        folder = folders.pop()
+        with contextlib.suppress(FileNotFoundError):  # A run may be at work here.
+            if folder.is_symlink() or not folder.is_dir():
+                size += folder.lstat().st_size
+            else:
+                folders += folder.iterdir()
+    return size
 
 
 def _places(store: Store) -> Iterator[tuple[str, Path]]:

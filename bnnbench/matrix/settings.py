@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from bnnbench.core.seeds import LARGEST
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+LARGEST_MEMORY = 2**60
 _SIZES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -28,12 +29,17 @@ def _bytes(value: Any) -> Any:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", value)
     if not match:
         raise ValueError("a size such as 512MiB or 8GiB is meant")
-    return int(float(match[1]) * _SIZES[match[2]])
+    size = float(match[1]) * _SIZES[match[2]]
+    if size > LARGEST_MEMORY:
+        raise ValueError("no computer has so much memory")
+    return int(size)
 
 
 def _named_stream(value: Any) -> Any:
     # `stream: {fresh: 5}` says both at once.
     if isinstance(value, dict) and isinstance(value.get("stream"), dict) and list(value["stream"]) == ["fresh"]:
+        if "attack_draws" in value:
+            raise ValueError("says how many draws the attacker sees twice: in stream and in attack_draws")
         return {**value, "stream": "fresh", "attack_draws": value["stream"]["fresh"]}
     return value
 
@@ -109,7 +115,7 @@ class Settings(_Strict):
     """Each varies training sample, fit and attack; the test images are the same for all."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """auto (CUDA where there is one), cpu, cuda or cuda:N."""
-    threads: int = Field(default=1, ge=1)
+    threads: int = Field(default=1, ge=1, le=1024)
     """Threads of each task."""
     evaluate: Evaluate = Evaluate()
     """What is evaluated."""

@@ -76,9 +76,11 @@ class Source:
 
     def _read(self) -> str:
         try:
-            if self.path.stat().st_size > MAX_BYTES:
+            with self.path.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)  # It may be a device that never ends.
+            if len(content) > MAX_BYTES:
                 raise ConfigError([f"{self.path}: larger than {MAX_BYTES >> 10} KiB"])
-            return self.path.read_text(encoding="utf-8")
+            return content.decode("utf-8")
         except OSError as error:
             raise ConfigError([f"{self.path}: {(error.strerror or str(error)).lower()}"]) from error
         except UnicodeDecodeError as error:

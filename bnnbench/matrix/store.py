@@ -45,6 +45,8 @@ KEY = re.compile("[0-9a-f]{64}(-[0-9]+)?")
 _DAMAGE = (None, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENOTDIR)
 """Errors that a file has of its own; others are those of whoever reads it: rights, memory, descriptors, a network."""
 _DEFAULTS: dict[str, Any] = {"reason": "", "warnings": [], "environment": {}, "identity": {}, "seconds": 0.0}
+LONGEST = 1e12
+"""Seconds that anything may have taken."""
 STATUSES = ("ok", "failed", "timeout", "invalid", "skipped")
 LARGEST_RECORD = 64 * 2**20
 """Bytes: a record holds figures and a traceback, and its arrays stand beside it."""
@@ -130,7 +132,7 @@ class Store:
         """
         place = self.place(kind, key)
         try:
-            return verified(place)
+            return self.verified(place)
         except FileNotFoundError:
             return None
         except StoreError as error:
@@ -138,6 +140,17 @@ class Store:
             return None
         except OSError as error:
             raise StoreError(f"{place} cannot be read: {_words(error)}") from error
+
+    def verified(self, place: Path) -> dict[str, Any]:
+        """`verified`, once more where somebody else may be writing: a record may have been replaced between the look at
+        it and the look at its arrays."""
+        try:
+            return verified(place)
+        except StoreError:
+            if self.lock is not None:
+                raise
+            time.sleep(0.1)
+            return verified(place)
 
     def arrays(self, kind: str, key: str, record: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """The arrays of a record, verified once more as they are read; raises `StoreError` if they have changed."""
@@ -150,6 +163,8 @@ class Store:
             content = files.read_plain(place, expected["bytes"])
         except OSError as error:
             raise StoreError(f"{place}: {_words(error)}") from error
+        except MemoryError as error:
+            raise StoreError(f"{place} does not fit into memory") from error
         if hashlib.sha256(content).hexdigest() != expected["sha256"]:
             raise StoreError(f"{place} does not have its checksum")
         try:
@@ -293,7 +308,8 @@ def _check_fields(record: Mapping[str, Any]) -> None:
     """Whoever can write a file can give it a checksum: what every reader takes for granted must be there."""
     for name, default in _DEFAULTS.items():
         kind = (int, float) if isinstance(default, float) else type(default)
-        if not isinstance(record.get(name, default), kind):
+        value = record.get(name, default)
+        if not isinstance(value, kind) or (isinstance(default, float) and not 0 <= value <= LONGEST):
             raise StoreError(f"its {name} is not what it must be")
     if record["status"] not in STATUSES:
         raise StoreError("its status is none that there is")

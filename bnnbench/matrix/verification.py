@@ -17,10 +17,11 @@ from bnnbench.matrix import stored_outcome
 from bnnbench.matrix.dispatch import dispatched
 from bnnbench.matrix.environment import gives_the_same_bits
 from bnnbench.matrix.executors import local_pool
+from bnnbench.matrix.files import TEMPORARY
 from bnnbench.matrix.plan import CellSpec
 from bnnbench.matrix.results import Results
 from bnnbench.matrix.schedule import AtOnce, Task
-from bnnbench.matrix.store import CELLS, FITS, Store
+from bnnbench.matrix.store import CELLS, FITS, RECORD, Store
 from bnnbench.matrix.work import setting_of
 
 CLEAN_TOLERANCE = 1e-3
@@ -62,11 +63,15 @@ def verified_again(results: Results, count: int, jobs: int | None) -> list[Check
 
 @contextmanager
 def _beside(store: Store, fits: set[str]) -> Iterator[Store]:
-    """A store of its own, with these fits."""
-    with tempfile.TemporaryDirectory(prefix="bnnbench-") as folder:
+    """A store of its own, with these fits; `bnnbench store gc` removes one whose run was killed."""
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=store.path) as folder:
         other = Store(Path(folder) / "store")
         for key in fits:
-            shutil.copytree(store.place(FITS, key), other.place(FITS, key))
+            # Only what the record names: whatever else lies there is not ours to follow.
+            if (record := store.record(FITS, key)) is not None:
+                other.place(FITS, key).mkdir(parents=True)
+                for name in (RECORD, *record["artefacts"]):
+                    shutil.copyfile(store.place(FITS, key) / name, other.place(FITS, key) / name)
         yield other
 
 

@@ -44,7 +44,7 @@ class Failure:
 
 def told(error: BaseException) -> Exception:
     """An exception of a task as one that any process knows."""
-    return error if isinstance(error, BnnbenchError) else Raised(one_line(f"{type(error).__name__}: {error}"))
+    return error if isinstance(error, BnnbenchError | Raised) else Raised(one_line(f"{type(error).__name__}: {error}"))
 
 
 def failure(error: BaseException, seconds: float, memory: int) -> Failure:

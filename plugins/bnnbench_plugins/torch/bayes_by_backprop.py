@@ -49,8 +49,9 @@ class BayesByBackprop(MinibatchTraining, NormalPrior, Posterior):
         Diagnostics: `loss` (mean over the last epoch), `kl` (nats), `elbo` (nats, of all training data, with the true
         weight of the divergence; its likelihood is an estimate), `width_slope` (nats for each weight: how fast the
         trained bound still rises if all standard deviations grow by one factor; 0 at the optimum), `unfinished` if that
-        is far from 0, `local_layers` (how many linear layers were sampled by their outputs), `seconds`. Raises
-        `Incompatible` for a network without parameters, `FloatingPointError` if the training diverges.
+        is far from 0, or if `kl_weight` is not 1 (what is approximated is then no posterior of this prior),
+        `local_layers` (how many linear layers were sampled by their outputs), `seconds`. Raises `Incompatible` for a
+        network without parameters, `FloatingPointError` if the training diverges.
         """
         from torch.nn.functional import cross_entropy
 
@@ -75,10 +76,13 @@ class BayesByBackprop(MinibatchTraining, NormalPrior, Posterior):
             "local_layers": len(q.local_layers),
             "seconds": time.perf_counter() - began,
         }
+        doubts = []
         if abs(slope) > _FLAT:
-            diagnostics["unfinished"] = (
-                f"the training ended early: the ELBO has slope {slope:.2f} in every weight's width"
-            )
+            doubts.append(f"the training ended early: the ELBO has slope {slope:.2f} in every weight's width")
+        if self.kl_weight != 1:
+            doubts.append(f"its divergence from the prior has weight {self.kl_weight:g}, not 1")
+        if doubts:
+            diagnostics["unfinished"] = "; ".join(doubts)
         draws = {name: draw[None] for name, draw in q.draw(self.draws).items()}
         return Draws(draws, shared=kept_buffers(start.network), diagnostics=diagnostics)
 

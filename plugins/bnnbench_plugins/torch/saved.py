@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -14,16 +14,21 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+_KEPT = ("unfinished", "divergences", "acceptance", "depth_cap_hits")
+"""What draws are judged by."""
+
+
 class Saved(Posterior):
     """Draws of the network's weights from a safetensors file, whatever method or framework made them.
 
     The file holds one array for each name of the network's `state_dict`: (M, *weight) for M draws, chains one after
     another; a weight that has two names stands under the first. A buffer may also stand once for all draws, in its own
     shape. A file that `Predictive.save` wrote, or the `draws.safetensors` of a store, will do as it is. Arrays are
-    converted to the network's precision. Nothing is fitted: data and seed have no effect.
+    converted to the network's precision. Nothing is fitted: data and seed have no effect. What such a file tells of its
+    draws (`unfinished`, `divergences`, `acceptance`) counts here too.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
     draws_at_most: ClassVar[bool] = True
     not_in_identity: ClassVar[frozenset[str]] = frozenset({"path"})
 
@@ -54,7 +59,7 @@ class Saved(Posterior):
         of draws are not those of the network and of the parameters.
         """
         wanted = dict(network.named_parameters()) | kept_buffers(network)
-        arrays, chains = self._read(network)
+        arrays, chains, told = self._read(network)
         _check_names(self.path, arrays, wanted)
         arrays = {name: _converted(self.path, name, array, wanted[name]) for name, array in arrays.items()}
         shared = {name: arrays.pop(name) for name in kept_buffers(network) if arrays[name].shape == wanted[name].shape}
@@ -64,7 +69,7 @@ class Saved(Posterior):
         return Draws(
             {name: self._kept(array, chains) for name, array in arrays.items()},
             shared=shared,
-            diagnostics={"stored_draws": stored},
+            diagnostics={"stored_draws": stored, **told},
         )
 
     def _file(self) -> Path:
@@ -74,8 +79,8 @@ class Saved(Posterior):
             raise DataError(f"{self.path}: no such file")
         return Path(self.path)
 
-    def _read(self, network: nn.Module) -> tuple[dict[str, Tensor], int]:
-        """The file's arrays, and how many chains they come from."""
+    def _read(self, network: nn.Module) -> tuple[dict[str, Tensor], int, dict[str, Any]]:
+        """The file's arrays, how many chains they come from, and what the method that drew them said of them."""
         from safetensors import SafetensorError, safe_open
         from safetensors.torch import load_file
 
@@ -84,7 +89,7 @@ class Saved(Posterior):
             with safe_open(path, framework="pt") as file:
                 ours = "bnnbench" in (file.metadata() or {})
             if not ours:
-                return load_file(path), self.chains or 1
+                return load_file(path), self.chains or 1, {}
             predictive = load(path, network)
         except (SafetensorError, OSError) as error:
             raise DataError(f"{self.path} is not a safetensors file: {error}") from error
@@ -92,7 +97,8 @@ class Saved(Posterior):
             raise DataError(f"{self.path}: {error}") from error
         if self.chains not in (None, predictive.chains):
             raise DataError(f"{self.path} holds draws of {predictive.chains} chains, not {self.chains}")
-        return predictive.draws | predictive.shared, predictive.chains
+        told = {name: predictive.diagnostics[name] for name in _KEPT if name in predictive.diagnostics}
+        return predictive.draws | predictive.shared, predictive.chains, told
 
     def _stored(self, each: dict[str, Tensor], chains: int) -> int:
         """How many draws the file holds."""
