@@ -118,7 +118,7 @@ def test_a_chain_that_fails_fails_the_fit_and_the_others_are_kept(tmp_path: Path
     assert row["reason"] == "its fit failed: chain 2: RuntimeError: on purpose"
     assert [path.read_text() for path in calls] == ["x", "x", "x"]
     planned = bnnbench("plan", folder=tmp_path, environment=seen).stdout
-    assert "counted on moons (fc): failed; 2 of 3 chains and 0 of 1 cell in the store" in planned
+    assert "counted on moons (fc): failed; 2 of 3 chains and 0 of 1 cell done" in planned
 
     (tmp_path / "mended").touch()
     done = bnnbench("run", folder=tmp_path, environment=seen)

@@ -95,7 +95,7 @@ def test_plan_says_what_is_there_and_what_is_left(ran: tuple[Path, subprocess.Co
     (folder / "more.yaml").write_text(FILE.replace("epochs: 2", "epochs: 3"))
     told = call("plan", "more.yaml", folder=folder).stdout
     assert "1 fit and 3 cells" in told
-    assert "to fit; 0 of 3 cells in the store" in told
+    assert "to fit; 0 of 3 cells done" in told
 
 
 def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from bnnbench.matrix.config import read_config
 from bnnbench.matrix.dispatch import dispatched
 from bnnbench.matrix.executors import Work
 from bnnbench.matrix.plan import Plan, make_plan
-from bnnbench.matrix.schedule import Schedule
-from bnnbench.matrix.store import CELLS, CHAINS, FITS, Store
+from bnnbench.matrix.schedule import Schedule, forget
+from bnnbench.matrix.store import CELLS, CHAINS, DRAWS, FITS, Store
 from bnnbench.matrix.work import Setting
 from bnnbench.matrix.workers.failures import WorkerDied
 
@@ -35,7 +35,7 @@ def planned(folder: Path, text: str = FILE) -> tuple[Plan, Store]:
 def finish(plan: Plan, store: Store) -> None:
     """Records of everything that a plan asks for."""
     for key, fit in plan.fits.items():
-        store.write(FITS, key, {"status": "ok"})
+        store.write(FITS, key, {"status": "ok"}, {DRAWS: lambda path: path.write_bytes(b"draws")})
         for chain in range(fit.chains):
             store.write(CHAINS, fit.chain_key(chain), {"status": "ok"})
     for cell in plan.cells:
@@ -48,10 +48,12 @@ def test_fresh_forgets_what_the_plan_asks_for_and_nothing_else(tmp_path: Path) -
     other, _ = planned(tmp_path, FILE.replace("draws: 8", "draws: 4"))
     finish(plan, store)
     finish(other, store)
-    assert Schedule(plan, store, fresh=False).size == 0
-    assert Schedule(plan, store, fresh=True).size == 6
-    assert Schedule(plan, store, fresh=False).size == 6
-    assert Schedule(other, store, fresh=False).size == 0
+    assert Schedule(plan, store).size == 0
+    forget(plan, store, everything=False)
+    assert Schedule(plan, store).size == 0
+    forget(plan, store, everything=True)
+    assert Schedule(plan, store).size == 6
+    assert Schedule(other, store).size == 0
 
 
 def test_a_chain_that_failed_before_is_sampled_again_and_its_failure_forgotten(tmp_path: Path) -> None:
@@ -60,9 +62,11 @@ def test_a_chain_that_failed_before_is_sampled_again_and_its_failure_forgotten(t
     store.write(FITS, fit.key, {"status": "failed"})
     for chain, status in enumerate(["ok", "failed", "ok", "timeout"]):
         store.write(CHAINS, fit.chain_key(chain), {"status": status})
-    left = Schedule(plan, store, fresh=False)
-    assert [task.chain for task in left.ready] == [1, 3]
-    assert store.record(CHAINS, fit.chain_key(3)) is None
+    assert [task.chain for task in Schedule(plan, store).ready] == [1, 3]
+    assert store.record(CHAINS, fit.chain_key(3)) is not None
+    forget(plan, store, everything=False)
+    assert [task.chain for task in Schedule(plan, store).ready] == [1, 3]
+    assert list(store.keys(CHAINS)) == [fit.chain_key(0), fit.chain_key(2)]
 
 
 class DyingPool:
@@ -91,7 +95,7 @@ class DyingPool:
 @pytest.mark.parametrize("done", [True, False])
 def test_who_dies_with_its_work_done_has_lost_nothing(posterior: str, done: bool, tmp_path: Path) -> None:
     plan, store = planned(tmp_path, FILE.replace("hmc: {use: pyro-hmc, draws: 8, chains: 4}", posterior))
-    pool, left = DyingPool(store, done), Schedule(plan, store, fresh=False)
+    pool, left = DyingPool(store, done), Schedule(plan, store)
     first = left.ready[0]
     left.ready = [first]
     setting = Setting(str(store.path), "cpu", 1)

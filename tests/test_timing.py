@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from bnnbench.matrix.config import read_config
-from bnnbench.matrix.plan import Plan, make_plan
-from bnnbench.matrix.store import CELLS, CHAINS, FITS, Store
+from bnnbench.matrix.plan import FitSpec, Plan, make_plan
+from bnnbench.matrix.schedule import Schedule
+from bnnbench.matrix.store import CELLS, CHAINS, DRAWS, FITS, Store
 from bnnbench.matrix.timing import estimate
 
 FILE = """\
@@ -25,30 +26,47 @@ def planned(folder: Path) -> tuple[Plan, Store]:
     return make_plan(read_config(path)), Store(folder / "store")
 
 
+def told(plan: Plan, store: Store) -> str:
+    return estimate(Schedule(plan, store), store)
+
+
+def fit_ends(store: Store, fit: FitSpec, status: str, seconds: float) -> None:
+    draws = {DRAWS: lambda path: path.write_bytes(b"draws")} if status == "ok" else {}
+    store.write(FITS, fit.key, {"identity": fit.identity, "status": status, "seconds": seconds}, draws)
+
+
 def test_what_is_left_takes_as_long_as_its_like_took(tmp_path: Path) -> None:
     plan, store = planned(tmp_path)
-    assert estimate(plan, store) == "6 outcomes are left: no earlier timings to estimate from"
+    assert told(plan, store) == "6 outcomes are left: no earlier timings to estimate from"
 
     first, second, third = plan.fits.values()
-    store.write(FITS, first.key, {"kind": "fit", "identity": first.identity, "status": "ok", "seconds": 100.0})
-    assert estimate(plan, store) == (
-        "5 outcomes are left: about 200 s of work, and 3 of a kind not timed yet, "
+    fit_ends(store, first, "ok", 100.0)
+    assert told(plan, store) == (
+        "5 outcomes are left: about 200 s of work, and what FastGradientSign will take, not timed yet, "
         "beside starting the workers that share it"
     )
     # Three of its four chains are there, and only one must be sampled.
-    for chain in range(3):
-        store.write(CHAINS, second.chain_key(chain), {"kind": "chain", "identity": second.identity, "status": "ok"})
+    for chain, status in enumerate(["ok", "ok", "failed", "ok"]):
+        store.write(CHAINS, second.chain_key(chain), {"identity": second.identity, "status": status})
     for cell, seconds in zip(plan.cells[:2], (3.0, 5.0), strict=True):
-        store.write(CELLS, cell.key, {"kind": "attack", "identity": cell.identity, "status": "ok", "seconds": seconds})
-    assert estimate(plan, store) == (
-        "3 outcomes are left: about 129 s of work, beside starting the workers that share it"
-    )
+        store.write(CELLS, cell.key, {"identity": cell.identity, "status": "skipped", "seconds": seconds})
+    other = plan.cells[0].identity
+    for key, seconds in (("ab" * 32, 3.0), ("cd" * 32, 5.0)):
+        store.write(CELLS, key, {"identity": other, "status": "ok", "seconds": seconds})
+    left = "3 outcomes are left: about 129 s of work, beside starting the workers that share it"
+    assert told(plan, store) == left
     # What failed is tried again, however long it took to fail.
-    store.write(FITS, third.key, {"kind": "fit", "identity": third.identity, "status": "failed", "seconds": 7.0})
-    assert estimate(plan, store).startswith("3 outcomes are left: about 129 s")
-    for fit in (second, third):
-        store.write(FITS, fit.key, {"kind": "fit", "identity": fit.identity, "status": "skipped", "seconds": 1.0})
-    assert estimate(plan, store).startswith("1 outcome is left: about 4 s")
-    last = plan.cells[2]
-    store.write(CELLS, last.key, {"kind": "attack", "identity": last.identity, "status": "ok", "seconds": 4.0})
-    assert estimate(plan, store) == "nothing is left to do"
+    fit_ends(store, third, "failed", 7.0)
+    assert told(plan, store) == left
+    fit_ends(store, second, "skipped", 1.0)
+    assert told(plan, store).startswith("2 outcomes are left: about 104 s")
+    # Its attack has nothing to attack.
+    fit_ends(store, third, "skipped", 1.0)
+    assert told(plan, store) == "nothing is left to do"
+
+
+def test_a_fit_that_is_said_to_have_ended_well_and_has_no_draws_is_left(tmp_path: Path) -> None:
+    plan, store = planned(tmp_path)
+    for fit in plan.fits.values():
+        store.write(FITS, fit.key, {"status": "ok"})
+    assert Schedule(plan, store).size == 3 * (4 + 1 + 1)

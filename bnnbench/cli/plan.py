@@ -15,19 +15,22 @@ def plan(
     from bnnbench.cli.printing import counted
     from bnnbench.matrix.config import read_config
     from bnnbench.matrix.plan import make_plan, restricted
-    from bnnbench.matrix.schedule import fit_name
-    from bnnbench.matrix.store import CELLS, FITS, Store
-    from bnnbench.matrix.timing import chains_kept, estimate, is_final
+    from bnnbench.matrix.schedule import Schedule, fit_name
+    from bnnbench.matrix.store import FITS, Store
+    from bnnbench.matrix.timing import estimate
 
     asked = restricted(make_plan(read_config(file, max_cells)), only or ())
     kept = Store(store)
-    fits = {key: kept.record(FITS, key) for key in asked.fits}
+    left = Schedule(asked, kept)
     print(f"{counted(len(asked.fits), 'fit')} and {counted(len(asked.cells), 'cell')}")
     for key, groups in asked.tasks.items():
-        cells, record = [cell for group in groups for cell in group], fits[key]
-        have = sum(kept.record(CELLS, cell.key) is not None for cell in cells)
-        there = f"{have} of {counted(len(cells), 'cell')} in the store"
-        if (chains := chains_kept(asked.fits[key], kept)) and not is_final(record):
-            there = f"{chains} of {counted(asked.fits[key].chains, 'chain')} and {there}"
-        print(f"  {fit_name(cells[0], asked)}: {record['status'] if record else 'to fit'}; {there}")
-    print(estimate(asked, kept))
+        own = [task for task in left.tasks if task.fit.key == key]
+        size = sum(map(len, groups))
+        done = f"{size - sum(len(task.cells) for task in own)} of {counted(size, 'cell')} done"
+        chains = asked.fits[key].chains
+        sampled = chains - sum(task.chain is not None for task in own)
+        if sampled and any(task.chain is None and not task.cells for task in own):
+            done = f"{sampled} of {counted(chains, 'chain')} and {done}"
+        record = kept.record(FITS, key)
+        print(f"  {fit_name(groups[0][0], asked)}: {record['status'] if record else 'to fit'}; {done}")
+    print(estimate(left, kept))

@@ -16,7 +16,7 @@ from bnnbench.matrix.executors import local_pool
 from bnnbench.matrix.plan import FitSpec, Plan, make_plan, restricted
 from bnnbench.matrix.progress import Listener, Step
 from bnnbench.matrix.results import Results
-from bnnbench.matrix.schedule import Schedule, Task
+from bnnbench.matrix.schedule import Schedule, Task, forget
 from bnnbench.matrix.store import CELLS, CHAINS, FITS, Store
 from bnnbench.matrix.verification import verified_again
 from bnnbench.matrix.work import Setting, setting_of
@@ -95,7 +95,8 @@ def run_plan(
     with store.held():
         told = begun or manifest.begun(plan)
         place = store.write_manifest(told)
-        left = Schedule(plan, store, fresh)
+        forget(plan, store, everything=fresh)
+        left = Schedule(plan, store)
         _run_left(left, plan, store, jobs, dask, observer)
         if outdated := left.outdated():
             _run_left(outdated, plan, store, jobs, dask, observer)

@@ -10,7 +10,7 @@ from typing import Any
 from bnnbench.matrix import stored_outcome
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
 from bnnbench.matrix.results import FINAL, has_these_draws
-from bnnbench.matrix.store import CELLS, CHAINS, FITS, Store
+from bnnbench.matrix.store import CELLS, CHAINS, DRAWS, FITS, Store
 
 
 @dataclass(frozen=True)
@@ -75,23 +75,28 @@ class AtOnce:
 class Schedule:
     """The tasks that are left, in an order in which they can run: a fit waits for its chains, an attack for its fit.
 
-    With `fresh` nothing that the plan asks for is in the store any more: whatever stops the run, the next one goes on
-    from there, and nothing old is left beside what is new.
+    Making one changes nothing.
     """
 
-    def __init__(self, plan: Plan, store: Store, fresh: bool) -> None:
+    def __init__(self, plan: Plan, store: Store) -> None:
         self.ready: list[Task] = []
-        self.size = self.cached = 0
+        self.tasks: list[Task] = []
+        """All of them, whether they may run already or not."""
+        self.cached = 0
+        """How many cells need no task."""
         self.verified: dict[str, dict[str, Any]] = {}
         """Records of cells, by key, that were found in the store."""
         self._followers: dict[str, list[Task]] = defaultdict(list)
         self._needs: dict[str, set[str]] = {}
         self._unsure: list[Task] = []
         self._store = store
-        for kind, key in _asked_for(plan) if fresh else ():
-            store.remove(kind, key)
         for key in plan.fits:
             self._add_fit(plan, key)
+
+    @property
+    def size(self) -> int:
+        """How many tasks there are."""
+        return len(self.tasks)
 
     def after(self, task: Task, ok: bool) -> tuple[list[Task], list[Task]]:
         """The tasks that may run now that this one has ended, and those that never will."""
@@ -137,7 +142,7 @@ class Schedule:
     def _add_fit(self, plan: Plan, key: str) -> None:
         fit, groups = plan.fits[key], plan.tasks[key]
         name = fit_name(groups[0][0], plan)
-        record = self._store.record(FITS, key)
+        record = self._fit_record(key)
         missing = list(self._missing(groups, record))
         attacks = [_attack(cells, fit, name) for cells in missing]
         if record is not None and record["status"] == "ok":
@@ -155,7 +160,7 @@ class Schedule:
             self._add(attacks, [task])
 
     def _add(self, tasks: list[Task], needs: list[Task]) -> None:
-        self.size += len(tasks)
+        self.tasks += tasks
         if not needs:
             self.ready += tasks
             return
@@ -180,22 +185,31 @@ class Schedule:
         self.verified[key] = record
         return True
 
+    def _fit_record(self, key: str) -> dict[str, Any] | None:
+        """The record of a fit; None for one that is said to have ended well and has no draws."""
+        record = self._store.record(FITS, key)
+        return None if record and record["status"] == "ok" and DRAWS not in record["artefacts"] else record
+
     def _missing_chains(self, fit: FitSpec, name: str) -> Iterator[Task]:
         for chain in range(fit.chains):
             record = self._store.record(CHAINS, fit.chain_key(chain))
-            if record is not None and record["status"] != "ok":
-                self._store.remove(CHAINS, fit.chain_key(chain))  # Whatever fails now is told, and not this.
-                record = None
-            if record is None:
+            if record is None or record["status"] != "ok":
                 yield Task(chain_name(name, chain, fit.chains), fit, chain)
 
 
-def _asked_for(plan: Plan) -> Iterator[tuple[str, str]]:
-    """The kind and the key of every record that a plan may leave in a store."""
-    yield from ((CELLS, cell.key) for cell in plan.cells)
+def forget(plan: Plan, store: Store, everything: bool) -> None:
+    """Remove what a plan's next run must not find: chains that failed, for whatever fails then is told, and not that;
+    or everything that the plan asks for, so that whatever stops the run, the next one goes on from there, and nothing
+    old is left beside what is new."""
     for key, fit in plan.fits.items():
-        yield from ((CHAINS, fit.chain_key(chain)) for chain in range(fit.chains))
-        yield FITS, key
+        for chain in map(fit.chain_key, range(fit.chains)):
+            record = store.record(CHAINS, chain)
+            if record and (everything or record["status"] != "ok"):
+                store.remove(CHAINS, chain)
+        if everything:
+            store.remove(FITS, key)
+    for cell in plan.cells if everything else ():
+        store.remove(CELLS, cell.key)
 
 
 def _attack(cells: Sequence[CellSpec], fit: FitSpec, name: str) -> Task:
