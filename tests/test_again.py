@@ -16,12 +16,14 @@ import bnnbench as bb
 from bnnbench.core import saving
 from bnnbench.core.posterior import Draws
 from bnnbench.matrix.environment import gives_the_same_bits
+from bnnbench.matrix.files import TEMPORARY
+from bnnbench.matrix.housekeeping import garbage
 from bnnbench.matrix.manifest import begun, ended, sealed
 from bnnbench.matrix.plan import restricted
 from bnnbench.matrix.replay import compared
 from bnnbench.matrix.results import Results
 from bnnbench.matrix.store import CELLS, DRAWS, FITS, RECORD, Store
-from bnnbench.matrix.verification import same_bits, verified_again, within_tolerance
+from bnnbench.matrix.verification import _beside, same_bits, verified_again, within_tolerance
 from bnnbench.report.formats import to_json
 
 FILE = """\
@@ -322,3 +324,15 @@ def test_a_fit_that_is_lost_keeps_its_cells_if_it_comes_back_the_same(
     again = bb.run(finished.plan.config.path, store=tmp_path / "store", only=["sgd", "random"])
     assert again.complete
     assert [place.stat().st_mtime_ns != old for place, old in zip(places, before, strict=True)] == [elsewhere] * 2
+
+
+def test_only_what_a_record_names_is_taken_along(tmp_path: Path) -> None:
+    """A link beside it may lead anywhere."""
+    store, key = Store(tmp_path / "store"), "ab" * 32
+    store.write(FITS, key, {"status": "ok"}, {DRAWS: lambda path: path.write_bytes(b"draws")})
+    (store.place(FITS, key) / "around").symlink_to(tmp_path)
+    with _beside(store, {key, "cd" * 32}) as other:
+        assert other.path.is_relative_to(store.path)
+        assert sorted(path.name for path in other.place(FITS, key).iterdir()) == [DRAWS, RECORD]
+        assert [place for place in garbage(store) if place.name.startswith(TEMPORARY)]
+    assert list(store.path.iterdir()) == [store.path / FITS]

@@ -136,6 +136,15 @@ def test_a_training_that_ended_early_is_called_short(scale: float, kl_weight: fl
         assert f"slope {slope:.2f}" in card["why"]
 
 
+def test_with_another_weight_of_the_divergence_it_is_no_posterior_of_its_prior() -> None:
+    data = bb.Data(train=(np.zeros((8, 2)), np.arange(8) % 2), test=(np.zeros((4, 2)), np.arange(4) % 2))
+    posterior = BayesByBackprop(
+        epochs=1, learning_rate=1e-12, prior_scale=0.4, initial_scale=0.4, kl_weight=0.5, draws=3
+    )
+    card = posterior_card(bb.fit(posterior, nn.Linear(2, 2, bias=False), data, seed=0), data)
+    assert (card["level"], card["why"]) == ("short", "its divergence from the prior has weight 0.5, not 1")
+
+
 def test_with_its_defaults_it_reaches_the_optimum_on_half_moons() -> None:
     data = bb.dataset("half-moons").load(0)
     network = bb.network("fc").build(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,30 @@ def test_swept_values_that_would_share_a_row_are_refused(values: str, tmp_path: 
     text = GOOD.replace("{use: fc, hidden: [8, 8]}", f"{{use: 'net.py:Net', sweep: {{width: {values}}}}}")
     with pytest.raises(bb.ConfigError, match=r"networks\.mlp\.sweep\.width has values that tables would call alike"):
         read_config(written(tmp_path, text))
+
+
+def test_a_device_that_never_ends_is_no_file() -> None:
+    with pytest.raises(bb.ConfigError, match="larger than 1024 KiB"):
+        read_config("/dev/zero")
+
+
+def test_parameters_of_a_file_are_named_as_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text("class Net: pass\n")
+    text = GOOD.replace("{use: fc, hidden: [8, 8]}", "{use: 'net.py:Net', width: .inf}")
+    with pytest.raises(bb.ConfigError, match=r":9:35: networks\.mlp\.width is inf"):
+        read_config(written(tmp_path, text))
+
+
+def test_a_components_own_error_is_told_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bnnbench_plugins.datasets.half_moons import HalfMoons
+
+    def fails(self: HalfMoons) -> str:
+        raise zipfile.BadZipFile("File is not a zip file")
+
+    monkeypatch.setattr(HalfMoons, "fingerprint", fails)
+    message = r":6:16: datasets\.moons: half-moons raised BadZipFile: File is not a zip file"
+    with pytest.raises(bb.ConfigError, match=message):
+        read_config(written(tmp_path, GOOD))
 
 
 def test_several_sweeps_are_named_together(tmp_path: Path) -> None:
@@ -127,6 +152,9 @@ BROKEN = {
     "repeated swept value": ("[2, 3]", "[2, 3, 2]", "posteriors.nuts.sweep.max_tree_depth repeats a value"),
     "empty section": ("datasets:\n  moons: {use: half-moons, epsilons: [0.02]}\n  digits:\n", "datasets:\n", "datasets is empty"),
     "section is a list": ("  fgsm:\n", "  - fgsm\n", ""),
+    "endless memory": ("seeds: [0, 1]\n", f"limits: {{memory: {'9' * 400}GiB}}\n", "no computer has so much memory"),
+    "threads without number": ("seeds: [0, 1]\n", "threads: 9000000000\n", "threads is 9000000000"),
+    "fresh says it twice": ("draws: 5", "attack_draws: 2, stream: {fresh: 3}", "sees twice: in stream and in attack_draws"),
     "include is a mapping": ("version: 1\n", "version: 1\ninclude: {}\n", "include must be a list of patterns"),
     "sweep of a scalar": ("{max_tree_depth: [2, 3]}", "{max_tree_depth: 2}", "must be a list of values"),
     "set and swept": ("draws: 4", "max_tree_depth: 2", "both sets and sweeps 'max_tree_depth'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -336,6 +337,24 @@ def test_chains_are_degenerate_if_all_diverge_or_none_moves_and_not_before() -> 
     assert level(weights, np.ones_like(share)) == "degenerate"
     still = {name: 1 + 1e-8 * array for name, array in weights.items()}
     assert level(still, np.zeros_like(share)) == "degenerate"
+
+
+def test_a_card_takes_any_diagnostics_and_is_json() -> None:
+    data, generator = small_data(inputs=2), np.random.default_rng(0)
+    weights = {"weight": generator.normal(size=(2, 10, 2, 2)), "bias": generator.normal(size=(2, 10, 2))}
+    told = {"gradients": np.array([3, 4]), "seconds": np.array([1.5, 2.0]), "acceptance": np.array([np.nan, 1.0])}
+    card = bb.posterior_card(bb.Predictive(nn.Linear(2, 2), bb.Draws(weights, diagnostics=told)), data)
+    assert (card["gradients"], card["seconds"], card["acceptance"]) == (7, 3.5, None)
+    json.dumps(card, allow_nan=False)
+
+
+def test_divergences_are_counted_among_all_transitions_not_among_the_draws_that_were_kept() -> None:
+    data, generator = small_data(inputs=2), np.random.default_rng(0)
+    weights = {"weight": generator.normal(size=(1, 10, 2, 2)), "bias": generator.normal(size=(1, 10, 2))}
+    for count, level in ((10, "short"), (99, "short"), (100, "degenerate")):
+        predictive = bb.Predictive(nn.Linear(2, 2), bb.Draws(weights, diagnostics={"divergences": [count]}))
+        predictive.fitted_by = bb.posterior("pyro-hmc", draws=10, thin=10)
+        assert bb.posterior_card(predictive, data)["level"] == level
 
 
 def test_wrong_arguments_of_evaluate_are_named() -> None:

@@ -9,6 +9,7 @@ import pytest
 from plugged import bnnbench
 
 from bnnbench.matrix.files import TEMPORARY
+from bnnbench.matrix.housekeeping import size_of
 from bnnbench.matrix.lock import LOCK
 from bnnbench.matrix.store import ARRAYS, CELLS, CHAINS, FITS, RECORD, Store
 
@@ -167,3 +168,23 @@ def test_no_store_is_an_error(tmp_path: Path) -> None:
     done = bnnbench("store", "verify", folder=tmp_path)
     assert (done.returncode, done.stderr) == (2, "bnnbench: store: there is no such store\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_moved_or_removed_in_what_does_not_say_that_it_is_a_store(store: Store) -> None:
+    (store.path / "store.json").unlink()
+    (store.path / "quarantine").mkdir()
+    (store.path / "quarantine" / "letter").write_text("mine")
+    for words in (["gc"], ["gc", "--dry-run"], ["verify"]):
+        code, text = told(store, *words)
+        assert (code, "has no store.json, so it may be something else" in text) == (2, True)
+    assert (store.path / "quarantine" / "letter").read_text() == "mine"
+    assert told(store, "info")[0] == 0
+
+
+def test_the_size_of_what_is_nested_without_end_is_known(tmp_path: Path) -> None:
+    place = tmp_path
+    for _ in range(700):
+        place /= "d"
+        place.mkdir()
+    (place / "file").write_text("four")
+    assert size_of(tmp_path) == 4

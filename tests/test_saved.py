@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -277,3 +278,23 @@ def test_a_recipe_that_is_not_of_these_draws_is_one_line_and_takes_no_memory(
         bb.load(of_a_stranger(tmp_path, FC | changes))
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < len(str(tmp_path)) + 1200
+
+
+@pytest.mark.parametrize(
+    ("told", "level"),
+    [({"unfinished": "it was stopped"}, "short"), ({"divergences": np.ones((1, 20), bool)}, "degenerate")],
+)
+def test_what_was_said_of_the_draws_counts_when_they_are_read_again(
+    tmp_path: Path, told: dict[str, object], level: str
+) -> None:
+    template, generator = nn.Linear(2, 2), np.random.default_rng(0)
+    arrays = {name: generator.normal(size=(1, 600, *one.shape)) for name, one in template.state_dict().items()}
+    bb.Predictive(template, bb.Draws(arrays, diagnostics=told)).save(tmp_path / "draws.safetensors")
+    read_again = bb.fit(Saved(path=str(tmp_path / "draws.safetensors"), draws=300), template, DATA)
+    assert bb.posterior_card(read_again, DATA)["level"] == level
+
+
+def test_a_pipe_is_no_file_of_draws(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(bb.StoreError, match="no plain file"):
+        bb.load(tmp_path / "pipe")

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from bnnbench.errors import StoreError
-from bnnbench.matrix.store import ARRAYS, RECORD, Store, own_sum
+from bnnbench.matrix.store import ARRAYS, CELLS, RECORD, Store, own_sum
 
 KEY = "ab" * 32
 
@@ -266,3 +266,30 @@ def test_what_cannot_be_written_leaves_nothing(store: Store) -> None:
         store.write("cells", key, {"status": "ok"}, {ARRAYS: fails})
     assert list(store.place("cells", key).iterdir()) == []
     assert store.record("cells", key) is None
+
+
+def test_a_reader_looks_twice_at_what_may_be_being_written(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its look at a record and that at the arrays another process may have replaced both."""
+    arrays = store.place(CELLS, KEY) / ARRAYS
+    content = arrays.read_bytes()
+    arrays.unlink()
+    monkeypatch.setattr("time.sleep", lambda _: arrays.write_bytes(content))
+    reader = Store(store.path)
+    assert reader.record(CELLS, KEY) is not None
+    assert reader.damaged == []
+
+
+@pytest.mark.parametrize("seconds", [10**400, -1, 1e300])
+def test_a_record_that_took_no_time_that_there_is_is_not_believed(store: Store, seconds: float) -> None:
+    place = store.place(CELLS, KEY) / RECORD
+    record = json.loads(place.read_text()) | {"seconds": seconds}
+    place.write_text(json.dumps(record | {"sha256": own_sum(record)}))
+    assert store.record(CELLS, KEY) is None
+    assert "its seconds is not what it must be" in store.damaged[0]
+
+
+def test_a_directory_of_other_things_is_no_unmarked_store(tmp_path: Path) -> None:
+    for name in ("quarantine", "runs"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(StoreError, match="holds no fits and no cells"):
+        Store(tmp_path)
