@@ -180,6 +180,19 @@ def test_the_best_iterate_is_kept_misclassified_first() -> None:
     assert best.inputs[:, 0].tolist() == [10.0, 11.0, 2.0, 3.0]
 
 
+def test_under_fresh_the_last_iterate_counts_not_the_one_that_met_the_unluckiest_draw() -> None:
+    """Two draws of one linear direction, one far steeper: its queries have the highest losses wherever they fall, and
+    the worst case of both is one corner."""
+    weight = np.array([[1.0, -2.0, 3.0], [-1.0, 2.0, -3.0]], dtype="f4")
+    weights = {"weight": np.stack([weight, 100 * weight]), "bias": np.zeros((2, 2), "f4")}
+    predictive = bb.Predictive(torch.nn.Linear(3, 2), weights)
+    x, y = torch.full((6, 3), 0.5), torch.tensor([0, 1, 0, 1, 0, 1])
+    threat = bb.Threat(epsilon=0.1, stream="fresh", attack_draws=1)
+    worst = x + 0.1 * torch.from_numpy(weight[1 - y]).sign()
+    for seed in range(8):
+        assert torch.allclose(bb.attack("pgd", steps=4)(predictive, x, y, threat, seed=seed), worst, atol=1e-6)
+
+
 def test_a_network_that_is_never_attacked_is_wholly_robust() -> None:
     data = small_data()
     predictive = linear_predictive(np.random.default_rng(0).normal(size=(2, 4)), np.zeros(2))

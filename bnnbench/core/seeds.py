@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 
 ATTACK: Final = 1
 QUERIES: Final = 2
-CLEAN: Final = 3
-ATTACKED: Final = 4
+EVALUATION: Final = 3
 TEST_IMAGES: Final = 5
 CARD: Final = 6
 

@@ -72,3 +72,13 @@ def at_query(threat: Threat, draws: Sequence[int], rng: torch.Generator) -> list
 
     order = torch.randperm(len(draws), generator=rng)[: seen(threat, draws)]
     return [draws[position] for position in order.tolist()]
+
+
+def at_each(threat: Threat, draws: Sequence[int], images: int, rng: torch.Generator) -> torch.Tensor:
+    """Positions among the draws, (k, N): under `fresh` the random subset that answers each image's own query.
+
+    One subset for all images would make their outcomes depend on each other, and every interval too narrow.
+    """
+    import torch
+
+    return torch.rand(images, len(draws), generator=rng).argsort(1)[:, : seen(threat, draws)].T

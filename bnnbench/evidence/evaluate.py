@@ -15,6 +15,7 @@ from bnnbench.errors import ContractBreach
 from bnnbench.evidence.outcome import Outcome
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from bnnbench.core.crafting import Crafted
@@ -122,7 +123,8 @@ class Judgement:
 class Defence:
     """The defending side, shared by all attacks on it: the images, the draws, and what they say of clean images.
 
-    Under `fixed` and `independent` one set of draws defends; under `fresh` each look takes `attack_draws` anew.
+    Under `fixed` and `independent` one set of draws defends; under `fresh` each image is judged by `attack_draws` of
+    its own, clean and attacked by the same ones: what no attack has touched stays right or wrong.
     """
 
     def __init__(
@@ -133,10 +135,10 @@ class Defence:
         self._threat = threat
         attackers, self._defenders = streams.split(threat, predictive.chains, predictive.per_chain, draws)
         self.attack_draws = streams.seen(threat, attackers)
-        self.draws = len(self._query(seeds.CLEAN))
+        self.draws = streams.seen(threat, self._defenders) if threat.stream == "fresh" else len(self._defenders)
 
-    def judge(self, x: Tensor, purpose: int = seeds.ATTACKED) -> Judgement:
-        """Score inputs, with draws that depend on the seed and the purpose alone.
+    def judge(self, x: Tensor) -> Judgement:
+        """Score the sample's images, clean or attacked.
 
         Raises `ContractBreach` if the predictive gives values that are not finite, or draws from a global random state.
         """
@@ -145,7 +147,9 @@ class Defence:
         from bnnbench.core.untouched import global_state
 
         with global_state(name_of(self.predictive)):
-            each = self.predictive.draw_log_probs(x, self._query(purpose)).cpu()
+            each = self.predictive.draw_log_probs(x, self._defenders).cpu()
+        if self._threat.stream == "fresh":
+            each = each.gather(0, self._queries[..., None].expand(-1, -1, each.shape[-1]))
         log_probs = streaming.average(each)
         largest = int(self.sample.y.max())
         if log_probs.shape[-1] <= largest:
@@ -160,7 +164,7 @@ class Defence:
     @functools.cached_property
     def clean(self) -> Judgement:
         """The judgement of the clean images."""
-        return self.judge(self.sample.x, seeds.CLEAN)
+        return self.judge(self.sample.x)
 
     @functools.cached_property
     def zero_gradient(self) -> Any:
@@ -170,7 +174,7 @@ class Defence:
 
         from bnnbench.core import routes, streaming
 
-        found, draws = [], self._query(seeds.CLEAN)
+        found, draws = [], streams.at_query(self._threat, self._defenders, self._random())
         image = self.sample.x[:1].to(self.predictive.device, self.predictive.dtype)
         # The graph holds every draw at once: few images at a time.
         few = max(1, streaming.BUDGET // (len(draws) * routes.footprint(self.predictive, image).activations))
@@ -182,8 +186,12 @@ class Defence:
                 found.append((slope.flatten(1) == 0).all(1))
         return torch.cat(found).cpu().numpy()
 
-    def _query(self, purpose: int) -> list[int]:
-        return streams.at_query(self._threat, self._defenders, seeds.generator(self.seed, purpose))
+    @functools.cached_property
+    def _queries(self) -> Tensor:
+        return streams.at_each(self._threat, self._defenders, len(self.sample.y), self._random())
+
+    def _random(self) -> torch.Generator:
+        return seeds.generator(self.seed, seeds.EVALUATION)
 
 
 def _objective_value(attack: Attack, each: Tensor, y: Tensor) -> Any:

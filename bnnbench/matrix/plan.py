@@ -22,6 +22,8 @@ from bnnbench.matrix.source import shown
 
 SCHEMA = 1
 """The store's format: part of every key."""
+FRESH_REVISION = 2
+"""Raised when outcomes under the stream `fresh` change: part of their keys."""
 
 
 def key_of(identity: Any) -> str:
@@ -100,6 +102,8 @@ class CellSpec:
         evaluation: dict[str, Any] = {"images": self.images, "draws": self.draws}
         if self.keep != "few":
             evaluation["keep"] = self.keep
+        if self.threat.stream == "fresh":
+            evaluation["revision"] = FRESH_REVISION
         return {
             "schema": SCHEMA,
             "fit": self.fit.key,

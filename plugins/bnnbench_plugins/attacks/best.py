@@ -32,9 +32,13 @@ class Best:
         """Candidates (n, *shape) for the images at these positions (n,), all by default; where they reach the
         attacker's goal (n,); and their objective (n,)."""
         at = self.everywhere if at is None else at
-        self.latest_value[at], self.latest_broken[at] = value, broken
+        self.pass_by(broken, value, at)
         known, worth = self._broken[at], self._value[at]
         better = (broken & ~known) | ((broken == known) & (value > worth))
         chosen = at[better]
         self.inputs[chosen] = candidates[better]
         self._broken[chosen], self._value[chosen] = broken[better], value[better]
+
+    def pass_by(self, broken: Tensor, value: Tensor, at: Tensor) -> None:
+        """What was found of candidates that are not to be kept."""
+        self.latest_value[at], self.latest_broken[at] = value, broken
