@@ -137,7 +137,8 @@ def test_evaluation_uses_its_own_draws_under_independent_and_the_limit_under_fix
 def test_under_fresh_each_image_meets_draws_of_its_own() -> None:
     """Of two draws one is right everywhere and one nowhere: with one subset for all, accuracy would be 0 or 1.
 
-    Over 40 seeds the 95% interval misses one half as often as it should: at most 6 times, which goes wrong in less than 1% of such tests.
+    Over 40 seeds the 95% interval misses one half as often as it should: at most 6 times, which goes wrong in less than
+    1% of such tests.
     """
     x = torch.rand(300, 2, generator=torch.Generator().manual_seed(0))
     y = torch.zeros(300, dtype=torch.int64)
