@@ -51,4 +51,5 @@ def print_tables(results: Results) -> None:
         for part in render(blocks(results), width):
             console.print(part)
         console.print(f"95% Wilson intervals; store: {results.store.path}")
-    say(captured.get().removesuffix("\n"), sys.stdout)
+    # Rich fills lines up to the width of what they stand in.
+    say("\n".join(line.rstrip() for line in captured.get().removesuffix("\n").split("\n")), sys.stdout)

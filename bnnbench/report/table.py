@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-GAPS = (2, 1)
+GAPS = (2, 1, 0)
 """Columns of space before each column, and one more from rich: as much as fits."""
 
 
@@ -30,9 +30,9 @@ def render(blocks: Sequence[Block], width: int) -> Iterator[RenderableType]:
             gap = next((gap for gap in GAPS if _needed(block, places, stacked, gap) <= width), min(GAPS))
             yield _table(block, places, stacked, " " * gap)
         for mark in block.marks:
-            yield Padding(Text(f"{mark}  {MARKS[mark]}", style="dim"), (0, 0, 0, 1), expand=False)
+            yield Padding(Text(f"{mark}  {MARKS[mark]}", style="dim"), (0, 0, 0, 1))
         for note in block.notes:
-            yield Padding(Text(note, style="dim"), (0, 0, 0, 1), expand=False)
+            yield Padding(Text(note, style="dim"), (0, 0, 0, 1))
         yield Text("")
 
 
