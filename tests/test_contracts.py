@@ -129,6 +129,24 @@ def test_a_network_that_draws_at_each_look_is_caught() -> None:
         bb.evaluate(predictive, bb.attack("random-sign"), data, epsilon=0.1, images=20)
 
 
+def test_a_network_that_mixes_its_images_is_caught() -> None:
+    """Its outcomes would depend on how many images are looked at together."""
+
+    class Mixing(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(2, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            hidden: torch.Tensor = self.layer(x)
+            return hidden - hidden.mean(0)
+
+    data = bb.dataset("half-moons", train_size=40, test_size=20).load(0)
+    predictive = bb.fit(bb.posterior("sgd", epochs=1), Mixing(), data)
+    with pytest.raises(bb.ContractBreach, match="each must be judged by itself"):
+        bb.evaluate(predictive, bb.attack("fgsm"), data, epsilon=0.05, images=20)
+
+
 @pytest.mark.parametrize("epsilon", [0.0, 0.05])
 def test_draws_of_half_precision_move_no_image(epsilon: float) -> None:
     """The ball is around the caller's image, not around what half precision makes of it."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bnnbench.core.dataset import Data
     from bnnbench.core.predictive import Predictive
 
+MIXED = 0.01
+"""A probability that changes by more than this when an image gets a neighbour is no matter of rounding."""
 KEPT_INPUTS = 16
 """Perturbed images kept with an outcome, unless all are asked for."""
 
@@ -164,7 +166,27 @@ class Defence:
     @functools.cached_property
     def clean(self) -> Judgement:
         """The judgement of the clean images."""
-        return self.judge(self.sample.x)
+        found = self.judge(self.sample.x)
+        self._check_images_are_alone()
+        return found
+
+    def _check_images_are_alone(self) -> None:
+        """Raise `ContractBreach` if what is said of an image depends on its neighbours: outcomes would be of batches.
+
+        Products of another size may round otherwise, and no more.
+        """
+        import torch
+
+        from bnnbench.core.predictive import name_of
+
+        x, few = self.sample.x[:2], self._defenders[:4]
+        beside = self.predictive.draw_log_probs(x, few).exp()
+        alone = self.predictive.draw_log_probs(x[:1], few).exp()
+        if not torch.allclose(beside[:, :1], alone, rtol=0, atol=MIXED):
+            raise ContractBreach(
+                f"{name_of(self.predictive)} says of an image alone what it does not say of it beside another: "
+                "each must be judged by itself"
+            )
 
     @functools.cached_property
     def zero_gradient(self) -> Any:
