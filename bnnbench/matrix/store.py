@@ -45,6 +45,8 @@ KEY = re.compile("[0-9a-f]{64}(-[0-9]+)?")
 _DAMAGE = (None, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENOTDIR)
 """Errors that a file has of its own; others are those of whoever reads it: rights, memory, descriptors, a network."""
 _DEFAULTS: dict[str, Any] = {"reason": "", "warnings": [], "environment": {}, "identity": {}, "seconds": 0.0}
+SECOND_LOOK = 0.1
+"""Seconds after which a reader looks again at what it could not believe."""
 LONGEST = 1e12
 """Seconds that anything may have taken."""
 STATUSES = ("ok", "failed", "timeout", "invalid", "skipped")
@@ -149,7 +151,7 @@ class Store:
         except StoreError:
             if self.lock is not None:
                 raise
-            time.sleep(0.1)
+            time.sleep(SECOND_LOOK)
             return verified(place)
 
     def arrays(self, kind: str, key: str, record: Mapping[str, Any]) -> dict[str, np.ndarray]:

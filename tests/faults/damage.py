@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bnnbench.errors import StoreError
-from bnnbench.matrix import formats, manifest
+from bnnbench.matrix import formats, manifest, store
 from bnnbench.matrix.results import Results
 from bnnbench.matrix.store import ARRAYS, CELLS, DRAWS, FITS, RECORD, Store
 
@@ -34,18 +34,22 @@ class Damage:
 def campaign(results: Results, folder: Path, count: int, seed: int = 0) -> Damage:
     """Damage a copy of a finished store so many times, one file at a time, and look whether anybody believes it."""
     chance, found = random.Random(seed), Damage()
+    store.SECOND_LOOK = 0.0  # Nobody writes here meanwhile.
     path = folder / "damaged"
     shutil.copytree(results.store.path, path)
     files = {name: sorted((path / kind).glob(f"*/{file}")) for name, (kind, file) in KINDS.items()}
     for number in range(count):
         name = list(KINDS)[number % len(KINDS)]
         file = chance.choice(files[name])
-        whole = file.read_bytes()
-        file.write_bytes(_damaged(whole, chance))
-        found.tried[name] += 1
         kind, key = KINDS[name][0], file.parent.name
-        if Store(path).record(kind, key) is not None:
-            found.used.append(f"{name}: {key}")
+        whole, meant = file.read_bytes(), Store(path).record(kind, key)
+        damaged = _damaged(whole, chance)
+        file.write_bytes(damaged)
+        found.tried[name] += 1
+        believed = Store(path).record(kind, key)
+        # A record may still say the same: 1E-05 is 1e-05.
+        if believed is not None and (file.name != RECORD or believed != meant):
+            found.used.append(f"{name}: {key}: {damaged[:1000]!r}")
         file.write_bytes(whole)
     _formats(path, count // 20, chance, found)
     _reports(results, path, files, min(count // 20, 50), chance, found)
