@@ -215,7 +215,7 @@ def _notes(cells: Sequence[Cell]) -> list[str]:
     ]
     notes += dict.fromkeys(warning for cell in cells for warning in cell.warnings if warning.startswith("the test set"))
     if _weaker(cells[0].spec.threat):
-        notes.append("an attacker that sees other draws is weaker: report this beside stream fixed, never in its place")
+        notes.append("stream fixed with all draws favours the attacker: report this beside it, never in its place")
     short = {
         cell.spec.posterior: warning
         for cell in cells
