@@ -155,6 +155,8 @@ def _record(task: Task, ended: Ended, store: Store, setting: Setting) -> None:
     """Write what became of a task whose worker could not."""
     record = {"status": ended.status, "reason": ended.reason, "seconds": ended.seconds, "seed": task.fit.seed}
     record["environment"] = environment(setting.threads)
+    if ended.failure and ended.failure.trace:
+        record["traceback"] = ended.failure.trace
     if task.chain is not None:
         identity = task.fit.chain_identity(task.chain)
         store.write(CHAINS, task.key, record | {"kind": "chain", "identity": identity})

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 
 from bnnbench.errors import BnnbenchError, one_line
 
 
 class Raised(Exception):
-    """A task raised something; says what. What a stranger's code raises may not be known where it is told."""
+    """A task raised something; says what and where. What a stranger's code raises may not be known where it is told."""
+
+    def __init__(self, what: str, trace: str) -> None:
+        super().__init__(what, trace)
+        self.what, self.trace = what, trace
+
+    def __str__(self) -> str:
+        return self.what
 
 
 class WorkerDied(Exception):
@@ -40,11 +48,15 @@ class Failure:
     reason: str
     by_chance: bool = False
     innocent: bool = False
+    trace: str = ""
+    """The traceback of what it raised."""
 
 
 def told(error: BaseException) -> Exception:
     """An exception of a task as one that any process knows."""
-    return error if isinstance(error, BnnbenchError | Raised) else Raised(one_line(f"{type(error).__name__}: {error}"))
+    if isinstance(error, BnnbenchError | Raised):
+        return error
+    return Raised(one_line(f"{type(error).__name__}: {error}"), "".join(traceback.format_exception(error)))
 
 
 def failure(error: BaseException, seconds: float, memory: int) -> Failure:
@@ -59,4 +71,5 @@ def failure(error: BaseException, seconds: float, memory: int) -> Failure:
         return Failure("failed", "its process died before it began", by_chance=True, innocent=True)
     if isinstance(error, WorkerDied):
         return Failure("failed", f"its process died ({error})", by_chance=True)
-    return Failure("failed", str(told(error)))
+    known = told(error)
+    return Failure("failed", str(known), trace=known.trace if isinstance(known, Raised) else "")
