@@ -67,6 +67,11 @@ class Aborts(Named):
     def happen(self):
         raise self.Abort("enough")
 
+class Patient(Named):
+    def happen(self):
+        (HERE / "child").write_text(str(os.getpid()))
+        time.sleep(5)
+
 class LoopsInC(Named):
     '''Holds the interpreter's lock in C, deaf to signals, with a child in a session of its own.'''
     environment = None
@@ -198,6 +203,20 @@ def test_a_guard_that_is_killed_is_replaced(tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     assert within(5, lambda: all(map(is_gone, family)))
+
+
+@pytest.mark.slow
+def test_a_worker_that_outlives_its_run_and_its_guard_writes_nothing(tmp_path: Path) -> None:
+    """By then another run may hold the store."""
+    matrix(tmp_path, ["Patient"])
+    process = subprocess.Popen([sys.executable, "-m", "bnnbench", "run"], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    assert within(60, lambda: text_of(tmp_path / "child"))
+    for one in [*psutil.Process(process.pid).children(), process]:
+        if one is process or "guard.py" in " ".join(one.cmdline()):
+            one.kill()
+    process.wait()
+    assert within(30, lambda: is_gone(int(text_of(tmp_path / "child"))))
+    assert list((tmp_path / "store").rglob(RECORD)) == []
 
 
 ONE_BY_ONE = """

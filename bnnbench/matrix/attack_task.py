@@ -27,7 +27,7 @@ def run_attack(cells: Sequence[CellSpec], setting: Setting) -> str:
     # The threats are attacked together, so their share of the time is all that can be said.
     record["seconds"] /= len(cells)
     record["cpu_seconds"] /= len(cells)
-    store = Store(setting.store)
+    store = work.own_store(setting)
     for number, cell in enumerate(cells):
         own: dict[str, Any] = record | {
             "kind": "attack",

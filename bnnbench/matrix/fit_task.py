@@ -37,7 +37,7 @@ def run_chain(spec: FitSpec, chain: int, setting: Setting) -> str:
     if draws is not None:
         record["data"] = work.loaded_sum(spec.dataset, spec.seed)
         artefacts[DRAWS] = lambda path: saving.write_draws(path, draws)
-    Store(setting.store).write(CHAINS, spec.chain_key(chain), record, artefacts)
+    work.own_store(setting).write(CHAINS, spec.chain_key(chain), record, artefacts)
     return str(record["status"])
 
 
@@ -55,7 +55,7 @@ def run_fit(spec: FitSpec, setting: Setting) -> str:
         for part in found.get("chains", []):
             record["seconds"] += part["seconds"]
             record["cpu_seconds"] += part["cpu_seconds"]
-    store = Store(setting.store)
+    store = work.own_store(setting)
     store.write(FITS, spec.key, record | {"kind": "fit", "identity": spec.identity, "seed": spec.seed}, artefacts)
     if record["status"] == "ok":
         for chain in range(len(record.get("chains", []))):

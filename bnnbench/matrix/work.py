@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -10,7 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from bnnbench.core.component import Component
 from bnnbench.core.dataset import Data, Dataset, checksum, checksum_of_test, name_of
-from bnnbench.errors import BnnbenchError, ContractBreach, GradientRefused, Incompatible, StoreError, one_line
+from bnnbench.errors import (
+    BnnbenchError,
+    ContractBreach,
+    GradientRefused,
+    Incompatible,
+    StoreError,
+    StoreUnwritable,
+    one_line,
+)
 from bnnbench.matrix.environment import environment
 from bnnbench.matrix.progress import Address
 
@@ -35,6 +44,19 @@ def setting_of(plan: Plan, store: Store, progress: Address | None = None) -> Set
     """The setting in which a plan's tasks run on this computer."""
     settings = plan.config.settings
     return Setting(str(store.path.absolute()), settings.device, settings.threads, progress)
+
+
+def own_store(setting: Setting) -> Store:
+    """The store that a task writes to.
+
+    Raises `StoreUnwritable` if the run has ended without its worker: another run may hold the store by now.
+    """
+    from bnnbench.matrix.store import Store
+
+    runner = multiprocessing.parent_process()
+    if runner is not None and not runner.is_alive():
+        raise StoreUnwritable("its run has ended")
+    return Store(setting.store)
 
 
 def check_code(*planned: Component) -> None:
