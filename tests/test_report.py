@@ -109,6 +109,12 @@ def test_every_table_states_its_threat_model(threat: dict[str, Any], told: str) 
     assert told in _latex_block(block)
 
 
+def test_nothing_is_said_of_draws_before_there_are_any() -> None:
+    assert summary._block("moons", "fc", [cell("a", 0, None, status="missing")]).attacker == (
+        "linf, gradients, stream fixed"
+    )
+
+
 def test_a_clean_error_is_never_robust() -> None:
     (line,) = summary._block("moons", "fc", [cell("a", 0, outcome("1111111111", clean="0011111111"))]).lines
     assert [figure.mean for figure in line.figures] == [0.8, 0.8, 0.8]

@@ -12,6 +12,8 @@ def plan(
     max_cells: MaxCells = DEFAULT_CELLS,
 ) -> None:
     """Say what a run would do: the fits and cells asked for, and which of them the store has. Nothing is run."""
+    from collections import defaultdict
+
     from bnnbench.cli.printing import counted
     from bnnbench.matrix.config import read_config
     from bnnbench.matrix.plan import make_plan, restricted
@@ -22,10 +24,12 @@ def plan(
     asked = restricted(make_plan(read_config(file, max_cells)), only or ())
     kept = Store(store)
     left = Schedule(asked, kept)
+    tasks = defaultdict(list)
+    for task in left.tasks:
+        tasks[task.fit.key].append(task)
     print(f"{counted(len(asked.fits), 'fit')} and {counted(len(asked.cells), 'cell')}")
     for key, groups in asked.tasks.items():
-        own = [task for task in left.tasks if task.fit.key == key]
-        size = sum(map(len, groups))
+        own, size = tasks[key], sum(map(len, groups))
         done = f"{size - sum(len(task.cells) for task in own)} of {counted(size, 'cell')} done"
         chains = asked.fits[key].chains
         sampled = chains - sum(task.chain is not None for task in own)

@@ -135,16 +135,18 @@ def _attacker(cells: Sequence[Cell]) -> str:
     norms = list(dict.fromkeys(threat.norm for threat in threats))
     asked = list(dict.fromkeys(access[threat.access] for threat in threats))
     told = [one[0] for one in (norms, asked) if len(one) == 1]
+    told.append(f"stream {threats[0].stream}")
     outcomes = [cell.outcome for cell in cells if cell.outcome]
+    if not outcomes:
+        return ", ".join(told)
     defend = _span([outcome.draws for outcome in outcomes])
     attack = _span([outcome.attack_draws for outcome in outcomes])
-    stream = threats[0].stream
     sees = {
         "fixed": f"the attacker has {f'{attack} of ' if _weaker(threats[0]) else ''}the draws that defend ({defend})",
         "independent": f"{defend} draws defend, and the attacker has {attack} others",
         "fresh": f"{attack} draws chosen anew at each query",
     }
-    return f"{', '.join([*told, f'stream {stream}'])}: {sees[stream]}"
+    return f"{', '.join(told)}: {sees[threats[0].stream]}"
 
 
 def _weaker(threat: Threat) -> bool:
@@ -154,7 +156,7 @@ def _weaker(threat: Threat) -> bool:
 
 def _span(numbers: Sequence[int]) -> str:
     """`50`, or `1 to 50`."""
-    low, high = min(numbers, default=0), max(numbers, default=0)
+    low, high = min(numbers), max(numbers)
     return f"{low}" if low == high else f"{low} to {high}"
 
 

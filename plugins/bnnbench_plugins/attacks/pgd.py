@@ -22,9 +22,8 @@ class ProjectedGradient(Maximising):
 
     The best iterate of all restarts is returned: misclassified first, then of the highest objective. Under the stream
     `fresh` it is the best of the restarts' last ones: among all iterates, each judged by draws of its own, the one that
-    met the unluckiest draws would win, and others defend. Steps that shrink
-    settle where constant ones, 2.5 / steps as in the paper by Madry et al., still circle: they broke up to five more
-    images in a hundred, most in the l2 ball.
+    met the unluckiest draws would win, and others defend. Steps that shrink settle where constant ones, 2.5 / steps as
+    in the paper by Madry et al., still circle: they broke up to five more images in a hundred, most in the l2 ball.
     """
 
     revision: ClassVar[int | None] = 1
