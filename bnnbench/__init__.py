@@ -10,64 +10,73 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bnnbench.components import attack as attack
+    from bnnbench.components import dataset as dataset
+    from bnnbench.components import measure as measure
+    from bnnbench.components import network as network
+    from bnnbench.components import objective as objective
+    from bnnbench.components import posterior as posterior
     from bnnbench.core.attack import Attack as Attack
+    from bnnbench.core.attack import AttackParameter as AttackParameter
     from bnnbench.core.chains import IndependentChains as IndependentChains
     from bnnbench.core.component import Component as Component
     from bnnbench.core.component import InputPath as InputPath
     from bnnbench.core.dataset import Data as Data
     from bnnbench.core.dataset import Dataset as Dataset
-    from bnnbench.core.fitting import fit as fit
+    from bnnbench.core.draws import Draws as Draws
+    from bnnbench.core.draws import Progress as Progress
+    from bnnbench.core.draws import no_progress as no_progress
+    from bnnbench.core.ensemble.precision import fast_products as fast_products
     from bnnbench.core.network import Network as Network
     from bnnbench.core.network import initialise as initialise
     from bnnbench.core.objective import Objective as Objective
     from bnnbench.core.objective import ObjectiveParameter as ObjectiveParameter
     from bnnbench.core.objective import OddsTerm as OddsTerm
-    from bnnbench.core.posterior import Draws as Draws
     from bnnbench.core.posterior import NormalPrior as NormalPrior
     from bnnbench.core.posterior import Posterior as Posterior
-    from bnnbench.core.posterior import Progress as Progress
-    from bnnbench.core.posterior import no_progress as no_progress
-    from bnnbench.core.precision import fast_products as fast_products
     from bnnbench.core.predictive import Predictive as Predictive
-    from bnnbench.core.saving import load as load
+    from bnnbench.core.rules.fit_run import fit as fit
+    from bnnbench.core.saved_predictive import load as load
     from bnnbench.core.threat import Threat as Threat
     from bnnbench.core.victim import Victim as Victim
     from bnnbench.errors import BnnbenchError as BnnbenchError
     from bnnbench.errors import ClusterLost as ClusterLost
     from bnnbench.errors import ConfigError as ConfigError
     from bnnbench.errors import ContractBreach as ContractBreach
+    from bnnbench.errors import DamagedArtefact as DamagedArtefact
     from bnnbench.errors import DataError as DataError
     from bnnbench.errors import GradientRefused as GradientRefused
     from bnnbench.errors import Incompatible as Incompatible
     from bnnbench.errors import InvalidData as InvalidData
     from bnnbench.errors import ParameterError as ParameterError
     from bnnbench.errors import PluginError as PluginError
+    from bnnbench.errors import QueriesSpent as QueriesSpent
     from bnnbench.errors import StoreError as StoreError
     from bnnbench.errors import StoreUnwritable as StoreUnwritable
     from bnnbench.errors import UnknownComponent as UnknownComponent
     from bnnbench.evidence.card import posterior_card as posterior_card
-    from bnnbench.evidence.evaluate import evaluate as evaluate
-    from bnnbench.evidence.outcome import Outcome as Outcome
-    from bnnbench.matrix.run import run as run
+    from bnnbench.measurements.defence import Defence as Defence
+    from bnnbench.measurements.evaluation import evaluate as evaluate
+    from bnnbench.measurements.measure import Measure as Measure
+    from bnnbench.measurements.outcome import Outcome as Outcome
+    from bnnbench.measurements.schema import Quantity as Quantity
     from bnnbench.plugins.hookspecs import hookimpl as hookimpl
-    from bnnbench.plugins.registry import attack as attack
-    from bnnbench.plugins.registry import dataset as dataset
-    from bnnbench.plugins.registry import network as network
-    from bnnbench.plugins.registry import objective as objective
-    from bnnbench.plugins.registry import posterior as posterior
+    from bnnbench.running.run import run as run
 
 _HOMES = {
-    "core.attack": ["Attack"],
+    "components": ["attack", "dataset", "measure", "network", "objective", "posterior"],
+    "core.attack": ["Attack", "AttackParameter"],
     "core.chains": ["IndependentChains"],
     "core.component": ["Component", "InputPath"],
     "core.dataset": ["Data", "Dataset"],
-    "core.fitting": ["fit"],
+    "core.draws": ["Draws", "Progress", "no_progress"],
+    "core.ensemble.precision": ["fast_products"],
     "core.network": ["Network", "initialise"],
     "core.objective": ["Objective", "ObjectiveParameter", "OddsTerm"],
-    "core.posterior": ["Draws", "NormalPrior", "Posterior", "Progress", "no_progress"],
-    "core.precision": ["fast_products"],
+    "core.posterior": ["NormalPrior", "Posterior"],
     "core.predictive": ["Predictive"],
-    "core.saving": ["load"],
+    "core.rules.fit_run": ["fit"],
+    "core.saved_predictive": ["load"],
     "core.threat": ["Threat"],
     "core.victim": ["Victim"],
     "errors": [
@@ -75,22 +84,26 @@ _HOMES = {
         "ClusterLost",
         "ConfigError",
         "ContractBreach",
+        "DamagedArtefact",
         "DataError",
         "GradientRefused",
         "Incompatible",
         "InvalidData",
         "ParameterError",
         "PluginError",
+        "QueriesSpent",
         "StoreError",
         "StoreUnwritable",
         "UnknownComponent",
     ],
     "evidence.card": ["posterior_card"],
-    "evidence.evaluate": ["evaluate"],
-    "evidence.outcome": ["Outcome"],
-    "matrix.run": ["run"],
+    "measurements.defence": ["Defence"],
+    "measurements.evaluation": ["evaluate"],
+    "measurements.measure": ["Measure"],
+    "measurements.outcome": ["Outcome"],
+    "measurements.schema": ["Quantity"],
     "plugins.hookspecs": ["hookimpl"],
-    "plugins.registry": ["attack", "dataset", "network", "objective", "posterior"],
+    "running.run": ["run"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

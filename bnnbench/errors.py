@@ -1,22 +1,24 @@
-"""Every exception that bnnbench raises on purpose.
+"""Every exception that bnnbench raises, and functions that make texts safe for messages.
 
     BnnbenchError
-    |-- ConfigError          a benchmarks file or a command line is wrong; carries every problem found; exit 2
-    |-- ParameterError       a component was given parameters that it does not take; also a ValueError
-    |-- UnknownComponent     no installed plugin provides that name (or two do)
+    |-- ConfigError          a benchmarks file or a command line is wrong; it holds every problem found; exit 2
+    |-- ParameterError       a component was given unknown parameters or wrong values; also a ValueError
+    |-- UnknownComponent     no installed plugin provides the name, or more than one does
     |-- PluginError          a plugin breaks the rules of registration or of a component's definition
     |-- DataError            a data set is absent or damaged
-    |   `-- InvalidData      it is not what `Data` accepts; also a ContractBreach
+    |   `-- InvalidData      inputs or labels are not what `Data` accepts; also a ContractBreach
     |-- StoreError           a stored record or artefact is absent or fails its checksum
-    |   `-- StoreUnwritable  the store's disk is full, broken or closed to us: a run ends
-    |-- ClusterLost          the scheduler of a Dask cluster cannot be reached, or not any more
-    |-- Incompatible         this combination makes no sense (a convolution on points): its cells are skipped
+    |   |-- DamagedArtefact  draws or arrays do not have the checksum that their record states
+    |   `-- StoreUnwritable  the store cannot be written to: the disk is full or broken, or access is denied; a run ends
+    |-- ClusterLost          the scheduler of a Dask cluster cannot be reached, or stopped answering
+    |-- Incompatible         components do not fit together (a convolution on points): their cells are skipped
     |-- GradientRefused      an attack with `access="scores"` asked for a gradient: its cells are skipped
+    |-- QueriesSpent         an attack asked for more queries than its threat allows: its cells are skipped
     `-- ContractBreach       a plugin returned what the core's rules forbid: the outcome is invalid
 
-Wrong arguments of public functions raise the built-in `ValueError` or `TypeError`. Parameters that a component does not
-have, or out of their bounds, raise `ParameterError` from `bnnbench.attack(name, ...)` and its sisters, and
-`pydantic.ValidationError` from the class itself; both are `ValueError`s.
+Wrong arguments of public functions raise the built-in `ValueError` or `TypeError`. Unknown or wrong parameters of a
+component raise `ParameterError` from the functions that make components by name (`bnnbench.attack("pgd", ...)`), and
+`pydantic.ValidationError` from the component's class. Both are `ValueError`s.
 """
 
 from __future__ import annotations
@@ -27,11 +29,11 @@ from collections.abc import Iterable
 
 
 class BnnbenchError(Exception):
-    """The base of all errors that bnnbench raises on purpose."""
+    """The base class of all exceptions of bnnbench."""
 
 
 class ConfigError(BnnbenchError):
-    """A benchmarks file or a command line is wrong. `problems` holds one line for each thing that is."""
+    """A benchmarks file or a command line is wrong. `problems` holds one line for each problem."""
 
     def __init__(self, problems: list[str]) -> None:
         self.problems = problems
@@ -39,7 +41,7 @@ class ConfigError(BnnbenchError):
 
 
 class ParameterError(BnnbenchError, ValueError):
-    """A component was given parameters that it does not take."""
+    """A component was given unknown parameters or wrong values."""
 
 
 class UnknownComponent(BnnbenchError):
@@ -58,20 +60,28 @@ class StoreError(BnnbenchError):
     """A stored record or artefact is absent or fails its checksum."""
 
 
+class DamagedArtefact(StoreError):
+    """Draws or arrays are gone, or do not have the checksum in their record; the next run computes them again."""
+
+
 class StoreUnwritable(StoreError):
-    """The disk takes nothing more, or takes it no more from us; what the store holds is whole."""
+    """The store cannot be written to: the disk is full or broken, or access is denied. What it holds stays valid."""
 
 
 class ClusterLost(BnnbenchError):
-    """The scheduler of a Dask cluster cannot be reached, or not any more; what was finished is kept."""
+    """The scheduler of a Dask cluster cannot be reached, or stopped answering. Finished outcomes are kept."""
 
 
 class Incompatible(BnnbenchError):
-    """This combination makes no sense: its cells are `skipped` with this reason."""
+    """Components do not fit together: the cells that combine them are `skipped` with this reason."""
 
 
 class GradientRefused(BnnbenchError):
-    """An attack whose threat gives it scores alone asked for a gradient: its cells are `skipped`."""
+    """An attack under a threat with `access="scores"` asked for a gradient: its cells are `skipped`."""
+
+
+class QueriesSpent(BnnbenchError):
+    """An attack asked for more queries of an image than its threat allows: its cells are `skipped`."""
 
 
 class ContractBreach(BnnbenchError):
@@ -79,24 +89,30 @@ class ContractBreach(BnnbenchError):
 
 
 class InvalidData(DataError, ContractBreach):
-    """Inputs or labels are not what `Data` accepts: a data set that loads such data breaks the rules."""
+    """Inputs or labels are not what `Data` accepts."""
 
 
 def clean(text: str) -> str:
-    """Text without control or bidirectional characters: what a stranger wrote and a terminal would obey."""
+    """A text with `?` in place of every control, bidirectional or other unprintable character.
+
+    Texts of plugins, files and stores must pass through this before they are printed to a terminal.
+    """
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def one_line(text: str, longest: int = 1000) -> str:
-    """A stranger's text on one line, clean, and cut where it is too long to be read."""
+    """A text on one line, with unprintable characters replaced, cut to at most `longest` characters."""
     line = clean(" ".join(text.split()))
     return line if len(line) <= longest else line[: longest - 3] + "..."
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant: one that is spelt alike or, else, holds the word whole."""
+    """The known name that a misspelt word most likely stands for; None if none is similar.
+
+    A name that alone contains the word comes first, then the name with the most similar spelling.
+    """
     names = list(known)
-    holding = [name for name in names if word in re.split(r"[-_.]", name) or (len(word) > 3 and word in name)]
-    if len(holding) == 1:
-        return holding[0]
+    containing = [name for name in names if word in re.split(r"[-_.]", name) or (len(word) > 3 and word in name)]
+    if len(containing) == 1:
+        return containing[0]
     return next(iter(difflib.get_close_matches(word, names, n=1)), None)

@@ -1,6 +1,6 @@
-"""Everything that is measured here, as one report.
+"""Run all measurements of this folder and print one report in markdown.
 
-python speed [--quick] [--plot PLOT.svg]           (half an hour; a few minutes if quick)
+python speed [--quick] [--plot PLOT.svg]           (half an hour; with --quick a few minutes)
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import measuring
 import memory
 
 parser = argparse.ArgumentParser(prog="python speed", description=__doc__.partition("\n")[0])
-parser.add_argument("--quick", action="store_true", help="smaller, and less sure")
-parser.add_argument("--plot", metavar="FILE", help="draw how costs grow, as an svg, png or pdf file")
+parser.add_argument("--quick", action="store_true", help="measure smaller cases with fewer repetitions")
+parser.add_argument("--plot", metavar="FILE", help="write a figure of how costs grow, as an svg, png or pdf file")
 
 
 def main() -> None:
+    """Parse the command line, measure, and print the report."""
     options = parser.parse_args()
     print(f"{measuring.machine()}\n")
     print(attacks.report(options.quick), flush=True)

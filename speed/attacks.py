@@ -1,16 +1,16 @@
-"""FGSM and PGD on an ensemble against the ways in which others do it.
+"""Compare FGSM and PGD on an ensemble with loops in plain torch, and with other libraries.
 
-python speed/attacks.py            (some minutes; Foolbox, torchattacks and ART are compared where installed)
+python speed/attacks.py            (some minutes; Foolbox, torchattacks and ART are included if they are installed)
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 import measuring
 import torch
 from measuring import Work, chain, ensemble, flops, images, in_turns, peak_work, table
+from peers import peers
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.functional import cross_entropy
@@ -22,7 +22,10 @@ EPSILON = 0.1
 
 
 class MeanLogProbs(nn.Module):
-    """The ensemble as other libraries take it: a module from inputs to the log of the mean softmax."""
+    """An ensemble in the form that other libraries take: a module from inputs to the log of the mean softmax.
+
+    If `frozen`, its weights do not require gradients.
+    """
 
     def __init__(self, network: nn.Module, draws: dict[str, Tensor], *, frozen: bool) -> None:
         super().__init__()
@@ -37,7 +40,7 @@ class MeanLogProbs(nn.Module):
 
 
 def authors_loop(members: nn.ModuleList, x: Tensor, y: Tensor) -> Tensor:
-    """As the code published with the paper does it: image by image, draw by draw, gradients of the weights included."""
+    """FGSM as in the code published with the paper: a loop over images and draws, with gradients of the weights."""
     moved = []
     for image, label in zip(x, y, strict=True):
         total = torch.zeros_like(image)
@@ -51,78 +54,37 @@ def authors_loop(members: nn.ModuleList, x: Tensor, y: Tensor) -> Tensor:
 
 
 def batched_loop(network: nn.Module, draws: dict[str, Tensor], x: Tensor, y: Tensor, *, frozen: bool) -> Tensor:
-    """Draw by draw over the whole batch with autograd, expected loss."""
+    """FGSM on the expected loss: a loop over draws, each with autograd over the whole batch.
+
+    Unless `frozen`, gradients of the weights are computed too.
+    """
     leaf = x.clone().requires_grad_()
     total = torch.zeros_like(x)
     for index in range(len(next(iter(draws.values())))):
         weights = {name: tensor[index].detach().requires_grad_(not frozen) for name, tensor in draws.items()}
         loss = cross_entropy(functional_call(network, weights, (leaf,)), y, reduction="sum")
-        wanted = [leaf] if frozen else [leaf, *weights.values()]
-        total += torch.autograd.grad(loss, wanted)[0]
+        differentiated = [leaf] if frozen else [leaf, *weights.values()]
+        total += torch.autograd.grad(loss, differentiated)[0]
     return (x + EPSILON * total.sign()).clamp(0, 1)
 
 
 def stacked(network: nn.Module, draws: dict[str, Tensor], x: Tensor, y: Tensor) -> Tensor:
-    """All draws at once with `vmap(functional_call)`."""
+    """FGSM on the expected loss: all draws in one call of `vmap(functional_call)`."""
     leaf = x.clone().requires_grad_()
     logits = vmap(lambda weights: functional_call(network, weights, (leaf,)))(draws)
     loss = cross_entropy(logits.flatten(0, 1), y.repeat(len(logits)), reduction="sum")
     return (x + EPSILON * torch.autograd.grad(loss, leaf)[0].sign()).clamp(0, 1)
 
 
-def peers(frozen: nn.Module, usual: nn.Module, x: Tensor, y: Tensor, steps: int) -> dict[str, Work]:
-    """FGSM (0 steps) or PGD of other libraries, those that are installed."""
-    works: dict[str, Work] = {}
-    try:
-        import foolbox
-
-        def of_foolbox(module: nn.Module, epsilons: Any) -> Any:
-            model = foolbox.PyTorchModel(module.eval(), (0, 1))
-            attack: Any = foolbox.attacks.FGSM() if steps == 0 else foolbox.attacks.LinfPGD(steps=steps)
-            return attack(model, x, y, epsilons=epsilons)
-
-        works["Foolbox, weights frozen"] = lambda: of_foolbox(frozen, EPSILON)
-        works["Foolbox as its users write it"] = lambda: of_foolbox(usual, EPSILON)
-        if steps == 0:
-            works["Foolbox, three epsilons"] = lambda: of_foolbox(usual, [0.05, 0.1, 0.2])
-    except ImportError:
-        pass
-    try:
-        import torchattacks
-
-        def of_torchattacks(module: nn.Module) -> Any:
-            if steps == 0:
-                return torchattacks.FGSM(module, eps=EPSILON)(x, y)
-            return torchattacks.PGD(module, eps=EPSILON, alpha=EPSILON / 4, steps=steps)(x, y)
-
-        works["torchattacks, weights frozen"] = lambda: of_torchattacks(frozen)
-    except ImportError:
-        pass
-    try:
-        from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescentPyTorch
-        from art.estimators.classification import PyTorchClassifier
-
-        classifier = PyTorchClassifier(
-            usual, loss=nn.NLLLoss(), input_shape=x.shape[1:], nb_classes=10, clip_values=(0, 1), device_type="cpu"
-        )
-
-        def of_art() -> Any:
-            if steps == 0:
-                attack: Any = FastGradientMethod(classifier, eps=EPSILON, batch_size=len(x))
-            else:
-                attack = ProjectedGradientDescentPyTorch(
-                    classifier, eps=EPSILON, eps_step=EPSILON / 4, max_iter=steps, batch_size=len(x), verbose=False
-                )
-            return attack.generate(x.numpy(), y.numpy())
-
-        works["ART"] = of_art
-    except ImportError:
-        pass
-    return works
-
-
 def fgsm(draws_number: int, number: int, few: int, repeats: int) -> str:
-    """One gradient of the whole ensemble."""
+    """A table of the time of FGSM, one gradient of the whole ensemble.
+
+    Args:
+        draws_number: draws of the ensemble.
+        number: images.
+        few: images on which the loop of the paper's authors is timed, which is slow.
+        repeats: timed repetitions.
+    """
     network = chain(SIZES).requires_grad_(False)
     draws = ensemble(network, draws_number)
     predictive = bb.Predictive(network, draws)
@@ -138,7 +100,7 @@ def fgsm(draws_number: int, number: int, few: int, repeats: int) -> str:
         "loop over draws, weights frozen": lambda: batched_loop(network, draws, x, y, frozen=True),
         "loop over draws, as usually written": lambda: batched_loop(network, draws, x, y, frozen=False),
         "vmap(functional_call)": lambda: stacked(network, draws, x, y),
-        **peers(frozen, usual, x, y, 0),
+        **peers(frozen, usual, x, y, EPSILON, 0),
     }
     seconds = in_turns({"peak": product, **works}, repeats)
     seconds["the authors' loop"] = (
@@ -159,14 +121,14 @@ def fgsm(draws_number: int, number: int, few: int, repeats: int) -> str:
 
 
 def pgd(draws_number: int, number: int, steps: int, repeats: int) -> str:
-    """Many steps: one pass serves loss, test of success and direction."""
+    """A table of the time of PGD, whose steps need the loss, a test of success and the direction."""
     network = chain(SIZES).requires_grad_(False)
     draws = ensemble(network, draws_number)
     predictive = bb.Predictive(network, draws)
     x, y = images(number, (784,))
     usual, frozen = (MeanLogProbs(network, draws, frozen=value) for value in (False, True))
     attack, threat = bb.attack("pgd", steps=steps), bb.Threat(epsilon=EPSILON)
-    works = {"bnnbench": lambda: attack(predictive, x, y, threat), **peers(frozen, usual, x, y, steps)}
+    works = {"bnnbench": lambda: attack(predictive, x, y, threat), **peers(frozen, usual, x, y, EPSILON, steps)}
     seconds = in_turns(works, repeats)
     rows = [[name, f"{value:.2f}", f"{value / seconds['bnnbench']:.2f}"] for name, value in seconds.items()]
     title = f"PGD-{steps}, {'-'.join(map(str, SIZES))}, {draws_number} draws, {number} images"
@@ -174,7 +136,7 @@ def pgd(draws_number: int, number: int, steps: int, repeats: int) -> str:
 
 
 def convolution(draws_number: int, number: int, repeats: int) -> str:
-    """A convolutional network."""
+    """A table of the time of FGSM on a convolutional network."""
     x, y = images(number, (1, 28, 28))
     network = bb.network("conv").build(bb.Data(train=(x, y), test=(x, y), classes=10)).requires_grad_(False)
     draws = ensemble(network, draws_number)
@@ -191,14 +153,14 @@ def convolution(draws_number: int, number: int, repeats: int) -> str:
 
 
 def small(repeats: int) -> str:
-    """Small networks, where the overhead of each draw counts."""
+    """A table of the time of one gradient for small networks, where the overhead of each draw counts."""
     rows = []
     for sizes, number in (((2, 32, 32, 2), 400), ((64, 32, 32, 10), 400), ((784, 128, 10), 500)):
         network = chain(sizes).requires_grad_(False)
         draws = ensemble(network, 50)
         predictive = bb.Predictive(network, draws)
         x, y = images(number, (sizes[0],), sizes[-1])
-        found = in_turns(
+        seconds = in_turns(
             {
                 "ours": lambda p=predictive, x=x, y=y: p.direction(x, y, "predictive-nll"),  # type: ignore[misc]
                 "loop": lambda n=network, d=draws, x=x, y=y: batched_loop(n, d, x, y, frozen=True),  # type: ignore[misc]
@@ -206,15 +168,14 @@ def small(repeats: int) -> str:
             },
             4 * repeats,
         )
-        rows.append(
-            ["-".join(map(str, sizes)), str(number), *(f"{1e3 * found[name]:.1f}" for name in ("ours", "loop", "vmap"))]
-        )
+        milliseconds = [f"{1e3 * seconds[name]:.1f}" for name in ("ours", "loop", "vmap")]
+        rows.append(["-".join(map(str, sizes)), str(number), *milliseconds])
     head = ["network", "images", "bnnbench ms", "loop over draws, weights frozen ms", "vmap ms"]
     return table("Small networks, 50 draws, one gradient", head, rows)
 
 
 def report(quick: bool) -> str:
-    """All tables of attacks."""
+    """The tables of all attacks, in markdown."""
     torch.manual_seed(0)
     return "\n".join(
         [
@@ -228,5 +189,5 @@ def report(quick: bool) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="smaller and less sure")
+    parser.add_argument("--quick", action="store_true", help="measure smaller cases with fewer repetitions")
     print(f"{measuring.machine()}\n\n{report(parser.parse_args().quick)}")

@@ -1,6 +1,6 @@
-"""Wall seconds of two chains on two cores: one after another, each in a process of its own, or vectorised.
+"""Time two chains of HMC on two cores: one after another, each in a process of its own, or vectorised.
 
-python speed/chains.py           (some minutes, on two cores or more)
+python speed/chains.py           (some minutes; it needs two cores)
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import time
 from collections.abc import Sequence
 
 TRANSITIONS = 20
-"""Warm-up transitions of a chain, and as many draws."""
+"""Warm-up transitions of a chain, and also its draws."""
 PROBLEM = ("784", "128", "5000")
+"""Inputs, hidden units and training points."""
 QUICK = ("784", "16", "1000")
-"""Inputs, hidden units, training points."""
+"""The same for a quick measurement."""
 
 
 def run(way: str, inputs: int, hidden: int, points: int) -> None:
-    """What one process does."""
+    """Sample in this process: two chains together if `way` is `vectorised`, else `way` chains one after another."""
     import jax
     import leapfrog
 
@@ -28,7 +29,7 @@ def run(way: str, inputs: int, hidden: int, points: int) -> None:
     if way == "vectorised":
         from numpyro.infer import HMC, MCMC
 
-        _, potential, _ = leapfrog._in_jax(network, data)
+        _, potential, _ = leapfrog.potential_in_jax(network, data)
         start = {
             name: jax.numpy.stack([jax.numpy.asarray(weight.detach().numpy())] * 2)
             for name, weight in network.named_parameters()
@@ -54,10 +55,14 @@ def run(way: str, inputs: int, hidden: int, points: int) -> None:
 
 
 def seconds(ways: Sequence[str], cores: Sequence[str], problem: Sequence[str]) -> float:
-    """Wall seconds, imports and compilation included, of processes that run side by side on these cores."""
+    """Wall seconds of processes that run side by side, including imports and compilation.
+
+    Each process samples in one of the `ways`, on the `cores` of the same position (numbers, separated by commas).
+    """
     started = time.perf_counter()
     processes = [
-        subprocess.Popen([sys.executable, __file__, way, own, *problem]) for way, own in zip(ways, cores, strict=True)
+        subprocess.Popen([sys.executable, __file__, way, numbers, *problem])
+        for way, numbers in zip(ways, cores, strict=True)
     ]
     codes = [process.wait() for process in processes]
     if any(codes):
@@ -66,7 +71,7 @@ def seconds(ways: Sequence[str], cores: Sequence[str], problem: Sequence[str]) -
 
 
 def report(quick: bool) -> str:
-    """A table of the ways."""
+    """A table of the wall seconds of each way, in markdown."""
     from measuring import table
 
     problem = QUICK if quick else PROBLEM
@@ -83,7 +88,7 @@ def report(quick: bool) -> str:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         way, cores, *problem = sys.argv[1:]
-        import measuring  # noqa: F401 - sets the threads, and one core, before anything is imported
+        import measuring  # noqa: F401 - limits threads and cores before other modules are imported
 
         os.sched_setaffinity(0, {int(core) for core in cores.split(",")})
         run(way, *map(int, problem))

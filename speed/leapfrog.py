@@ -1,6 +1,6 @@
-"""Milliseconds of one leapfrog step: our samplers, the engines as they are, BlackJAX, and the gradient alone.
+"""Time one leapfrog step of the bundled samplers, of the engines themselves, of BlackJAX, and of the gradient alone.
 
-python speed/leapfrog.py           (some minutes; BlackJAX is compared where installed)
+python speed/leapfrog.py           (some minutes; BlackJAX is included if it is installed)
 """
 
 from __future__ import annotations
@@ -21,29 +21,30 @@ import bnnbench as bb
 STEPS = 20
 """Leapfrog steps of each transition."""
 STEP_SIZE = 1e-4
+"""Leapfrog step size: so small that no transition diverges."""
 
 
 def problem(inputs: int, hidden: tuple[int, ...], classes: int, number: int) -> tuple[nn.Module, bb.Data]:
-    """A network, and random data of its shape."""
+    """A fully connected network, and random data for it with `number` training points."""
     x, y = measuring.images(number, (inputs,), classes)
     data = bb.Data(train=(x, y), test=(x[:10], y[:10]), classes=classes)
     return bb.network("fc", hidden=hidden).build(data), data
 
 
-def floor(network: nn.Module, data: bb.Data) -> Work:
-    """The gradient of the log-likelihood by torch's autograd, and nothing else."""
+def gradient_alone(network: nn.Module, data: bb.Data) -> Work:
+    """A function that computes the gradient of the log-likelihood by autograd: the least that a step costs."""
     x, y = data.train
-    own = network.requires_grad_(True)
+    trained = network.requires_grad_(True)
 
     def gradient() -> None:
-        loss = nn.functional.cross_entropy(own(x), y, reduction="sum")
-        torch.autograd.grad(loss, list(own.parameters()))
+        loss = nn.functional.cross_entropy(trained(x), y, reduction="sum")
+        torch.autograd.grad(loss, list(trained.parameters()))
 
     return gradient
 
 
 def pyro_gradients(network: nn.Module, data: bb.Data) -> dict[str, Work]:
-    """One gradient of Pyro's potential: of the model as its users write it, and of ours."""
+    """Functions that compute one gradient of Pyro's potential: that of a Pyro model, and the bundled sampler's."""
     import pyro
     import pyro.distributions as distributions
     from bnnbench_plugins.pyro.sampling import negative_log_posterior
@@ -70,33 +71,38 @@ def pyro_gradients(network: nn.Module, data: bb.Data) -> dict[str, Work]:
 
 
 Timed = Callable[[int], tuple[float, int]]
-"""Samples so many transitions, already compiled; returns the CPU seconds and the leapfrog steps that they took."""
+"""A function that samples a number of transitions, and returns their CPU seconds and their number of leapfrog steps.
+
+Compilation is not included."""
 
 
-def a_step(timed: Timed, transitions: int, repeats: int) -> float:
-    """CPU seconds of a leapfrog step: the slope between a short chain and a long one, the quietest run of each."""
+def seconds_per_step(timed: Timed, transitions: int, repeats: int) -> float:
+    """CPU seconds of one leapfrog step: the difference between a long and a short chain, divided by their steps.
+
+    The fastest run of each is taken.
+    """
     (few, first), (many, last) = (min(timed(number) for _ in range(1 + repeats)) for number in (1, 1 + transitions))
     return (many - few) / (last - first)
 
 
-def of_our_sampler(name: str, network: nn.Module, data: bb.Data, **settings: Any) -> Timed:
-    """One of our posteriors."""
+def bundled_sampler(name: str, network: nn.Module, data: bb.Data, **settings: Any) -> Timed:
+    """A bundled posterior, timed."""
 
     def timed(number: int) -> tuple[float, int]:
         posterior = bb.posterior(name, draws=number, warmup=0, step_size=STEP_SIZE, adapt_step_size=False, **settings)
         started = time.process_time()
-        found = posterior.fit(network, data, seed=0)
-        return time.process_time() - started, found.diagnostics["gradients"]
+        draws = posterior.fit(network, data, seed=0)
+        return time.process_time() - started, draws.diagnostics["gradients"]
 
     return timed
 
 
-def of_bare_numpyro(network: nn.Module, data: bb.Data) -> Timed:
-    """NumPyro's own `MCMC` with HMC, on the same potential."""
+def numpyro_mcmc(network: nn.Module, data: bb.Data) -> Timed:
+    """NumPyro's class `MCMC` with HMC on the same potential, timed."""
     import jax
     from numpyro.infer import HMC, MCMC
 
-    start, potential, _ = _in_jax(network, data)
+    start, potential, _ = potential_in_jax(network, data)
     kernel = HMC(potential_fn=potential, step_size=STEP_SIZE, num_steps=STEPS, adapt_step_size=False)
     chains: dict[int, Any] = {}
 
@@ -112,12 +118,12 @@ def of_bare_numpyro(network: nn.Module, data: bb.Data) -> Timed:
     return timed
 
 
-def of_blackjax(network: nn.Module, data: bb.Data) -> Timed:
-    """BlackJAX, its transitions in one compiled scan. Raises `ImportError` where it is not installed."""
+def blackjax_hmc(network: nn.Module, data: bb.Data) -> Timed:
+    """BlackJAX's HMC with all transitions in one compiled scan, timed. Raises `ImportError` if it is not installed."""
     import blackjax
     import jax
 
-    start, potential, size = _in_jax(network, data)
+    start, potential, size = potential_in_jax(network, data)
     kernel = blackjax.hmc(lambda weights: -potential(weights), STEP_SIZE, jax.numpy.ones(size), STEPS)
 
     def chain(weights: Any, number: int) -> Any:
@@ -135,32 +141,34 @@ def of_blackjax(network: nn.Module, data: bb.Data) -> Timed:
     return timed
 
 
-def _in_jax(network: nn.Module, data: bb.Data) -> tuple[dict[str, Any], Any, int]:
-    """Weights to start from, the potential, and how many weights there are."""
+def potential_in_jax(network: nn.Module, data: bb.Data) -> tuple[dict[str, Any], Any, int]:
+    """The network's weights, the potential as a function of weights, and the number of weights."""
     import jax
-    from bnnbench_plugins.numpyro.interpreter import JaxNetwork
-    from bnnbench_plugins.numpyro.sampling import _potential
+    from bnnbench_plugins.numpyro.sampling import negative_log_posterior
+
+    from bnnbench.authoring import JaxNetwork
 
     start = {name: jax.numpy.asarray(weight.detach().numpy()) for name, weight in network.named_parameters()}
     x, y = (jax.numpy.asarray(part.numpy()) for part in data.train)
-    return start, _potential(JaxNetwork(network), {}, 1.0)(x, y), sum(weight.size for weight in start.values())
+    potential = negative_log_posterior(JaxNetwork(network), {}, 1.0)(x, y)
+    return start, potential, sum(weight.size for weight in start.values())
 
 
-def one(
+def measured(
     inputs: int, hidden: tuple[int, ...], classes: int, number: int, transitions: int, repeats: int
 ) -> dict[str, float]:
-    """Seconds of a leapfrog step by every way, on one network and number of training points."""
+    """CPU seconds of one leapfrog step by every way, for one network and number of training points."""
     network, data = problem(inputs, hidden, classes, number)
-    gradients = {"torch's gradient alone": floor(network, data), **pyro_gradients(network, data)}
+    gradients = {"torch's gradient alone": gradient_alone(network, data), **pyro_gradients(network, data)}
     ways: dict[str, Timed] = {
-        "pyro-hmc": of_our_sampler("pyro-hmc", network, data, leapfrog_steps=STEPS),
-        "numpyro-hmc": of_our_sampler("numpyro-hmc", network, data, leapfrog_steps=STEPS),
-        "numpyro-nuts": of_our_sampler("numpyro-nuts", network, data, max_tree_depth=4),
-        "NumPyro's MCMC with HMC": of_bare_numpyro(network, data),
+        "pyro-hmc": bundled_sampler("pyro-hmc", network, data, leapfrog_steps=STEPS),
+        "numpyro-hmc": bundled_sampler("numpyro-hmc", network, data, leapfrog_steps=STEPS),
+        "numpyro-nuts": bundled_sampler("numpyro-nuts", network, data, max_tree_depth=4),
+        "NumPyro's MCMC with HMC": numpyro_mcmc(network, data),
     }
     with contextlib.suppress(ImportError):
-        ways["BlackJAX HMC"] = of_blackjax(network, data)
-    return in_turns(gradients, 7) | {way: a_step(timed, transitions, repeats) for way, timed in ways.items()}
+        ways["BlackJAX HMC"] = blackjax_hmc(network, data)
+    return in_turns(gradients, 7) | {way: seconds_per_step(timed, transitions, repeats) for way, timed in ways.items()}
 
 
 CASES: list[tuple[int, tuple[int, ...], int, int, int, int]] = [
@@ -168,17 +176,18 @@ CASES: list[tuple[int, tuple[int, ...], int, int, int, int]] = [
     (784, (128,), 10, 10_000, 3, 2),
     (784, (512, 512), 10, 10_000, 1, 1),
 ]
+"""Inputs, hidden units, classes, training points, transitions and repetitions of each case."""
 
 
 def report(quick: bool) -> str:
-    """The table: milliseconds by way and network."""
+    """A table of the milliseconds of a leapfrog step by way and network, in markdown."""
     cases = CASES[:1] if quick else CASES
-    found = [one(*case) for case in cases]
+    by_case = [measured(*case) for case in cases]
     head = ["way, ms a step"] + [
         f"{'-'.join(map(str, (inputs, *hidden, classes)))}, {number} points"
         for inputs, hidden, classes, number, *_ in cases
     ]
-    rows = [[way, *(f"{1e3 * seconds[way]:.2f}" for seconds in found)] for way in found[0]]
+    rows = [[way, *(f"{1e3 * seconds[way]:.2f}" for seconds in by_case)] for way in by_case[0]]
     return table("One leapfrog step, one thread", head, rows)
 
 

@@ -1,4 +1,4 @@
-"""What the framework adds to a cell: a matrix of small cells, run, and run again when nothing is left to do.
+"""Time a matrix of small cells: a first run, and a second one that finds all of them in the store.
 
 python speed/matrix.py
 """
@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+# The cells are so small that nearly all of the time is the framework's own.
 FILE = """\
 epsilons: [{epsilons}]
 evaluate: {{images: 100, draws: 1}}
@@ -22,7 +23,7 @@ attacks: {{random: {{use: random-sign}}, fgsm: {{}}}}
 
 
 def report(cells: int) -> str:
-    """Wall seconds of a first run of so many cells, and of one that finds them all in the store."""
+    """The wall seconds of a first run of this number of cells, and of a run that finds them all in the store."""
     with tempfile.TemporaryDirectory() as folder:
         epsilons = ", ".join(f"{number / cells:.6f}" for number in range(cells // 2))
         Path(folder, "benchmarks.yaml").write_text(FILE.format(epsilons=epsilons), encoding="utf-8")
@@ -36,6 +37,7 @@ def report(cells: int) -> str:
 
 
 def _seconds(folder: str) -> float:
+    """The wall seconds of `bnnbench run` in a folder."""
     started = time.perf_counter()
     subprocess.run([sys.executable, "-m", "bnnbench", "run"], cwd=folder, check=True, capture_output=True)
     return time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""How much memory an attack holds beyond data and weights, however many draws and images there are.
+"""Measure the memory that one gradient of an ensemble needs in addition to data and weights.
 
 python speed/memory.py
 """
@@ -17,13 +17,13 @@ SIZES = (784, 512, 512, 10)
 
 
 def resident() -> float:
-    """MiB that this process holds now."""
+    """The resident memory of this process, in MiB."""
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize() / 2**20
 
 
-def most_beyond(way: str, draws_number: int, number: int, answer: multiprocessing.SimpleQueue[float]) -> None:
-    """Put the most MiB held during one gradient, less what was held before it, into the queue."""
+def put_peak(way: str, draws_number: int, number: int, answer: multiprocessing.SimpleQueue[float]) -> None:
+    """Put the peak memory of one gradient into a queue: the largest resident memory minus that before, in MiB."""
     import attacks
 
     import bnnbench as bb
@@ -32,19 +32,19 @@ def most_beyond(way: str, draws_number: int, number: int, answer: multiprocessin
     draws = ensemble(network, draws_number)
     predictive = bb.Predictive(network, draws)
     x, y = images(number, (784,))
-    # The libraries' own buffers are there before we look.
+    # A first small gradient makes the libraries allocate their own buffers, which are not to be counted.
     predictive.direction(x[:8], y[:8], "predictive-nll", [0])
     work = {
         "bnnbench": lambda: predictive.direction(x, y, "predictive-nll"),
         "loop over draws, weights frozen": lambda: attacks.batched_loop(network, draws, x, y, frozen=True),
         "vmap(functional_call)": lambda: attacks.stacked(network, draws, x, y),
     }[way]
-    before, most, done = resident(), 0.0, threading.Event()
+    before, largest, done = resident(), 0.0, threading.Event()
 
     def watch() -> None:
-        nonlocal most
+        nonlocal largest
         while not done.is_set():
-            most = max(most, resident())
+            largest = max(largest, resident())
             time.sleep(0.002)
 
     watcher = threading.Thread(target=watch)
@@ -52,14 +52,14 @@ def most_beyond(way: str, draws_number: int, number: int, answer: multiprocessin
     work()
     done.set()
     watcher.join()
-    answer.put(most - before)
+    answer.put(largest - before)
 
 
-def beyond(way: str, draws_number: int, number: int) -> float:
-    """`most_beyond` in a process of its own, which no other measurement has warmed."""
+def peak(way: str, draws_number: int, number: int) -> float:
+    """The peak memory of one gradient in MiB, measured in a new process that no other measurement has influenced."""
     context = multiprocessing.get_context("spawn")
     answer: multiprocessing.SimpleQueue[float] = context.SimpleQueue()
-    process = context.Process(target=most_beyond, args=(way, draws_number, number, answer))
+    process = context.Process(target=put_peak, args=(way, draws_number, number, answer))
     process.start()
     process.join()
     if process.exitcode != 0:
@@ -68,11 +68,11 @@ def beyond(way: str, draws_number: int, number: int) -> float:
 
 
 def report(quick: bool) -> str:
-    """The table: for each way and size the MiB beyond data and weights."""
+    """A table of the peak memory by way and size, in markdown."""
     cases = [(10, 500), (50, 500)] if quick else [(50, 500), (50, 2000), (200, 2000), (500, 500)]
     rows = []
     for way in ("bnnbench", "loop over draws, weights frozen", "vmap(functional_call)"):
-        rows.append([way, *(f"{beyond(way, draws, number):.0f}" for draws, number in cases)])
+        rows.append([way, *(f"{peak(way, draws, number):.0f}" for draws, number in cases)])
     head = ["way, MiB", *(f"{draws} draws, {number} images" for draws, number in cases)]
     return table("Memory of one gradient beyond data and weights, " + "-".join(map(str, SIZES)), head, rows)
 

@@ -1,20 +1,52 @@
-"""What holds for every test: one thread, as in a worker, and no network."""
+"""What holds for every test: one thread, as in a worker, and a tier.
+
+A test is in the tier `unit` if it lies in a folder that mirrors the source, and is marked neither `slow` nor
+`integration`. Tests in the other folders run commands, processes and clusters, or break disks.
+"""
 
 from __future__ import annotations
 
+import multiprocessing.util
 import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
+platform.platform()  # It asks a process once, and remembers the answer.
 
-@pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing may be downloaded."""
+OTHER_TIERS = ("slow", "integration")
+NO_UNITS = ("end_to_end", "faults", "security")
+"""Folders that mirror no part of the source."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test of the tier `unit`."""
+    here = Path(__file__).parent
+    for item in items:
+        folder = item.path.relative_to(here).parts[0]
+        if folder not in NO_UNITS and not any(item.get_closest_marker(tier) for tier in OTHER_TIERS):
+            item.add_marker("unit")
+
+
+@pytest.fixture(autouse=True)
+def _units_stay_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test of the tier `unit` starts no process but git, which manifests ask, and asks no other computer."""
+    if request.node.get_closest_marker("unit") is None:
+        return
+    start = subprocess.Popen.__init__
 
     def refuse(*_: object, **__: object) -> None:
-        raise OSError("no network in tests")
+        raise AssertionError("a unit test starts no process and asks no other computer: mark it `integration`")
 
+    def only_git(self: Any, command: Any, *arguments: Any, **options: Any) -> None:
+        (start if command[0] == "git" else refuse)(self, command, *arguments, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", only_git)
+    monkeypatch.setattr(multiprocessing.util, "spawnv_passfds", refuse)
     monkeypatch.setattr("socket.create_connection", refuse)
-    monkeypatch.setattr("urllib.request.urlopen", refuse)

@@ -1,4 +1,4 @@
-"""The command line: one small file a command, each importing what it needs when it runs."""
+"""The command line. Each command has a file, and imports what it needs when it runs, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import sys
 
 
 def main() -> None:
-    """Run the command line; exit 0, 1 (something failed), 2 (bad input), 130 (Ctrl-C) or 143 (terminated)."""
-    from bnnbench.cli.stopping import end_when_asked, listen_no_more
+    """Run the command line and exit: 0 success, 1 failures, 2 wrong input, 130 Ctrl-C, 143 terminated."""
+    from bnnbench.cli.stopping import exit_on_signals, ignore_signals
 
-    end_when_asked()
+    exit_on_signals()
     from bnnbench.cli.app import run_app
 
     code = run_app()
-    listen_no_more()
+    ignore_signals()
     sys.exit(code)

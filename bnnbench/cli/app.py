@@ -1,4 +1,4 @@
-"""The commands, put together; errors become one clear line and an exit code."""
+"""The application: all commands, and the conversion of errors to one line and an exit code."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ def _options(
         list[str] | None, typer.Option(metavar="NAME", help="Do not load this plugin or distribution; repeatable.")
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     if block:
-        # The environment, so that worker processes see it too.
+        # In the environment the names also reach worker processes.
         known = os.environ.get("BNNBENCH_BLOCK", "")
         os.environ["BNNBENCH_BLOCK"] = ",".join([*filter(None, [known]), *block])
 
 
 def run_app() -> int:
-    """Run the command that `sys.argv` asks for and return the exit code."""
+    """Run the command in `sys.argv` and return its exit code. Errors are printed to standard error on one line."""
     command = typer.main.get_command(app)
     try:
         code = command.main(prog_name="bnnbench", standalone_mode=False) or 0
@@ -66,18 +66,17 @@ def run_app() -> int:
     except BnnbenchError as error:
         say(f"bnnbench: {clean(' '.join(str(error).split()))}", sys.stderr)
     except (BrokenPipeError, SystemExit) as error:
-        # The reader went away (`| head`), which the command line's own library makes an exit of: nothing is wrong, and
-        # nothing more can be said.
+        # The reader of a pipe has closed it (`| head`). This is no error. Typer turns it into a `SystemExit`.
         if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
             raise
         silence(sys.stdout)
         return 0
     except OSError as error:
-        # A full disk, a folder that may not be written: the system's own words say it best.
+        # For example a full disk, or a folder without write permission: print the message of the operating system.
         place = f"{error.filename}: " if error.filename else ""
         say(f"bnnbench: {place}{(error.strerror or str(error)).lower()}", sys.stderr)
     except Exception as error:
-        # Usage errors of the command line know how to show themselves.
+        # Usage errors of the command line have a method that prints them.
         if not hasattr(error, "exit_code") or not hasattr(error, "show"):
             raise
         error.show()

@@ -1,4 +1,4 @@
-"""What a person sees of a run: bars on a terminal, plain lines elsewhere."""
+"""The display of a run's progress on standard error: bars on a terminal, otherwise plain lines."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING
 from bnnbench.cli.printing import counted, say
 from bnnbench.errors import one_line
 from bnnbench.matrix.plan import Plan
-from bnnbench.matrix.progress import Step
-from bnnbench.matrix.run import Observer
-from bnnbench.matrix.schedule import Task, chain_name, fit_name
+from bnnbench.pool.progress import Step
+from bnnbench.running.names import chain_name, fit_name
+from bnnbench.running.observer import Observer
+from bnnbench.running.schedule import Task
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
 def observer() -> Observer:
-    """Bars if standard error is a terminal, plain lines if not: the tables alone go to standard output."""
+    """The observer that displays a run: bars if standard error is a terminal, plain lines if not."""
     return _Bars() if sys.stderr.isatty() else _Lines()
 
 
 class _Lines:
-    """One line a finished task, and one now and then for a long one."""
+    """Prints a line for each finished task, and one every `EVERY` seconds for the progress of a fit."""
 
     EVERY = 15.0
 
@@ -38,11 +39,11 @@ class _Lines:
 
     def done(self, task: Task, status: str, seconds: float, reason: str) -> None:
         self._done += 1
-        _say(f"[{self._done}/{self._tasks}] {told(task, status, seconds, reason)}")
+        _say(f"[{self._done}/{self._tasks}] {finished_line(task, status, seconds, reason)}")
 
     def apart(self, task: Task, parts: int, status: str, reason: str) -> None:
         self._tasks += parts - 1
-        _say(told_apart(task, parts, status, reason))
+        _say(split_line(task, parts, status, reason))
 
     def step(self, step: Step) -> None:
         now = time.monotonic()
@@ -59,7 +60,7 @@ class _Lines:
 
 
 class _Bars:
-    """A bar for the whole run and one for each fit that is under way."""
+    """Shows a bar for the whole run and one for each running fit."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -90,17 +91,17 @@ class _Bars:
             self._bars.remove_task(row)
         self._bars.advance(self._all)
         style = None if status in ("ok", "skipped") else "red"
-        self._bars.console.print(told(task, status, seconds, reason), style=style, markup=False)
+        self._bars.console.print(finished_line(task, status, seconds, reason), style=style, markup=False)
 
     def apart(self, task: Task, parts: int, status: str, reason: str) -> None:
         self._tasks += parts - 1
         self._bars.update(self._all, total=self._tasks)
-        self._bars.console.print(told_apart(task, parts, status, reason), markup=False)
+        self._bars.console.print(split_line(task, parts, status, reason), markup=False)
 
     def step(self, step: Step) -> None:
         if step.task not in self._names:
             return
-        # A total of zero is one not known yet.
+        # A total of zero means that the total is not known yet.
         total = step.total or None
         if step.task not in self._rows:
             self._rows[step.task] = self._bars.add_task(self._names[step.task], total=total, note="")
@@ -111,7 +112,7 @@ class _Bars:
 
     def end(self, seconds: float) -> None:
         self._bars.stop()
-        # A run may have a second part, with bars of its own.
+        # A run may have a second part, which begins with new bars.
         for row in self._bars.task_ids:
             self._bars.remove_task(row)
         self._rows.clear()
@@ -119,7 +120,7 @@ class _Bars:
 
 
 def task_names(plan: Plan) -> dict[str, str]:
-    """What the tasks that fit are called, by the key of their progress."""
+    """The names of fits and chains by the key under which their progress is reported."""
     names = {}
     for cell in plan.cells:
         fit, name = cell.fit, fit_name(cell, plan)
@@ -128,19 +129,19 @@ def task_names(plan: Plan) -> dict[str, str]:
     return names
 
 
-def told(task: Task, status: str, seconds: float, reason: str) -> str:
-    """A finished task in a line: what became of it, how long it took, and why it went wrong if it did."""
+def finished_line(task: Task, status: str, seconds: float, reason: str) -> str:
+    """A line about a finished task: its name, status, time and reason, and if it failed the command that shows more."""
     line = f"{task.name}: {status} ({seconds:.1f} s)" + (f": {one_line(reason)}" if reason else "")
-    # Its traceback, if it has one, stands there.
     return line if status in ("ok", "skipped") else f"{line} (bnnbench show {task.shown[:8]})"
 
 
-def told_apart(task: Task, parts: int, status: str, reason: str) -> str:
-    """A task whose cells are tried one by one, in a line."""
-    return f"{task.name}: {status}" + (f" ({reason})" if reason else "") + f"; now one by one, {parts} of them"
+def split_line(task: Task, parts: int, status: str, reason: str) -> str:
+    """A line about a failed task whose cells are tried one by one."""
+    return f"{task.name}: {status}" + (f" ({reason})" if reason else "") + f"; trying its {parts} cells one by one"
 
 
 def _size(plan: Plan, cached: int) -> str:
+    """The number of fits and cells of a plan, and of its cells in the store."""
     fits, cells = counted(len(plan.fits), "fit"), counted(len(plan.cells), "cell")
     return f"{fits}, {cells}, {counted(cached, 'cell')} in the store"
 

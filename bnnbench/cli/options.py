@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Arguments and options that several commands have."""
 
 from __future__ import annotations
 
@@ -8,12 +8,19 @@ from typing import Annotated
 import typer
 
 File = Annotated[Path, typer.Argument(help="The benchmarks file.", show_default=True)]
-StoreOption = Annotated[Path, typer.Option("--store", help="Directory of fits and outcomes.")]
+StoreOption = Annotated[Path, typer.Option("--store", help="The store: a directory of fits and outcomes.")]
 Only = Annotated[
-    list[str] | None, typer.Option("--only", help="Only cells that have this label; repeatable: all must hold.")
+    list[str] | None, typer.Option("--only", help="Only cells that have this label; if repeated, all these labels.")
 ]
-MaxCells = Annotated[int, typer.Option("--max-cells", min=1, help="Refuse a larger matrix.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "-j", "--jobs", min=0, help="Worker processes; by default enough to fill the cores. 0: run in this process."
+    ),
+]
+MaxCells = Annotated[int, typer.Option("--max-cells", min=1, help="Refuse a matrix with more cells.")]
 
 DEFAULT_FILE = Path("benchmarks.yaml")
 DEFAULT_STORE = Path("store")
 DEFAULT_CELLS = 100_000
+"""Equal to `matrix.config.MAX_CELLS`, which is not imported here, so that `--help` is fast."""

@@ -9,86 +9,96 @@ import typer
 from bnnbench.cli.printing import clean_lines
 
 if TYPE_CHECKING:
-    from bnnbench.plugins.registry import Entry
+    from bnnbench.plugins.registrar import Entry
 
-app = typer.Typer(help="What is installed.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List and describe the installed components.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("list")
 def list_() -> None:
-    """List every component by kind, with its distribution, and every plugin that could not be loaded."""
-    from bnnbench.plugins.registry import KINDS, registry
+    """List all components, and the plugins that could not be loaded."""
+    from bnnbench.plugins.installed import registry
+    from bnnbench.plugins.kinds import KIND
 
-    found = registry()
-    width = max((len(entry.name) for entry in found.entries), default=0)
-    for kind in KINDS:
-        entries = [entry for entry in found.entries if entry.kind == kind]
+    installed = registry()
+    width = max((len(entry.name) for entry in installed.entries), default=0)
+    for kind in KIND:
+        entries = [entry for entry in installed.entries if entry.kind == kind]
         if entries:
-            _tell(f"{kind}s")
+            _print(f"{kind}s")
         for entry in entries:
-            _tell(f"  {entry.name:<{width}}  {entry.summary}")
+            _print(f"  {entry.name:<{width}}  {entry.summary}")
             if entry.distribution != "bnnbench":
-                _tell(f"  {'':<{width}}  ({entry.distribution} {entry.version})")
-    for broken in found.quarantined:
-        _tell(f"\n{broken}")
+                _print(f"  {'':<{width}}  ({entry.distribution} {entry.version})")
+    for broken in installed.quarantined:
+        _print(f"\n{broken}")
 
 
 @app.command("show")
-def show(name: Annotated[str, typer.Argument(help="A component's name; KIND:NAME where two kinds share it.")]) -> None:
-    """Show a component: each parameter with its type, default, bounds and meaning, and where it comes from."""
+def show(
+    name: Annotated[str, typer.Argument(help="Name of a component; KIND:NAME if several kinds have one.")],
+) -> None:
+    """Describe a component: its parameters and where it comes from.
+
+    Each parameter is listed with its type, default, bounds and meaning.
+    """
     for number, entry in enumerate(_find(name)):
         if number:
-            _tell("")
+            _print("")
         _describe(entry)
 
 
-def _tell(text: str) -> None:
-    """Print what a plugin may have written."""
+def _print(text: str) -> None:
+    """Print a text that may come from a plugin, without control characters."""
     print(clean_lines(text))
 
 
 def _find(name: str) -> list[Entry]:
+    """The entries of a name, or of `KIND:NAME` or `DISTRIBUTION:NAME`. Raises `UnknownComponent` if there are none."""
     from bnnbench.errors import UnknownComponent, closest
-    from bnnbench.plugins.registry import KINDS, registry
+    from bnnbench.plugins.installed import registry
+    from bnnbench.plugins.kinds import KIND
 
     kind, _, bare = name.rpartition(":")
-    found = [
+    matching = [
         entry for entry in registry().entries if entry.name == bare and kind in ("", entry.kind, entry.distribution)
     ]
-    if not found:
+    if not matching:
         close = closest(bare, {entry.name for entry in registry().entries})
-        broken = "".join(f"; {one}" for one in registry().quarantined)
+        broken = "".join(f"; {plugin}" for plugin in registry().quarantined)
         raise UnknownComponent(
             f"no component named '{name}'"
-            + (f"; did you mean '{close}'?" if close else f" ({', '.join(KINDS)})")
+            + (f"; did you mean '{close}'?" if close else f" ({', '.join(KIND)})")
             + broken
         )
-    return found
+    return matching
 
 
 def _describe(entry: Entry) -> None:
+    """Print the description of a component."""
     import inspect
     import textwrap
 
     component = entry.load()
-    _tell(f"{entry.name} ({entry.kind}) of {entry.distribution} {entry.version}")
-    _tell(f"{component.__module__}:{component.__qualname__}  {inspect.getsourcefile(component)}")
-    _tell("")
-    _tell(inspect.getdoc(component) or entry.summary)
+    _print(f"{entry.name} ({entry.kind}) of {entry.distribution} {entry.version}")
+    _print(f"{component.__module__}:{component.__qualname__}  {inspect.getsourcefile(component)}")
+    _print("")
+    _print(inspect.getdoc(component) or entry.summary)
     properties = component.model_json_schema()["properties"] if component.model_fields else {}
     if properties:
-        _tell("\nparameters")
+        _print("\nparameters")
     for name, field in component.model_fields.items():
-        _tell(f"  {name}: {_type(properties[name])} = {_default(field.default)}{_bounds(properties[name])}")
+        _print(f"  {name}: {_type(properties[name])} = {_default(field.default)}{_bounds(properties[name])}")
         if field.description:
             text = " ".join(field.description.split())
-            _tell(textwrap.fill(text, 78, initial_indent="      ", subsequent_indent="      "))
+            _print(textwrap.fill(text, 78, initial_indent="      ", subsequent_indent="      "))
 
 
 _TYPES = {"number": "float", "integer": "int", "string": "text", "boolean": "bool", "null": "null", "array": "list"}
 
 
 def _type(schema: dict[str, Any]) -> str:
+    """The type in the JSON schema of a parameter, in words such as `list of int`."""
     if "anyOf" in schema:
         return " or ".join(_type(option) for option in schema["anyOf"])
     if "enum" in schema:
@@ -101,6 +111,7 @@ def _type(schema: dict[str, Any]) -> str:
 
 
 def _default(value: Any) -> str:
+    """A default value as JSON, but texts without quotes."""
     import json
 
     return value if isinstance(value, str) and value else json.dumps(value)
@@ -111,6 +122,7 @@ _LENGTHS = {"minItems": "at least", "maxItems": "at most"}
 
 
 def _bounds(schema: dict[str, Any]) -> str:
+    """The bounds in the JSON schema of a parameter, such as `  (>= 0, <= 1)`; empty if there are none."""
     options = [schema, *schema.get("anyOf", [])]
     bounds = [f"{sign} {option[key]:g}" for option in options for key, sign in _SIGNS.items() if key in option]
     bounds += [f"{word} {option[key]} items" for option in options for key, word in _LENGTHS.items() if key in option]

@@ -8,21 +8,25 @@ from typing import Annotated
 
 import typer
 
+from bnnbench.cli.options import Jobs
+
 
 def replay(
-    manifest: Annotated[Path, typer.Argument(help="A manifest: STORE/runs/TIME.json.")],
+    manifest: Annotated[Path, typer.Argument(help="The manifest of the run: STORE/runs/TIME.json.")],
     store: Annotated[
-        Path | None, typer.Option("--store", help="Keep the repetition here; by default it is not kept.")
+        Path | None, typer.Option("--store", help="Store of the repetition; by default a temporary one.")
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--folder", help="Where the files lie that the benchmarks file names; by default where they lay."),
+        typer.Option(
+            "--folder", help="Folder where the benchmarks file's relative paths start; by default as in the run."
+        ),
     ] = None,
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes; fills the cores.")] = None,
+    jobs: Jobs = None,
 ) -> int:
-    """Do a finished run again, all of it, in a store of its own, and say what differs.
+    """Repeat a finished run in a new store and print what differs.
 
-    Exit code: 0 all the same bits, 1 something differs, 2 bad input.
+    Exit codes: 0 all results have the same bits; 1 something differs; 2 wrong input.
     """
     import tempfile
 
@@ -30,21 +34,21 @@ def replay(
     from bnnbench.cli.printing import say
     from bnnbench.cli.stopping import Stopped, stoppable
     from bnnbench.errors import clean
-    from bnnbench.matrix.replay import planned
-    from bnnbench.matrix.replay import replay as replay_run
-    from bnnbench.matrix.store import Store
+    from bnnbench.running.replay import planned
+    from bnnbench.running.replay import replay as replay_run
+    from bnnbench.store.store import Store
 
-    told, plan = planned(manifest, folder)
+    before, plan = planned(manifest, folder)
     try:
         with stoppable(), tempfile.TemporaryDirectory(prefix="bnnbench-") as scratch:
-            found = replay_run(told, plan, Store(store or Path(scratch) / "store"), jobs, observer())
+            comparison = replay_run(before, plan, Store(store or Path(scratch) / "store"), jobs, observer())
     except Stopped as stopped:
         print(f"stopped ({stopped})", file=sys.stderr)
         return stopped.code
-    for line in found.changes:
+    for line in comparison.changes:
         say(f"changed: {clean(line)}", sys.stdout)
-    for line in found.differences:
+    for line in comparison.differences:
         say(f"differs: {clean(line)}", sys.stdout)
-    others = f", {found.without_arrays} have the same status and no arrays" if found.without_arrays else ""
-    print(f"{found.same} fits and cells have the same bits, {len(found.differences)} differ{others}")
-    return 1 if found.differences else 0
+    others = f", {comparison.without_arrays} have the same status and no arrays" if comparison.without_arrays else ""
+    print(f"{comparison.same} fits and cells have the same bits, {len(comparison.differences)} differ{others}")
+    return 1 if comparison.differences else 0

@@ -13,7 +13,7 @@ from bnnbench.cli.options import DEFAULT_CELLS, DEFAULT_FILE, DEFAULT_STORE, Fil
 
 
 class Format(StrEnum):
-    """How a report is written."""
+    """The formats of a report."""
 
     table = "table"
     csv = "csv"
@@ -26,18 +26,21 @@ def report(
     file: File = DEFAULT_FILE,
     store: StoreOption = DEFAULT_STORE,
     only: Only = None,
-    form: Annotated[Format, typer.Option("--format", help="How to write it.")] = Format.table,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file.")] = None,
+    form: Annotated[Format, typer.Option("--format", help="Format of the report.")] = Format.table,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the report to this file.")] = None,
     max_cells: MaxCells = DEFAULT_CELLS,
 ) -> None:
-    """Print what the store has of a benchmarks file. Nothing is run."""
+    """Print the results that the store has for a benchmarks file.
+
+    Nothing is run.
+    """
     from bnnbench.cli.printing import print_tables
     from bnnbench.errors import ConfigError
-    from bnnbench.matrix.config import read_config
+    from bnnbench.evidence.results import Results
+    from bnnbench.matrix.config_reader import read_config
     from bnnbench.matrix.plan import make_plan, restricted
-    from bnnbench.matrix.results import Results
-    from bnnbench.matrix.store import Store
     from bnnbench.report.formats import FORMATS
+    from bnnbench.store.store import Store
 
     if not store.exists():
         print(f"{store}: there is no such store yet", file=sys.stderr)

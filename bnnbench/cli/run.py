@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bnnbench.cli.options import DEFAULT_CELLS, DEFAULT_FILE, DEFAULT_STORE, File, MaxCells, Only, StoreOption
+from bnnbench.cli.options import DEFAULT_CELLS, DEFAULT_FILE, DEFAULT_STORE, File, Jobs, MaxCells, Only, StoreOption
+
+if TYPE_CHECKING:
+    from bnnbench.evidence.results import Results
 
 
 def run(
@@ -16,30 +19,32 @@ def run(
     store: StoreOption = DEFAULT_STORE,
     only: Only = None,
     fresh: Annotated[
-        bool, typer.Option("--fresh", help="Forget what the store has of this matrix, and compute it anew.")
+        bool, typer.Option("--fresh", help="Delete what the store has of these cells and fits, and compute them again.")
     ] = False,
-    jobs: Annotated[int | None, typer.Option("-j", "--jobs", min=1, help="Worker processes; fills the cores.")] = None,
+    jobs: Jobs = None,
     verify: Annotated[
-        int, typer.Option(metavar="N", min=0, help="Compute N finished cells, chosen at random, once more and compare.")
+        int, typer.Option(metavar="N", min=0, help="Compute N finished cells again, chosen at random, and compare.")
     ] = 0,
     dask: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Run on the cluster of this Dask scheduler.")
+        str | None, typer.Option(metavar="ADDRESS", help="Run on the cluster of the Dask scheduler at this address.")
     ] = None,
     max_cells: MaxCells = DEFAULT_CELLS,
 ) -> int:
-    """Run a benchmarks file, and print its tables. What the store already has is not computed again.
+    """Run a benchmarks file and print its tables.
 
-    Exit code: 0 all ok or skipped, 1 some failed, or came out otherwise when computed again, 2 bad input, 130
-    interrupted, 143 terminated.
+    Outcomes that the store has are not computed again.
+
+    Exit codes: 0 all cells are ok or skipped; 1 some failed, or gave another result when computed again; 2 wrong input;
+    130 interrupted; 143 terminated.
     """
     from bnnbench.cli.display import observer
     from bnnbench.cli.printing import print_tables
     from bnnbench.cli.stopping import Stopped, stoppable
-    from bnnbench.errors import ClusterLost, clean
-    from bnnbench.matrix.run import run as run_matrix
+    from bnnbench.errors import ClusterLost
+    from bnnbench.running.run import run as run_matrix
 
     if dask is not None:
-        # What it says of a connection that ends is long, and said below in a line.
+        # Its messages about a lost connection are long; the handler below prints one line.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         with stoppable():
@@ -55,18 +60,25 @@ def run(
                 observer=observer(),
             )
     except ClusterLost as error:
-        print(f"{error}; what was finished is kept in {store}, and any run goes on from there", file=sys.stderr)
+        print(f"{error}; what was finished is kept in {store}, and any run continues from there", file=sys.stderr)
         return 1
     except Stopped as stopped:
         print(
             f"stopped ({stopped}): what was finished is kept in {store}; the same command "
-            f"{'without --fresh ' if fresh else ''}goes on from there",
+            f"{'without --fresh ' if fresh else ''}continues from there",
             file=sys.stderr,
         )
         return stopped.code
+    _print_problems(results)
+    print_tables(results)
+    return 0 if results.complete else 1
+
+
+def _print_problems(results: Results) -> None:
+    """Print damaged records, and the comparisons of cells that were computed again, to standard error."""
+    from bnnbench.errors import clean
+
     for line in results.store.damaged:
         print(f"damaged: {line}", file=sys.stderr)
     for check in results.checks:
-        print(f"computed again: {check.cell.name}: {clean(check.told)}", file=sys.stderr)
-    print_tables(results)
-    return 0 if results.complete else 1
+        print(f"computed again: {check.cell.name}: {clean(check.message)}", file=sys.stderr)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 def schema() -> None:
-    """Print a JSON schema of benchmarks files, for editors, from what is installed."""
+    """Print the JSON schema of benchmarks files, for editors.
+
+    It covers the parameters of all installed components.
+    """
     import json
 
     from bnnbench.matrix.schema import json_schema

@@ -10,35 +10,35 @@ from bnnbench.cli.options import DEFAULT_STORE, StoreOption
 
 
 def show(
-    key: Annotated[str, typer.Argument(help="The key of a fit or cell, or enough of its beginning.")],
+    key: Annotated[str, typer.Argument(help="Key of a fit or cell, or its first characters.")],
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Print one record whole: a cell's figures, identity, status, card, timings, environment, a failure's traceback.
+    """Print the record of a fit or cell, with the figures of a cell.
 
-    The keys stand in `bnnbench report --format csv` and `json`, as `fit` and `cell`.
+    A record holds identity, status and reason, times and environment, the card of a fit, and the traceback of a
+    failure. `bnnbench report --format csv` (or `json`) lists keys in the columns `fit` and `cell`.
     """
     import json
 
     from bnnbench.cli.printing import clean_lines
     from bnnbench.errors import StoreError
-    from bnnbench.matrix import stored_outcome
-    from bnnbench.matrix.results import figures
-    from bnnbench.matrix.store import Store
+    from bnnbench.evidence.stored_figures import figures_of
+    from bnnbench.store.store import Store
 
-    kept = Store(store)
-    found = kept.find(key)
-    if not found:
+    opened = Store(store)
+    matching = opened.find(key)
+    if not matching:
         more = "a cell that is skipped because its fit failed has none: show its fit"
         raise StoreError(f"no record in {store} begins with '{key}' ({more})")
-    if len(found) != 1:
-        listed = ", ".join(f"{kind}/{name[:12]}" for kind, name in found[:5])
-        raise StoreError(f"{len(found)} records in {store} begin with '{key}'" + (f": {listed}" if listed else ""))
-    record = kept.record(*found[0])
+    if len(matching) > 1:
+        listed = ", ".join(f"{kind}/{name[:12]}" for kind, name in matching[:5])
+        raise StoreError(f"{len(matching)} records in {store} begin with '{key}': {listed}")
+    ((kind, name),) = matching
+    record = opened.verified_record(kind, name)
     if record is None:
-        raise StoreError("; ".join(kept.damaged))
-    kind, name = found[0]
+        raise StoreError("; ".join(opened.damaged))
     if kind == "cells" and record["status"] == "ok":
-        record["figures"] = figures(stored_outcome.loaded(kept, name, record))
+        record["figures"] = figures_of(opened, name, record)
     trace = record.pop("traceback", None)
     print(json.dumps(record, indent=2, sort_keys=True))
     if trace:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: at once where nothing is under way; a run ends in order at the first, at once at the second."""
+"""Ctrl-C and SIGTERM: they end a command at once, but the first one lets a run end its workers."""
 
 from __future__ import annotations
 
@@ -8,43 +8,47 @@ import signal
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-ASKING = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""The signals that stop a command."""
 
 
 class Stopped(BaseException):
-    """Somebody asked this process to stop; `code` is what it exits with."""
+    """A signal has asked this process to stop. `code` is its exit code."""
 
     def __init__(self, number: int) -> None:
         self.code = 128 + number
         super().__init__(signal.Signals(number).name)
 
 
-def end_when_asked() -> None:
-    """From now on a signal ends this process at once, wherever it is: an exception in the middle of an import, or of a
-    library's callback, would be a traceback, or be lost."""
-    for number in ASKING:
+def exit_on_signals() -> None:
+    """End this process at once when a signal arrives, from now on.
+
+    No exception is raised, because one in the middle of an import or of a library's callback would print a traceback or
+    be lost.
+    """
+    for number in SIGNALS:
         signal.signal(number, _end)
 
 
-def listen_no_more() -> None:
-    """All is done and said, and the exit code stands: while Python takes itself down no signal shall change it.
+def ignore_signals() -> None:
+    """Ignore signals during interpreter shutdown, so that the exit code is final.
 
-    What is ignored stays so until the end; a handler does not, and a mask is that of one thread.
+    Python removes handlers before the process ends, and a signal mask holds for one thread only.
     """
-    for number in ASKING:
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """While this is entered, in the main thread, the first signal raises `Stopped`; a second one ends the process."""
-    before = {number: signal.getsignal(number) for number in ASKING}
+    """A context in which the first signal raises `Stopped`, and a second one ends the process; for the main thread."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def stop(number: int, frame: Any) -> NoReturn:
-        end_when_asked()
+        exit_on_signals()
         raise Stopped(number)
 
-    for number in ASKING:
+    for number in SIGNALS:
         signal.signal(number, stop)
     try:
         yield
@@ -54,8 +58,8 @@ def stoppable() -> Iterator[None]:
 
 
 def _end(number: int, frame: Any) -> NoReturn:
-    # What workers are left, their guard ends; what is half written, the next run ignores.
+    # The guard of the workers ends them, and the next run ignores files that are half written.
     with contextlib.suppress(OSError):
-        show_cursor = b"\x1b[?25h" if os.isatty(2) else b""  # The bars hide it.
+        show_cursor = b"\x1b[?25h" if os.isatty(2) else b""  # The bars hide the cursor.
         os.write(2, show_cursor + b"stopped; what was finished is kept\n")
     os._exit(128 + number)

@@ -11,54 +11,58 @@ import typer
 from bnnbench.cli.options import DEFAULT_STORE, StoreOption
 
 if TYPE_CHECKING:
-    from bnnbench.matrix.store import Store
+    from bnnbench.store.store import Store
 
-app = typer.Typer(help="Look after a store.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Inspect, verify and clean a store.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("info")
 def info(store: StoreOption = DEFAULT_STORE) -> None:
-    """Say what a store holds: records by kind and status, and their size. Everything is verified, nothing changed."""
-    from bnnbench.errors import clean
-    from bnnbench.matrix import formats
-    from bnnbench.matrix.housekeeping import contents
+    """Count the records of a store by kind and status, and their size.
 
-    found = contents(_existing(store))
-    print(f"{store}: format {formats.found(store)}")
+    Every record is verified. Nothing is changed.
+    """
+    from bnnbench.errors import clean
+    from bnnbench.store import store_format
+    from bnnbench.store.housekeeping import contents
+
+    summary = contents(_existing(store))
+    print(f"{store}: format {store_format.format_of(store)}")
     for kind in ("fits", "chains", "cells", "runs", "quarantine"):
-        told = [f"{count} {status}" for (of, status), count in sorted(found.statuses.items()) if of == kind]
-        print(f"  {kind:<11}{found.records[kind]:>7}  {_size(found.size[kind]):>9}  {', '.join(told)}".rstrip())
-    for line in found.damaged:
+        statuses = [f"{count} {status}" for (of, status), count in sorted(summary.statuses.items()) if of == kind]
+        size = _size(summary.size[kind])
+        print(f"  {kind:<11}{summary.records[kind]:>7}  {size:>9}  {', '.join(statuses)}".rstrip())
+    for line in summary.damaged:
         print(f"damaged: {line}")
-    for line in found.unfinished:
+    for line in summary.unfinished:
         print(f"being written, or cut short: {line}")
-    for line in found.foreign:
+    for line in summary.foreign:
         print(f"not of bnnbench, and left alone: {clean(line)}")
 
 
 @app.command("verify")
 def verify(
     store: StoreOption = DEFAULT_STORE,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Move nothing; for a store that is read-only.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Move nothing; for a read-only store.")] = False,
 ) -> int:
-    """Read every record and artefact and compare checksums; what fails is moved to quarantine, and exit is 1.
+    """Verify the checksums of all records and artefacts.
 
-    The next run computes it again.
+    Damaged records are moved to quarantine, and the next run computes them again. The exit code is then 1.
     """
-    from bnnbench.matrix.housekeeping import contents, quarantine_damaged
+    from bnnbench.store.checks import checked
+    from bnnbench.store.housekeeping import contents, quarantine_damaged
 
-    kept = _marked(store)
+    opened = _marked(store)
     if dry_run:
-        found = contents(kept)
-        damaged = found.damaged
+        summary = contents(opened)
+        damaged = summary.damaged
     else:
-        with kept.held():
-            damaged = quarantine_damaged(kept)
-            found = contents(kept)
+        with opened.held():
+            damaged = quarantine_damaged(opened)
+            summary = contents(opened, checked)
     for line in damaged:
         print(f"damaged: {line}")
-    whole = sum(found.statuses.values())
-    print(f"{whole} records verified, {len(damaged)} damaged")
+    print(f"{sum(summary.statuses.values())} records verified, {len(damaged)} damaged")
     return 1 if damaged else 0
 
 
@@ -67,29 +71,34 @@ def gc(
     store: StoreOption = DEFAULT_STORE,
     keep: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help="A benchmarks file: what no such file asks for goes too; repeatable."),
+        typer.Option(metavar="FILE", help="Keep only what this benchmarks file asks for; if repeated, any of them."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing, and say what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; print what would be removed.")] = False,
 ) -> None:
-    """Remove what killed runs left half written, the quarantine, and the chains of fits that are finished."""
-    from bnnbench.matrix.files import discard
-    from bnnbench.matrix.housekeeping import garbage, named, size_of
+    """Remove leftovers of killed runs, quarantine and finished chains.
+
+    Finished chains are records of single chains whose fit is complete. With `--keep`, all fits and cells that are not
+    asked for are removed too.
+    """
+    from bnnbench.store.files import discard
+    from bnnbench.store.housekeeping import garbage, named, size_of
 
     wanted = _asked_for(keep) if keep else None
-    kept = _marked(store)
-    with contextlib.nullcontext() if dry_run else kept.held():
-        doomed = garbage(kept, wanted)
-        size = sum(size_of(place) for place in doomed)
-        for place in doomed:
-            line = f"{'would remove' if dry_run else 'removed'} {named(kept, place)}"
+    opened = _marked(store)
+    with contextlib.nullcontext() if dry_run else opened.held():
+        removable = garbage(opened, wanted)
+        size = sum(size_of(place) for place in removable)
+        for place in removable:
+            line = f"{'would remove' if dry_run else 'removed'} {named(opened, place)}"
             if not dry_run:
                 discard(place)
             print(line)
-    print(f"{len(doomed)} {'to remove' if dry_run else 'removed'}, {_size(size)}")
+    print(f"{len(removable)} {'to remove' if dry_run else 'removed'}, {_size(size)}")
 
 
 def _asked_for(paths: list[Path]) -> set[str]:
-    from bnnbench.matrix.config import read_config
+    """The keys of all fits and cells that benchmarks files ask for."""
+    from bnnbench.matrix.config_reader import read_config
     from bnnbench.matrix.plan import make_plan
 
     plans = [make_plan(read_config(path)) for path in paths]
@@ -97,8 +106,9 @@ def _asked_for(paths: list[Path]) -> set[str]:
 
 
 def _existing(path: Path) -> Store:
+    """The store in a directory. Raises `StoreError` if there is no such directory."""
     from bnnbench.errors import StoreError
-    from bnnbench.matrix.store import Store
+    from bnnbench.store.store import Store
 
     if not path.exists():
         raise StoreError(f"{path}: there is no such store")
@@ -106,17 +116,20 @@ def _existing(path: Path) -> Store:
 
 
 def _marked(path: Path) -> Store:
-    """A store that says so itself: nothing is moved or removed on a guess."""
+    """A store with a marker file. Raises `StoreError` without one: files of another directory must not be removed."""
     from bnnbench.errors import StoreError
-    from bnnbench.matrix import formats
+    from bnnbench.store import store_format
 
-    kept = _existing(path)
-    if formats.found(path) != formats.CURRENT:
-        raise StoreError(f"{path} has no {formats.MARKER}, so it may be something else: a run into it would write one")
-    return kept
+    opened = _existing(path)
+    if store_format.format_of(path) != store_format.CURRENT:
+        raise StoreError(
+            f"{path} has no {store_format.MARKER}, so it may be something else: a run into it would write one"
+        )
+    return opened
 
 
 def _size(count: float) -> str:
+    """A number of bytes as text, such as `1.2 kB`."""
     from rich.filesize import decimal
 
     return decimal(int(count))

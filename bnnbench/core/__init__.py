@@ -1,1 +1,1 @@
-"""The nouns: data sets, networks, posteriors, predictives, objectives, threats, attacks."""
+"""The nouns, one a file: data sets, networks, draws, posteriors, predictives, objectives, threats, victims, attacks."""

@@ -1,11 +1,13 @@
-"""Attacks: an author writes `perturb`; the core owns the rules."""
+"""The base class of attacks. An author writes `perturb`; the core checks the result and scores it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, final, overload
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, final, overload
 
 from bnnbench.core.component import Component
+from bnnbench.core.component_parameter import component_parameter
 
 if TYPE_CHECKING:
     import torch
@@ -17,29 +19,44 @@ if TYPE_CHECKING:
 
 
 class Attack(Component):
-    """Parameters that perturb inputs of a victim under a threat.
+    """A method that perturbs the inputs of a victim under a threat. Its fields are its parameters.
 
-    An author writes `perturb` and returns inputs; the core alone checks them against ball and box and scores them.
+    An author writes `perturb`. The core checks the perturbed inputs against the ball and the box, and scores them. An
+    attack may hold other attacks (`AttackParameter`) and run them on `victim.among(positions)`.
     """
 
     kind: ClassVar[str] = "attack"
     traits: ClassVar[frozenset[str]] = frozenset()
-    """Some of `single-step`, `iterative`, `noise`, `gradient-free`, `minimal-norm`, `transfer`."""
+    """Some of `single-step`, `iterative`, `noise`, `gradient-free`, `minimal-norm`, `transfer`.
+
+    A `minimal-norm` attack returns, for each image, the nearest input that it found to reach the goal, or any input if
+    it found none. It is run once for each norm, under a radius that covers the whole box. The core derives the result
+    of every radius from that run: an input outside of the radius's ball is projected into the ball.
+    """
 
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
-        """Perturbed inputs, of x's shape and dtype, inside the threat's ball around x and its box.
+        """Perturbed inputs (N, *shape), of x's dtype, inside the threat's ball around x and inside its box.
 
-        Args: inputs x (N, *shape) and labels y (N,), all at once; `rng` is a CPU generator, the only randomness to use.
+        Args:
+            victim: the ensemble as the threat lets the attacker query it.
+            x: the inputs (N, *shape), all images at once.
+            y: the labels (N,).
+            threat: the ball, the box, the attacker's access and its goal.
+            rng: a generator on the CPU, which must be the only source of random numbers.
+
+        Inputs, labels and the global random states must be left unchanged. A breach of these rules makes the outcome
+        `invalid`.
         """
         raise NotImplementedError
 
     def perturb_each(
         self, victim: Victim, x: Tensor, y: Tensor, threats: Sequence[Threat], rngs: Sequence[torch.Generator]
     ) -> list[Tensor]:
-        """Perturbed inputs for each of several threats that differ in norm or epsilon alone.
+        """Perturbed inputs (N, *shape) for each of several threats, which differ in norm and epsilon alone.
 
-        Override where work can be shared; what is then asked of `victim` is shared by all, what is asked of
-        `victim.under(threat)` is that threat's own.
+        By default `perturb` is called once for each threat. Override this method if threats can share work. Queries of
+        `victim` count for all threats, and those of `victim.under(threat)` for that threat alone. `rngs` holds one
+        generator for each threat, all in the same state. The result under one threat must not depend on the others.
         """
         return [
             self.perturb(victim.under(threat), x, y, threat, rng) for threat, rng in zip(threats, rngs, strict=True)
@@ -47,12 +64,15 @@ class Attack(Component):
 
     @property
     def stops_early(self) -> bool:
-        """Whether an image is left alone once it is misclassified: its perturbed input then is not the worst one, and
-        figures that depend on how wrong it is (softmax robustness, uncertainty) are not given."""
+        """Whether the attack leaves an image alone once the goal is reached; False by default.
+
+        The perturbed input is then not the worst one in the ball, so figures that depend on how wrong the prediction is
+        (softmax robustness, uncertainty) are not reported.
+        """
         return False
 
     def stronger(self) -> Attack | None:
-        """The same attack with about twice the effort, or None if there is no such thing."""
+        """The same attack with about twice the effort, or None (the default) if it has no parameter for its effort."""
         return None
 
     @overload
@@ -67,13 +87,26 @@ class Attack(Component):
     def __call__(
         self, predictive: Predictive, x: Tensor, y: Tensor, threat: Threat | Sequence[Threat], *, seed: int = 0
     ) -> Tensor | list[Tensor]:
-        """Perturb inputs x (N, *shape) with labels y (N,) under the core's rules; a list of threats gives a list.
+        """Attack inputs x (N, *shape) with labels y (N,), and return the perturbed inputs (N, *shape).
 
-        All draws of the predictive attack (of the stream's, under another stream than `fixed`). Raises
-        `ContractBreach` if the attack breaks a rule, `ValueError` if x lies outside the box.
+        For a sequence of threats, which must differ in norm and epsilon alone, a list with one result for each is
+        returned. The attacker sees all draws that the threat's stream allows. A threat without bounds has the box
+        (0, 1). The seed (uint32) determines all random numbers.
+
+        Raises `ContractBreach` if the attack breaks a rule of the core; `ValueError` if x lies outside the box;
+        `Incompatible` if there are too few draws for the threat's stream; `GradientRefused` or `QueriesSpent` if the
+        attack asks for more than the threat allows.
         """
-        from bnnbench.core.crafting import craft
+        from bnnbench.core.rules.attack_run import craft
 
-        if not isinstance(threat, Sequence):
-            return craft(self, predictive, x, y, [threat], seed=seed)[0].inputs
-        return [one.inputs for one in craft(self, predictive, x, y, list(threat), seed=seed)]
+        threats = threat if isinstance(threat, Sequence) else [threat]
+        boxed = [replace(each, bounds=each.box) for each in threats]
+        perturbed = [crafted.inputs for crafted in craft(self, predictive, x, y, boxed, seed=seed)]
+        return perturbed if isinstance(threat, Sequence) else perturbed[0]
+
+
+AttackParameter = Annotated[Attack, *component_parameter("attack")]
+"""The type of a parameter that takes an attack: an instance, a registered name, or a mapping with `use`.
+
+`tuple[AttackParameter, ...]` takes several.
+"""

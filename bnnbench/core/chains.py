@@ -1,4 +1,4 @@
-"""Posteriors that are sampled by several chains, which know nothing of each other."""
+"""The base class of posteriors that sample several independent chains."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from bnnbench.core.posterior import Draws, Posterior, Progress, no_progress
+from bnnbench.core.draws import Draws, Progress, no_progress
+from bnnbench.core.posterior import Posterior
 
 if TYPE_CHECKING:
     from torch import nn
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class IndependentChains(Posterior):
-    """Inherited by methods that run several chains: they write `fit_chain` in the place of `fit`.
+    """A posterior that samples several independent chains. An author writes `fit_chain` instead of `fit`.
 
-    `bnnbench.fit` runs the chains one after another, a benchmarks file each as a task of its own: they fill cores that
-    are idle, and a run that is interrupted keeps those that were finished. Either way the draws are the same.
+    `bnnbench.fit` samples the chains one after another. In a run of a benchmarks file, each chain is a task of its own:
+    chains run in parallel, and an interrupted run keeps the finished ones. The draws are the same either way.
     """
 
     chains: int = Field(default=1, ge=1, le=1000)
-    """Chains, each from a start of its own; `draws` are shared out evenly."""
+    """Number of chains, each with initial weights of its own. Each keeps the same number of draws."""
 
     @model_validator(mode="after")
     def _chains_share_the_draws(self) -> Self:
@@ -34,36 +35,40 @@ class IndependentChains(Posterior):
 
     @property
     def per_chain(self) -> int:
-        """Draws kept of each chain."""
+        """The number of draws that each chain keeps."""
         return self.draws // self.chains
 
     def fit_chain(
         self, network: nn.Module, data: Data, *, seed: int, chain: int, progress: Progress = no_progress
     ) -> Draws:
-        """Draws of one chain, 0 to chains - 1: arrays (1, draws / chains, *weight).
+        """The draws of one chain: arrays (1, draws / chains, *weight).
 
-        The seed is that of the fit, the same for all chains: what differs between them must come from `chain` as well.
-        `shared` must not. The rest is as in `Posterior.fit`.
+        `chain` is the number of the chain, from 0. `seed` is the seed of the fit, the same for all chains: derive the
+        random numbers of a chain from both (`authoring.chain_seeds`). The `shared` arrays must be the same for all
+        chains. The other arguments and rules are those of `Posterior.fit`.
         """
         raise NotImplementedError
 
     def fit(self, network: nn.Module, data: Data, *, seed: int, progress: Progress = no_progress) -> Draws:
-        """Draws of all chains, one after another."""
+        """The draws of all chains, which are sampled one after another: arrays (chains, draws / chains, *weight)."""
 
-        def of(chain: int) -> Progress:
+        def progress_of(chain: int) -> Progress:
             return lambda done, total, note="": progress(chain * total + done, self.chains * total, note)
 
         return joined(
-            [self.fit_chain(network, data, seed=seed, chain=chain, progress=of(chain)) for chain in range(self.chains)]
+            [
+                self.fit_chain(network, data, seed=seed, chain=chain, progress=progress_of(chain))
+                for chain in range(self.chains)
+            ]
         )
 
 
 def joined(chains: Sequence[Draws]) -> Draws:
-    """The draws of several chains as one.
+    """One `Draws` with the draws of several chains: arrays are concatenated along their first axis (chains).
 
-    Diagnostics that are arrays or lists are put one behind another along their first axis (chains), numbers are added
-    up, and each text is kept once. Raises `ValueError` if the chains do not hold the same names, shapes, shared arrays
-    and diagnostics.
+    Diagnostics that are arrays or lists are concatenated along their first axis, numbers are added, and texts are
+    joined, each different one once. Raises `ValueError` if the chains differ in names, shapes or shared arrays, or in
+    the names of their diagnostics.
     """
     first = chains[0]
     for other in chains[1:]:
@@ -75,11 +80,12 @@ def joined(chains: Sequence[Draws]) -> Draws:
     return Draws(
         {name: np.concatenate([chain.arrays[name] for chain in chains]) for name in first.arrays},
         shared=first.shared,
-        diagnostics={name: _put_together([chain.diagnostics[name] for chain in chains]) for name in first.diagnostics},
+        diagnostics={name: _combined([chain.diagnostics[name] for chain in chains]) for name in first.diagnostics},
     )
 
 
-def _put_together(values: list[Any]) -> Any:
+def _combined(values: list[Any]) -> Any:
+    """One diagnostic of all chains, from its value in each."""
     if all(isinstance(value, str) for value in values):
         return "; ".join(dict.fromkeys(values))
     arrays = [_as_array(value) for value in values]
@@ -88,5 +94,5 @@ def _put_together(values: list[Any]) -> Any:
 
 def _as_array(value: Any) -> np.ndarray:
     array = np.asarray(value)
-    # What is not finite is written to a file as null, and read as None.
+    # Numbers that are not finite are null in a file of draws, and None when it is read.
     return np.asarray(value, float) if array.dtype == object else array

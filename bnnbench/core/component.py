@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, model_validator
 
+from bnnbench.core.local_modules import check_unchanged, code_behind, local_name, name_in_messages, reduced
+from bnnbench.core.nested import nested, replaced, with_identities
 from bnnbench.errors import PluginError
 from bnnbench.plugins.provenance import code_of, version_of, version_of_module
 
@@ -40,7 +42,7 @@ class Component(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        where = f"{cls.__module__}.{cls.__qualname__}"
+        where = name_in_messages(cls)
         for name, field in cls.model_fields.items():
             if hasattr(BaseModel, name):
                 raise PluginError(f"{where}: parameter '{name}' shadows an attribute of pydantic.BaseModel; rename it")
@@ -67,6 +69,19 @@ class Component(BaseModel):
         own = {name: getattr(self, name) for name in type(self).model_fields}
         return type(self)(**(own | dict(update or {})))
 
+    def components(self) -> Iterator[tuple[str, Component]]:
+        """Each component among the parameters, however deep, with its path, such as `.objective` or `.attacks.0`."""
+        yield from nested(self, Component)
+
+    def rebuilt(self) -> Self:
+        """A new component with the same parameters, all components among them rebuilt too, and nothing cached.
+
+        Raises `StoreError` if the class comes from a user's own file that has been edited since it was imported.
+        """
+        check_unchanged(type(self))
+        own = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**{name: replaced(value, Component, Component.rebuilt) for name, value in own.items()})
+
     def fingerprint(self) -> str:
         """What the outcome depends on beside the parameters, such as a file's checksum; empty if there is nothing."""
         return ""
@@ -77,30 +92,41 @@ class Component(BaseModel):
 
     @functools.cached_property
     def _identity(self) -> dict[str, Any]:
-        parameters = self.model_dump(mode="json")
-        for name in type(self).model_fields:
-            value = getattr(self, name)
-            if isinstance(value, Component):
-                parameters[name] = value.identity()
-            elif name in self.not_in_identity:
-                del parameters[name]
-        revision = _revision(type(self))
-        identity: dict[str, Any] = {
-            "component": f"{type(self).__module__}:{type(self).__qualname__}",
-            "version": version_of(type(self)) if revision is None else revision,
-            "parameters": parameters,
+        dumped = self.model_dump(mode="json")
+        parameters = {
+            name: with_identities(getattr(self, name), dumped[name], Component)
+            for name in type(self).model_fields
+            if name not in self.not_in_identity
         }
-        if revision is None:
-            # A version says nothing of code that is being written: without this an edited plugin kept its old results.
-            identity["code"] = code_of(type(self))
+        identity = _identity_of_class(type(self)) | {"parameters": parameters}
         inherited = _inherited(type(self))
         if inherited:
             identity["inherited"] = inherited
         fingerprint = self.fingerprint()
         return identity | {"fingerprint": fingerprint} if fingerprint else identity
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        code = code_behind(type(self))
+        if code is None:
+            return super().__reduce_ex__(protocol)
+        self.identity()  # It is pickled too: a task compares it with what it finds.
+        return reduced(self, code, protocol)
+
     not_in_identity: ClassVar[frozenset[str]] = frozenset()
     """Parameters that say where something lies, not what it is; `fingerprint` must speak for the content."""
+
+
+def _identity_of_class(cls: type[Component]) -> dict[str, Any]:
+    """What the store knows of a class: its name, and its revision, version or content."""
+    code = code_behind(cls)
+    if code is not None:
+        # The content counts whatever revision is declared: the file is the user's own, and has no releases.
+        return {"component": f"file:{local_name(cls)}", "code": code.checksum}
+    name, revision = f"{cls.__module__}:{cls.__qualname__}", _revision(cls)
+    if revision is not None:
+        return {"component": name, "version": revision}
+    # A version says nothing of code that is being written: without this an edited plugin kept its old results.
+    return {"component": name, "version": version_of(cls), "code": code_of(cls)}
 
 
 def _revision(cls: type[Component]) -> int | None:
@@ -114,11 +140,14 @@ def _inherited(cls: type[Component]) -> dict[str, Any]:
 
     Parents without a revision in the class's own package are spoken for by the class's revision or version; those in
     its own file by the checksum of that, where it is part of the identity. The core's are spoken for by its schema.
+    Parents in a user's own file are spoken for by the checksum of its content.
     """
     found: dict[str, Any] = {}
     package = cls.__module__.partition(".")[0]
     for base in cls.__mro__[1:]:
         if not issubclass(base, Component) or (base.__module__ == cls.__module__ and _revision(cls) is None):
+            continue
+        if code_behind(base) is not None:
             continue
         name = f"{base.__module__}:{base.__qualname__}"
         if (revision := _revision(base)) is not None:

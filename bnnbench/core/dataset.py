@@ -1,4 +1,4 @@
-"""Data sets, and the data that they load to."""
+"""Data sets, and the data that they load."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bnnbench.core.component import Component
+from bnnbench.core.local_modules import name_in_messages
 from bnnbench.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -16,9 +17,16 @@ if TYPE_CHECKING:
 class Data:
     """A training and a test sample of inputs with their labels.
 
-    `train` and `test` are pairs `(x, y)`: x float32 of shape (N, *shape) inside the box `bounds`, y int64 of shape
-    (N,) in [0, classes). Arrays of another float or integer type are converted. `classes` defaults to one more than
-    the largest label. Raises `InvalidData` for anything else.
+    Args:
+        train: a pair `(x, y)` of inputs (N, *shape) and labels (N,), as tensors or arrays. Inputs are converted to
+            float32, labels to int64.
+        test: the same for the test sample, with the same shape of inputs.
+        bounds: the box: the smallest and the largest value that an input may have.
+        classes: the number of classes, at least 2; labels are 0 to classes - 1. By default one more than the largest
+            label.
+
+    Raises `InvalidData` if inputs are not finite or outside the box, labels are not integers or not below `classes`, or
+    shapes do not fit.
     """
 
     train: tuple[Tensor, Tensor]
@@ -53,27 +61,28 @@ class Data:
 
 
 def checksum(data: Data) -> str:
-    """The sha256 of all inputs, labels, bounds and classes, in hexadecimal."""
-    return _sum_of(data, *data.train, *data.test)
+    """The sha256 of all inputs and labels, the bounds, the classes and the shape, in hexadecimal."""
+    return _checksum_of(data, *data.train, *data.test)
 
 
 def checksum_of_test(data: Data) -> str:
-    """The same of the test inputs and labels alone."""
-    return _sum_of(data, *data.test)
+    """The sha256 of the test inputs and labels, the bounds, the classes and the shape, in hexadecimal."""
+    return _checksum_of(data, *data.test)
 
 
-def _sum_of(data: Data, *tensors: Tensor) -> str:
+def _checksum_of(data: Data, *tensors: Tensor) -> str:
     import hashlib
 
     import torch
 
-    found = hashlib.sha256(repr((data.bounds, data.classes, data.shape)).encode())
+    digest = hashlib.sha256(repr((data.bounds, data.classes, data.shape)).encode())
     for tensor in tensors:
-        found.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
+        digest.update(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _checked(name: str, pair: Any, low: float, high: float) -> tuple[Tensor, Tensor]:
+    """The inputs and labels of a sample as tensors. Raises `InvalidData` if they are not valid."""
     import torch
 
     if not isinstance(pair, tuple | list) or len(pair) != 2:
@@ -96,15 +105,22 @@ def _checked(name: str, pair: Any, low: float, high: float) -> tuple[Tensor, Ten
 
 
 class Dataset(Component):
-    """Parameters that load to `Data`."""
+    """A data set. Its fields are its parameters; `load` gives its `Data`.
+
+    A data set that reads files must override `fingerprint`, so that its identity depends on their content.
+    """
 
     kind: ClassVar[str] = "dataset"
 
     def load(self, seed: int) -> Data:
-        """The data. The seed (uint32) varies the training sample alone: the test inputs are the same for all seeds."""
+        """The training and test samples.
+
+        The seed (uint32) may change the training sample only; the test sample must be the same for all seeds. The
+        global random states must not be used. Raises `DataError` if the data are absent or damaged.
+        """
         raise NotImplementedError
 
 
 def name_of(dataset: Dataset) -> str:
-    """How a breach of the rules by a data set names it."""
-    return f"data set {type(dataset).__module__}.{type(dataset).__qualname__}"
+    """The name of a data set in messages about breaches of the rules."""
+    return f"data set {name_in_messages(type(dataset))}"

@@ -1,4 +1,4 @@
-"""Networks: parameters that build an ordinary torch module."""
+"""Network architectures, and the initialisation of their weights."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
 
 class Network(Component):
-    """Parameters that build an ordinary `torch.nn.Module` from inputs (N, *shape) to logits (N, classes)."""
+    """A network architecture. Its fields are its parameters; `build` makes a `torch.nn.Module`."""
 
     kind: ClassVar[str] = "network"
 
     def build(self, data: Data) -> nn.Module:
-        """A module for the data's shape and classes; may raise `Incompatible`, and then the cells are skipped.
+        """A module from inputs (N, *shape) to logits (N, classes), for the shape and classes of the data.
 
-        The core calls it with torch's generators seeded, and puts them back as they were: the template is always the
-        same.
+        torch's generators are seeded during the call and restored afterwards, so the initial weights are the same at
+        every call. An author raises `Incompatible` if the architecture does not fit the data; the cells are then
+        `skipped`, with the message as the reason.
         """
         raise NotImplementedError
 
@@ -33,12 +34,14 @@ class Network(Component):
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
         if "build" in vars(cls):
-            cls.build = _remembering(cls.build)  # type: ignore[method-assign]
+            cls.build = _seeded_with_recipe(cls.build)  # type: ignore[method-assign]
 
 
-def _remembering(build: Any) -> Any:
-    """Let the module be the same at every call, and carry its recipe, so that a saved predictive can be loaded without
-    unpickling anything."""
+def _seeded_with_recipe(build: Any) -> Any:
+    """A `build` that seeds torch's generators, and stores the module's recipe on the module.
+
+    The recipe (network, shape, classes) lets a saved predictive be loaded without unpickling anything.
+    """
 
     @functools.wraps(build)
     def wrapper(self: Network, data: Data) -> nn.Module:
@@ -51,12 +54,11 @@ def _remembering(build: Any) -> Any:
 
 
 def initialise(network: nn.Module, seed: int) -> nn.Module:
-    """A copy of the network with weights drawn anew from the seed by each submodule's own `reset_parameters`
-    (torch's attention calls it `_reset_parameters`).
+    """A copy of the network whose weights are drawn anew from the seed (uint32).
 
-    Parameters of submodules without that method keep the template's values: every fit starts there from the same ones,
-    and so does every chain. Give the module a `reset_parameters` for starts of their own. No global random state is
-    touched.
+    Each submodule's own `reset_parameters` draws them (`_reset_parameters` in torch's attention). Parameters of
+    submodules without that method keep the values of the template, so they start from the same values in every fit and
+    chain. No global random state is changed.
     """
     fresh = copy.deepcopy(network)
     with _seeded(seed):
@@ -66,7 +68,7 @@ def initialise(network: nn.Module, seed: int) -> nn.Module:
 
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Inside, torch's generators start from the seed; afterwards they are as they were before."""
+    """Seed torch's generators inside of the context, and restore them afterwards."""
     import torch
 
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
@@ -75,7 +77,7 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 def _reset(module: nn.Module) -> None:
-    # Children first: a module that treats a child's weights specially has the last word.
+    # Children are reset first, because a module may initialise the weights of its children itself.
     for child in module.children():
         _reset(child)
     reset = getattr(module, "reset_parameters", None) or getattr(module, "_reset_parameters", None)

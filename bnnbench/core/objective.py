@@ -1,23 +1,30 @@
-"""Objectives: what an attacker maximises, from log-probabilities."""
+"""Objectives: functions of log-probabilities that an attacker maximises."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
-
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 from bnnbench.core.component import Component
-from bnnbench.errors import ContractBreach, UnknownComponent
-from bnnbench.plugins.registry import registry
+from bnnbench.core.component_parameter import component_parameter
+from bnnbench.core.local_modules import name_in_messages
+from bnnbench.errors import ContractBreach
+from bnnbench.plugins.installed import registry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class OddsTerm(NamedTuple):
-    """Of the log odds against `classes` (N,), one for each image: the sign with which its gradient enters, and the
-    logarithm of its weight in each draw (S, N)."""
+    """One term of a direction: a weighted sum, over draws, of gradients of the log odds against a class.
+
+    The log odds of draw s against class k are log(1 - p_s[k]) - log p_s[k].
+
+    Attributes:
+        classes: the class of each image, (N,).
+        sign: 1.0 or -1.0, the sign of the term.
+        log_weight: the logarithms of the draws' weights, (S, N).
+    """
 
     classes: Tensor
     sign: float
@@ -25,77 +32,78 @@ class OddsTerm(NamedTuple):
 
 
 class Objective(Component):
-    """What the attacker maximises, as a function of the draws' log-probabilities.
+    """A function of the draws' log-probabilities that the attacker maximises. Its fields are its parameters.
 
-    Only `value` is required. `log_weight` makes the attack's direction one streamed pass over the draws; without it
-    the direction takes a second pass and follows `odds_terms` or, without those, the gradient of `ascent`. A subclass
-    that overrides `value` alone does not inherit its parent's forms of the direction.
+    Only `value` is required. Three further methods define the direction that attacks follow. The first of them that is
+    defined, and does not return None, is used:
+
+    1. `log_weight`: one pass over the draws.
+    2. `odds_terms`: two passes.
+    3. `ascent`: two passes. Without any of them, the direction is the gradient of `value`, in two passes.
+
+    A subclass that overrides `value` does not inherit the direction of its parent.
     """
 
     kind: ClassVar[str] = "objective"
 
     def value(self, log_probs: Tensor, y: Tensor) -> Tensor:
-        """The objective (N,), larger is better for the attacker, from log_probs (S, N, K) and labels y (N,)."""
+        """The objective (N,) of each image, larger for a more successful attack.
+
+        Args:
+            log_probs: log-probabilities (S, N, K) of each draw.
+            y: labels (N,).
+        """
         raise NotImplementedError
 
     def ascent(self, log_probs: Tensor, y: Tensor) -> Tensor:
-        """A strictly increasing function of `value`, per image, whose gradient does not vanish where the network
-        saturates; `value` itself unless overridden."""
+        """A strictly increasing function (N,) of `value`. By default `value` itself.
+
+        Override it with a function whose gradient does not vanish where the network saturates. Arguments are as in
+        `value`.
+        """
         return self.value(log_probs, y)
 
     def odds_terms(self, log_probs: Tensor, y: Tensor) -> Sequence[OddsTerm] | None:
-        """The objective's gradient as a sum over a few classes of the draws' gradients of the log odds against them.
+        """The gradient of `value` as a signed sum of gradients of log odds, up to a positive factor for each image.
 
-        It gives a direction that does not vanish where draws are sure of themselves; None if there is no such form.
-
-        Args: log_probs (S, N, K), labels y (N,). The sum may be scaled by any positive factor for each image.
+        The resulting direction does not vanish where draws are certain. None (the default) if there is no such form.
+        Arguments are as in `value`.
         """
         return None
 
     def log_weight(self, right: Tensor, wrong: Tensor) -> Tensor | None:
-        """The logarithm of the weight with which a draw's gradient of the log odds against y enters the objective's
-        gradient, up to a constant for each image; None if there is no such form.
+        """The logarithm (N,) of the weight of one draw s in the gradient of `value`.
 
-        Args: right = log p_s[y] and wrong = log(1 - p_s[y]) of draw s, both (N,).
+        It is defined if the gradient is a sum over draws of weights, not negative, times the gradients of the draws'
+        log odds against the label, up to a positive factor for each image. None (the default) if there is no such form.
+
+        Args:
+            right: log p_s[y], (N,).
+            wrong: log(1 - p_s[y]), (N,).
         """
         return None
 
 
 def value_of(objective: Objective, log_probs: Tensor, y: Tensor) -> Tensor:
-    """The objective's value (N,); raises `ContractBreach` if it has another shape, or is not a number somewhere."""
-    found = objective.value(log_probs, y)
-    name = f"objective {type(objective).__module__}.{type(objective).__qualname__}"
-    if found.shape != y.shape:
-        raise ContractBreach(f"{name} returned a value of shape {tuple(found.shape)}, not {tuple(y.shape)}")
-    if found.isnan().any():
+    """The objective's checked value (N,). Raises `ContractBreach` if it has another shape or contains NaN."""
+    value = objective.value(log_probs, y)
+    name = f"objective {name_in_messages(type(objective))}"
+    if value.shape != y.shape:
+        raise ContractBreach(f"{name} returned a value of shape {tuple(value.shape)}, not {tuple(y.shape)}")
+    if value.isnan().any():
         raise ContractBreach(f"{name} returned a value that is not a number")
-    return found
+    return value
 
 
-def _resolve(value: Any) -> Any:
-    if isinstance(value, str):
-        value = {"use": value}
-    if not isinstance(value, dict):
-        return value
-    parameters = dict(value)
-    name = parameters.pop("use", None)
-    if not isinstance(name, str):
-        raise ValueError("an objective is a name, or a mapping with 'use' and its parameters")
-    try:
-        return registry().create("objective", name, parameters)
-    except UnknownComponent as error:
-        raise ValueError(str(error)) from error
+def as_objective(objective: Objective | str) -> Objective:
+    """The objective that is given as an instance or by its registered name.
+
+    Raises `UnknownComponent` for a name that is not registered.
+    """
+    if isinstance(objective, str):
+        return registry().create("objective", objective, {})
+    return objective
 
 
-def _written(objective: Objective) -> dict[str, Any]:
-    recipe = registry().recipe("objective", objective)
-    return {"use": recipe["use"], **recipe["parameters"]} if recipe else objective.model_dump(mode="json")
-
-
-ObjectiveParameter = Annotated[
-    Objective,
-    BeforeValidator(_resolve),
-    PlainSerializer(_written),
-    WithJsonSchema({"type": ["string", "object"]}),
-]
+ObjectiveParameter = Annotated[Objective, *component_parameter("objective")]
 """The type of a parameter that takes an objective: an instance, a registered name, or a mapping with `use`."""

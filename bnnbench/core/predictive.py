@@ -1,4 +1,4 @@
-"""The posterior predictive of a fitted, fixed, indexed ensemble of draws."""
+"""The posterior predictive: a fixed ensemble of the draws of a network's weights."""
 
 from __future__ import annotations
 
@@ -9,27 +9,47 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnnbench.core.posterior import Draws
+from bnnbench.core.component import Component
+from bnnbench.core.draws import Draws
+from bnnbench.core.draws_file import write_draws
+from bnnbench.core.ensemble import members
+from bnnbench.core.local_modules import name_in_messages
+from bnnbench.core.objective import Objective, as_objective
+from bnnbench.plugins.installed import registry
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from bnnbench.core.objective import Objective
-    from bnnbench.core.posterior import Posterior
-    from bnnbench.core.routes import Footprint
+    from bnnbench.core.ensemble.protocol import Footprint
 
 
 class Predictive:
-    """An ensemble of S draws of a network's weights; p(y | x) is the mean of the draws' softmax (the paper's Eq. 1).
+    """An ensemble of S draws of a network's weights.
+
+    The predictive probability p(y | x) is the mean of the draws' softmax outputs (Carbone et al. 2020, Eq. 1).
+    `len(predictive)` is S. A posterior whose draws are not weights of the network returns a subclass that overrides
+    `logits`; all other methods follow from it.
 
     Args:
-        network: an `nn.Module` from (N, *shape) to logits (N, K). A frozen copy is kept, in eval mode, on its device.
+        network: an `nn.Module` from inputs (N, *shape) to logits (N, K). The predictive keeps a frozen copy in eval
+            mode, on the same device and in the precision of the draws.
         draws: `Draws`, or a mapping from `state_dict` names to arrays of shape (S, *weight).
 
-    Raises `ValueError` if a parameter of the network has no draws, a name is not the network's, or a shape differs.
+    Attributes:
+        network: the copy of the network.
+        draws: name -> tensor (S, *weight).
+        shared: name -> tensor that all draws share, such as a buffer.
+        chains: the number of chains. The draws are ordered chain after chain.
+        per_chain: the number of draws of each chain.
+        diagnostics: the diagnostics of the draws.
+        device: the device of the network.
+        dtype: the floating type of the draws.
+        fitted_by: the posterior that `bnnbench.fit` fitted, or None.
+        footprints: measured costs of one image, by the shape of inputs; the numerics keep them here.
 
-    A posterior whose draws are not weights overrides `logits`; everything else follows from it.
+    Raises `ValueError` if a parameter of the network has no draws, a name is not in its `state_dict`, or a shape
+    differs; `TypeError` if the draws are no mapping.
     """
 
     def __init__(self, network: nn.Module, draws: Draws | Mapping[str, Any]) -> None:
@@ -37,16 +57,16 @@ class Predictive:
 
         if not isinstance(draws, Draws | Mapping):
             raise TypeError(
-                f"draws are a mapping from names to arrays (S, *weight), not {type(draws).__name__}; of several "
+                f"draws are a mapping from names to arrays (S, *weight), not {type(draws).__name__}; to use several "
                 "state_dicts, stack the tensors of each name"
             )
         if not isinstance(draws, Draws):
             draws = Draws({name: _with_chain_axis(array) for name, array in draws.items()})
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
         arrays = draws.flat()
-        if type(self).logits is Predictive.logits:
-            _check_names(self.network, draws)
-            arrays = _each_weight_once(self.network, arrays)
+        if self.runs_its_network:
+            members.check_names(self.network, draws)
+            arrays = members.first_names_only(self.network, arrays)
         first = next(self.network.parameters(), None)
         self.device: torch.device = torch.device("cpu") if first is None else first.device
         self.chains, self.per_chain, self.diagnostics = draws.chains, draws.per_chain, draws.diagnostics
@@ -55,14 +75,16 @@ class Predictive:
             torch.from_numpy(np.zeros(1, np.result_type(*floating))).dtype if floating else torch.float32
         )
         self.network.to(self.dtype)
-        self.draws: dict[str, Tensor] = {name: _laid_out(self._own(array)) for name, array in arrays.items()}
-        self.shared: dict[str, Tensor] = {name: self._own(array) for name, array in draws.shared.items()}
-        self.fitted_by: Posterior | None = None
+        self.draws: dict[str, Tensor] = {
+            name: members.fast_layout(self._copied(array)) for name, array in arrays.items()
+        }
+        self.shared: dict[str, Tensor] = {name: self._copied(array) for name, array in draws.shared.items()}
+        self.fitted_by: Component | None = None
         self._members: dict[int, nn.Module] = {}
         self.footprints: dict[tuple[int, ...], Footprint] = {}
 
-    def _own(self, array: np.ndarray) -> Tensor:
-        """A copy: what its owner does with the array afterwards is no business of the ensemble's."""
+    def _copied(self, array: np.ndarray) -> Tensor:
+        """A copy of an array as a tensor on the device, so that later changes of the array have no effect."""
         import torch
 
         tensor = torch.from_numpy(np.array(array))
@@ -72,55 +94,71 @@ class Predictive:
         return self.chains * self.per_chain
 
     def indices(self, draws: slice | Sequence[int] = slice(None)) -> list[int]:
-        """The positions, in 0..S-1, that a slice or a sequence of positions selects."""
-        every = range(len(self))
-        return list(every[draws]) if isinstance(draws, slice) else [every[int(draw)] for draw in draws]
+        """The positions of draws, from 0 to S - 1, that a slice or a sequence of positions selects.
+
+        Negative positions count from the end. Raises `IndexError` for a position outside of the ensemble.
+        """
+        positions = range(len(self))
+        return list(positions[draws]) if isinstance(draws, slice) else [positions[int(draw)] for draw in draws]
 
     def logits(self, x: Tensor, draws: slice | Sequence[int] = slice(None)) -> Tensor:
-        """Logits (S, N, K) of the selected draws at inputs (N, *shape), differentiable in x: the method to override."""
+        """Logits (S, N, K) of the selected draws at inputs x (N, *shape), differentiable in x.
+
+        This is the method that a subclass overrides.
+        """
         import torch
 
         x = x.to(self.device, self.dtype)
         return torch.stack([self.member(index)(x) for index in self.indices(draws)])
 
     def member(self, index: int) -> nn.Module:
-        """The network with the weights of one draw, which it shares with the ensemble."""
+        """The network with the weights of one draw. Its tensors are those of the ensemble, not copies."""
         if index not in self._members:
-            self._members[index] = _with_weights(
+            self._members[index] = members.with_weights(
                 self.network, {**self.shared, **{name: tensor[index] for name, tensor in self.draws.items()}}
             )
         return self._members[index]
 
     def log_probs(self, x: Tensor, draws: slice | Sequence[int] = slice(None)) -> Tensor:
-        """Log predictive probabilities (N, K): logsumexp over the draws' log-softmax, less log S."""
-        from bnnbench.core import streaming
+        """Log predictive probabilities (N, K) of the selected draws at inputs x (N, *shape), differentiable in x.
 
-        return streaming.log_probs(self, x, self.indices(draws))
+        They are log(1/S sum_s softmax(logits_s)), computed without forming probabilities.
+        """
+        from bnnbench.core.ensemble import maths
+
+        return maths.log_probs(self, x, self.indices(draws))
 
     def draw_log_probs(self, x: Tensor, draws: slice | Sequence[int] = slice(None)) -> Tensor:
-        """Each draw's own log-probabilities (S, N, K), without gradient."""
-        from bnnbench.core import streaming
+        """The log-probabilities (S, N, K) of each selected draw at inputs x (N, *shape), without gradient."""
+        from bnnbench.core.ensemble import maths
 
-        return streaming.draw_log_probs(self, x, self.indices(draws))
+        return maths.draw_log_probs(self, x, self.indices(draws))
 
     def gradient(
         self, x: Tensor, y: Tensor, objective: Objective | str, draws: slice | Sequence[int] = slice(None)
     ) -> Tensor:
-        """The gradient of the objective with respect to x, of the inputs' shape, streamed over the draws."""
-        from bnnbench.core import streaming
+        """The gradient (N, *shape) of an objective with respect to the inputs x (N, *shape), given labels y (N,).
 
-        return streaming.gradient(self, x, y, as_objective(objective), self.indices(draws))
+        `objective` is an `Objective` or a registered name. Memory does not grow with the number of draws.
+        """
+        from bnnbench.core.ensemble import maths
+
+        return maths.gradient(self, x, y, as_objective(objective), self.indices(draws))
 
     def direction(
         self, x: Tensor, y: Tensor, objective: Objective | str, draws: slice | Sequence[int] = slice(None)
     ) -> Tensor:
-        """The gradient up to a positive factor for each image, free of underflow where the network saturates."""
-        from bnnbench.core import streaming
+        """The gradient (N, *shape) of an objective up to a positive factor for each image, free of underflow.
 
-        return streaming.probe(self, x, y, as_objective(objective), self.indices(draws)).direction
+        Where the network is so certain that the gradient underflows to zero, the direction does not. Attacks follow it.
+        Arguments are as in `gradient`.
+        """
+        from bnnbench.core.ensemble import maths
+
+        return maths.probe(self, x, y, as_objective(objective), self.indices(draws)).direction
 
     def as_module(self) -> nn.Module:
-        """A torch module from inputs to log predictive probabilities (N, K), for any other library."""
+        """A torch module from inputs (N, *shape) to log predictive probabilities (N, K), for use in other libraries."""
         from torch import nn
 
         predictive = self
@@ -132,19 +170,36 @@ class Predictive:
         return LogProbs().eval()
 
     def save(self, path: str | Path) -> None:
-        """Write the draws, and the recipe of their network if it has one, as a safetensors file for `bnnbench.load`."""
-        from bnnbench.core.saving import save
+        """Write the draws as a safetensors file, which `bnnbench.load` reads.
 
-        save(self, path)
+        If the network was built by a registered `Network`, its name and parameters are written too; otherwise `load`
+        needs the network. Raises `TypeError` for a subclass that no registered posterior made, since it could not be
+        loaded again.
+        """
+        recipe = getattr(self.network, "bnnbench_recipe", None)
+        header = {
+            "format": 1,
+            "network": _recipe("network", recipe[0]) if recipe else None,
+            "shape": recipe[1] if recipe else None,
+            "classes": recipe[2] if recipe else None,
+            "posterior": _recipe("posterior", self.fitted_by),
+        }
+        if type(self) is not Predictive and header["posterior"] is None:
+            raise TypeError(f"no registered posterior made this {type(self).__name__}: it cannot be loaded again")
+        lead = (self.chains, self.per_chain)
+        arrays = {name: tensor.cpu().numpy().reshape(*lead, *tensor.shape[1:]) for name, tensor in self.draws.items()}
+        write_draws(path, Draws(arrays, shared=self.shared, diagnostics=self.diagnostics), header)
 
+    @property
+    def runs_its_network(self) -> bool:
+        """Whether the logits are those of the network under each draw's weights: False if `logits` is overridden."""
+        return type(self).logits is Predictive.logits
 
-def as_objective(objective: Objective | str) -> Objective:
-    """An objective itself, or the registered one of that name."""
-    if isinstance(objective, str):
-        from bnnbench.plugins.registry import registry
-
-        return registry().create("objective", objective, {})
-    return objective
+    @property
+    def described(self) -> str:
+        """The name of the predictive in error messages."""
+        kind = type(self)
+        return "the predictive" if kind is Predictive else f"predictive {name_in_messages(kind)}"
 
 
 def _with_chain_axis(array: Any) -> np.ndarray:
@@ -152,66 +207,10 @@ def _with_chain_axis(array: Any) -> np.ndarray:
     return array[None]
 
 
-def _each_weight_once(network: nn.Module, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays without the further names of weights that a network uses in several places, as in its `state_dict`."""
-    first: dict[int, str] = {}
-    kept = dict(arrays)
-    for name, weight in network.named_parameters(remove_duplicate=False):
-        known = first.setdefault(id(weight), name)
-        if known != name and name in kept and known in kept:
-            if not np.array_equal(kept[name], kept[known]):
-                raise ValueError(f"{known} and {name} are one weight of the network, but their draws differ")
-            del kept[name]
-    return kept
-
-
-def _laid_out(draws: Tensor) -> Tensor:
-    """Draws (S, *weight) as they are, or, of images' convolutions on a CPU, each with its channels last: torch then
-    takes the kernels that are up to twice as fast. The values are the same."""
-    import torch
-
-    if draws.ndim != 5 or draws.device.type != "cpu":
-        return draws
-    _, outputs, channels, height, width = draws.shape
-    # Strides in full: where there is one channel both layouts hold the same bytes, and they alone say which is meant.
-    strides = (outputs * channels * height * width, channels * height * width, 1, width * channels, channels)
-    return torch.empty_strided(draws.shape, strides, dtype=draws.dtype).copy_(draws)
-
-
-def _with_weights(network: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
-    """A copy of the network with these weights and buffers in the place of its own. No tensor is copied: calling it
-    costs less than putting weights into one network and taking them out again, and threads do not meet in it."""
-    from torch import Tensor, nn
-
-    copies: dict[int, Any] = {}
-    for module in network.modules():
-        copies |= {id(value): value for value in vars(module).values() if isinstance(value, Tensor | np.ndarray)}
-    copies |= {id(buffer): buffer for buffer in network.buffers()}
-    for name, parameter in network.named_parameters(remove_duplicate=False):
-        if name in weights:
-            copies[id(parameter)] = nn.Parameter(weights[name], requires_grad=False)
-    for name, buffer in network.named_buffers(remove_duplicate=False):
-        if name in weights:
-            copies[id(buffer)] = weights[name]
-    return copy.deepcopy(network, copies)
-
-
-def _check_names(network: nn.Module, draws: Draws) -> None:
-    state = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    given = {name: array.shape[2:] for name, array in draws.arrays.items()}
-    given |= {name: array.shape for name, array in draws.shared.items()}
-    unknown = sorted(given.keys() - state.keys())
-    if unknown:
-        raise ValueError(f"draws of {', '.join(unknown)}: the network's weights are {', '.join(state)}")
-    missing = sorted(dict(network.named_parameters()).keys() - given.keys())
-    if missing:
-        raise ValueError(f"no draws of the network's weights {', '.join(missing)}")
-    for name, shape in given.items():
-        if shape != state[name]:
-            raise ValueError(f"draws of {name} have shape {shape}, the network's weight {state[name]}")
-
-
-def name_of(predictive: Predictive) -> str:
-    """How a breach of the rules by a predictive names it: whose network it is nobody knows."""
-    kind = type(predictive)
-    return "the predictive" if kind is Predictive else f"predictive {kind.__module__}.{kind.__qualname__}"
+def _recipe(kind: str, component: Component | None) -> dict[str, Any] | None:
+    """The registered name and the parameters of a component; None if a file of draws must not name it."""
+    # Components that name files are left out: a file of draws must not make the computer that loads it read paths or
+    # run code.
+    if component is None or component.not_in_identity:
+        return None
+    return registry().recipe(kind, component)

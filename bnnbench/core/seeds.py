@@ -1,42 +1,80 @@
-"""Independent streams of randomness from one seed, by purpose: adding one changes no other."""
+"""Independent streams of random numbers from one seed, one for each purpose.
+
+All purposes are named here. Adding a purpose changes no other stream. A stream is identified by its purpose's spawn key
+and by the kind of its generator: `numpy_generator` seeds a PCG64 with the whole state of the seed sequence, and
+`torch_generator` a Mersenne twister with one derived word. Two purposes never share both.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
     import torch
 
-ATTACK: Final = 1
-QUERIES: Final = 2
-EVALUATION: Final = 3
-TEST_IMAGES: Final = 5
-CARD: Final = 6
-
 LARGEST = 2**32 - 1
+"""The largest seed."""
+
+
+class Purpose(NamedTuple):
+    """The purpose of a stream: its spawn key (numpy's `SeedSequence`), and the kind of its generator."""
+
+    key: int
+    generator: Literal["numpy", "torch", "word"]
+
+
+ATTACK = Purpose(1, "torch")
+"""The random numbers of an attack."""
+QUERIES = Purpose(2, "torch")
+"""The draws that answer each query under the stream `fresh`."""
+EVALUATION = Purpose(3, "torch")
+"""The draws that judge each image under the stream `fresh`."""
+TEST_IMAGES = Purpose(5, "numpy")
+"""The one order of a test set."""
+CARD = Purpose(6, "word")
+"""The coordinates that the posterior card follows."""
+TRAINING_SAMPLE = Purpose(1, "numpy")
+"""The training points of a data set."""
+TEST_SAMPLE = Purpose(2, "numpy")
+"""The test points of a data set."""
+TEST_SPLIT = Purpose(3, "numpy")
+"""The split of data that come without one."""
+MINIBATCHES = Purpose(1000, "word")
+"""Two words: the order of minibatches, and all other noise of a training."""
+CHAINS = Purpose(2000, "word")
+"""Two words for each chain: its start, and the sampler's own random numbers."""
+
+PURPOSES = {name: value for name, value in list(globals().items()) if isinstance(value, Purpose)}
+"""All purposes by name."""
 
 
 def check_seed(seed: int) -> int:
-    """The seed, if it is a uint32: JAX and Pyro silently alias or refuse others."""
+    """The seed itself. Raises `ValueError` unless it is a uint32: JAX and Pyro alias or refuse others."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST:
         raise ValueError(f"seed {seed!r} is not an integer from 0 to {LARGEST}")
     return seed
 
 
-def derive(seed: int, purpose: int) -> int:
-    """A uint32 for one purpose."""
-    return int(np.random.SeedSequence(check_seed(seed), spawn_key=(purpose,)).generate_state(1)[0])
+def words(seed: int, purpose: Purpose, *further: int, count: int = 1) -> list[int]:
+    """`count` numbers (uint32) for one purpose; `further` numbers tell apart several streams of it."""
+    sequence = np.random.SeedSequence(check_seed(seed), spawn_key=(purpose.key, *further))
+    return [int(word) for word in sequence.generate_state(count)]
 
 
-def generator(seed: int, purpose: int) -> torch.Generator:
+def torch_generator(seed: int, purpose: Purpose) -> torch.Generator:
     """A torch generator for one purpose, on the CPU so that every device sees the same numbers."""
     import torch
 
-    return torch.Generator().manual_seed(derive(seed, purpose))
+    return torch.Generator().manual_seed(words(seed, purpose)[0])
+
+
+def numpy_generator(seed: int, purpose: Purpose) -> np.random.Generator:
+    """A numpy generator for one purpose."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(check_seed(seed), spawn_key=(purpose.key,))))
 
 
 def test_order(size: int) -> np.ndarray:
-    """The one fixed shuffle of a test set, the same for all seeds."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(0, spawn_key=(TEST_IMAGES,)))).permutation(size)
+    """The one fixed order (size,) of a test set, the same for all seeds."""
+    return numpy_generator(0, TEST_IMAGES).permutation(size)

@@ -1,65 +1,109 @@
-"""What an attacker may do: the ball and the box, what is seen of the ensemble, and what counts as success."""
+"""Threat models: the ball, the box, the attacker's access to the ensemble, and its goal."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal, Self
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
+
+from bnnbench.core.goal import GOALS
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
 TOLERANCE = 1e-6
-"""How far, in widths of the box, an input may lie outside ball or box before it is a breach: float32's rounding."""
+"""Distance, in widths of the box, by which an input may lie outside of ball or box: it allows for float32 rounding."""
 
 
 @dataclass(frozen=True, config=ConfigDict(strict=True, allow_inf_nan=False))
 class Threat:
-    """A threat model.
+    """A threat model: what the attacker may do, and what it wants.
 
     Args:
-        epsilon: radius of the ball around each input, in the data's units.
-        norm: `linf` or `l2`.
-        bounds: the box that inputs must stay in.
-        stream: which draws the attacker sees: `fixed`, those that defend; `independent`, others; `fresh`,
-            `attack_draws` of them chosen anew at every query, evaluation likewise.
-        attack_draws: how many draws the attacker sees; all that the stream allows by default.
-        access: `gradient`, or `scores` alone.
-        goal: what the attacker wants: `untargeted`, any other class than the label.
+        epsilon: the radius of the ball around each input, in the units of the data; 0 or more.
+        norm: the norm of the ball, `linf` or `l2`.
+        bounds: the box, the smallest and the largest value of an input. By default that of the data, or (0, 1) if an
+            attack is called without data.
+        stream: the draws that the attacker sees. `fixed`: the draws that defend. `independent`: other draws. `fresh`:
+            `attack_draws` draws that are chosen anew for every query; the evaluation also chooses them anew for every
+            image.
+        attack_draws: the number of draws that the attacker sees, 1 or more. By default all that the stream allows;
+            `fresh` needs it.
+        access: `gradient`: gradients and scores. `scores`: scores alone.
+        goal: `untargeted`: any other class than the label.
+        queries: the largest number of queries of the ensemble for each image. By default there is no limit. A query
+            with gradient counts once.
+
+    Raises `pydantic.ValidationError`, a `ValueError`, for other values.
     """
 
     epsilon: float = Field(ge=0)
     norm: Literal["linf", "l2"] = "linf"
-    bounds: tuple[float, float] = (0.0, 1.0)
+    bounds: tuple[float, float] | None = None
     stream: Literal["fixed", "independent", "fresh"] = "fixed"
     attack_draws: int | None = Field(default=None, ge=1)
     access: Literal["gradient", "scores"] = "gradient"
     goal: Literal["untargeted"] = "untargeted"
+    queries: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
     def _fresh_says_how_many(self) -> Self:
         if self.stream == "fresh" and self.attack_draws is None:
             raise ValueError("the stream 'fresh' needs attack_draws: how many draws each query sees")
-        if not self.bounds[0] < self.bounds[1]:
+        if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
             raise ValueError(f"bounds {self.bounds} are not an interval")
         return self
 
     @property
+    def box(self) -> tuple[float, float]:
+        """The smallest and the largest allowed value of an input: `bounds`, or (0, 1) if there are none."""
+        return (0.0, 1.0) if self.bounds is None else self.bounds
+
+    def within(self, bounds: tuple[float, float]) -> Threat:
+        """The same threat with the box of some data. Raises `ValueError` if the threat has another box."""
+        if self.bounds is not None and self.bounds != bounds:
+            mine, data = (f"[{low:g}, {high:g}]" for low, high in (self.bounds, bounds))
+            raise ValueError(f"the threat's box is {mine}, the data's is {data}: leave out the threat's bounds")
+        return replace(self, bounds=bounds)
+
+    def identity(self) -> dict[str, Any]:
+        """The JSON object by which the keys of the store identify the threat.
+
+        The box is left out, because it belongs to the data set. `queries` is left out if there is no limit.
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "bounds"}
+        return {name: value for name, value in values.items() if name != "queries" or value is not None}
+
+    def differs_in_radius_alone(self, other: Threat) -> bool:
+        """Whether two threats differ in norm and epsilon at most, so that one call of an attack can serve both."""
+        return replace(self, norm=other.norm, epsilon=other.epsilon) == other
+
+    def at_any_distance(self, shape: tuple[int, ...]) -> Threat:
+        """The same threat with the smallest radius whose ball around any input of this shape holds the whole box."""
+        size = math.prod(shape) if self.norm == "l2" else 1
+        return replace(self, epsilon=self.width * math.sqrt(size))
+
+    @property
     def width(self) -> float:
         """The width of the box."""
-        return self.bounds[1] - self.bounds[0]
+        return self.box[1] - self.box[0]
 
     def distance(self, x: Tensor, other: Tensor) -> Tensor:
-        """The distance (N,) between two batches of inputs, in this norm."""
+        """The distances (N,) between two batches of inputs (N, *shape) in the threat's norm, in float64."""
         difference = (other.double() - x.double()).flatten(1)
         return difference.norm(dim=1) if self.norm == "l2" else difference.abs().amax(1)
 
     def project(self, x: Tensor, other: Tensor) -> Tensor:
-        """The nearest allowed inputs to `other` in the linf ball around x; in the l2 ball, `other` moved straight
-        towards x into the ball and then clipped to the box, which never moves it away from x."""
+        """Inputs `other` (N, *shape) moved into the ball around x (N, *shape) and into the box.
+
+        In the linf norm the result is the nearest allowed input. In the l2 norm, `other` is moved straight towards x
+        into the ball and then clipped to the box, which moves no component away from x. `x` must lie in the box.
+        """
         if self.norm == "linf":
             step = (other - x).clamp(-self.epsilon, self.epsilon)
         else:
@@ -68,43 +112,51 @@ class Threat:
         return self._inside(x, step)
 
     def _inside(self, x: Tensor, step: Tensor) -> Tensor:
-        """x moved by a step that is no longer than epsilon but for rounding, clipped to the box."""
-        moved = (x + step).clamp(*self.bounds)
+        """x moved by a step of length epsilon at most, clipped to the box, and corrected for rounding."""
+        moved = (x + step).clamp(*self.box)
         if self.norm == "linf":
             return moved
-        # Rounding of many coordinates can point outward together: such a step is shortened by what it is too long.
+        # The rounding errors of many coordinates can add up to a step that is too long. Such a step is shortened.
         excess = (self.distance(x, moved) / self.epsilon if self.epsilon else self.distance(x, moved)).to(x)
         factor = (excess > 1).to(x) * ((1 - 1e-6) / excess.clamp(min=1) - 1) + 1
         step = step * _per_image(factor, step)
-        moved = (x + step).clamp(*self.bounds)
-        # Far from zero floats lie so far apart that shortening changes nothing: there each is rounded inward.
+        moved = (x + step).clamp(*self.box)
+        # Far from zero, floats lie so far apart that shortening has no effect. Coordinates are then rounded towards x.
         outside = self.distance(x, moved) > self.epsilon + TOLERANCE * self.width / 2
         return _rounded_inward(x, step, moved).where(_per_image(outside, moved), moved)
 
     def steepest(self, direction: Tensor) -> Tensor:
-        """The step of length one in this norm that climbs fastest along the direction; zero where that is zero."""
+        """The step (N, *shape) of length one in the threat's norm that has the largest product with the direction.
+
+        It is the sign of the direction in the linf norm, and the normalised direction in the l2 norm. It is zero for an
+        image whose direction is zero.
+        """
         if self.norm == "linf":
             return direction.sign()
-        # Scaled first: squares of a tiny direction would underflow.
+        # The direction is scaled first, because the squares of a tiny one would underflow.
         largest = direction.flatten(1).abs().amax(1)
         scaled = direction / _per_image(largest.clamp(min=_tiny(direction)), direction)
         return (scaled / _per_image(_length(scaled), scaled)).to(direction)
 
     def uniform(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Uniform noise in the ball around x, clipped to the box."""
+        """Random inputs (N, *shape), uniform in the ball around x (N, *shape) and then clipped to the box.
+
+        `rng` is a generator on the CPU, as for `signs`; the same seed gives the same noise on every device.
+        """
         return self._inside(x, self.epsilon * _UNIFORM[self.norm](x, rng))
 
     def signs(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """Independent random signs, scaled to the surface of the ball around x, clipped to the box."""
+        """x (N, *shape) plus independent random signs, scaled to the surface of the ball and clipped to the box."""
         return self._inside(x, self.epsilon * self.steepest(_signs(x, rng)))
 
     def broken(self, log_probs: Tensor, y: Tensor) -> Tensor:
-        """Where the attacker's goal is reached, (N,) bool, from predictive log-probabilities (N, K) and labels (N,)."""
-        return log_probs.argmax(-1) != y
+        """Whether the goal is reached, (N,) bool, from log predictive probabilities (N, K) and labels (N,)."""
+        reached: Tensor = GOALS[self.goal].reached(log_probs, y)
+        return reached
 
 
 def _rounded_inward(x: Tensor, step: Tensor, moved: Tensor) -> Tensor:
-    """What was moved, with no coordinate further from x than its step."""
+    """`moved`, with each coordinate that is further from x than its step rounded to the next float towards x."""
     import torch
 
     too_far = (moved.double() - x.double()).abs() > step.double().abs()
@@ -114,14 +166,14 @@ def _rounded_inward(x: Tensor, step: Tensor, moved: Tensor) -> Tensor:
 def _signs(x: Tensor, rng: torch.Generator) -> Tensor:
     import torch
 
-    # Drawn on the CPU so that the same seed gives the same noise on every device.
+    # The numbers are drawn on the CPU, so that the same seed gives the same noise on every device.
     return (torch.randint(0, 2, x.shape, generator=rng) * 2 - 1).to(x)
 
 
 def _uniform_linf(x: Tensor, rng: torch.Generator) -> Tensor:
     import torch
 
-    # The dtype is said: the host may have changed the default, and with it the numbers.
+    # The dtype is explicit, because another default dtype would give other numbers.
     return (torch.rand(x.shape, generator=rng, dtype=torch.float32) * 2 - 1).to(x)
 
 
@@ -129,7 +181,7 @@ def _uniform_l2(x: Tensor, rng: torch.Generator) -> Tensor:
     import torch
 
     normal = torch.randn(x.shape, generator=rng, dtype=torch.float32).to(x)
-    # The share of a d-dimensional ball within radius r is r^d.
+    # In d dimensions, the fraction r^d of the unit ball's volume lies within radius r.
     radius = torch.rand(len(x), generator=rng, dtype=torch.float32).to(x) ** (1 / x[0].numel())
     return normal * _per_image(radius / _length(normal), x)
 
@@ -138,14 +190,17 @@ _UNIFORM: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {"linf": _uni
 
 
 def _length(batch: Tensor) -> Tensor:
+    """The Euclidean length (N,) of each image, at least the smallest positive float."""
     return batch.double().flatten(1).norm(dim=1).clamp(min=_tiny(batch)).to(batch)
 
 
 def _tiny(batch: Tensor) -> float:
+    """The smallest positive normal float of the batch's type."""
     import torch
 
     return torch.finfo(batch.dtype).tiny
 
 
 def _per_image(values: Tensor, batch: Tensor) -> Tensor:
+    """Values (N,) in a shape that broadcasts over the images of a batch (N, *shape)."""
     return values.view(-1, *[1] * (batch.ndim - 1))

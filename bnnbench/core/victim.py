@@ -1,95 +1,102 @@
-"""What an attack sees of a predictive under a threat."""
+"""A predictive as an attack may query it under a threat."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bnnbench.core import seeds, streams
-from bnnbench.core.objective import value_of
-from bnnbench.core.predictive import Predictive, as_objective
+from bnnbench.core import seeds
+from bnnbench.core.ensemble import draw_split
+from bnnbench.core.ledger import Ledger
+from bnnbench.core.objective import Objective, as_objective, value_of
+from bnnbench.core.predictive import Predictive
 from bnnbench.core.threat import Threat
-from bnnbench.errors import GradientRefused
+from bnnbench.errors import GradientRefused, QueriesSpent
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from bnnbench.core.objective import Objective
-    from bnnbench.core.streaming import Probe
-
-
-@dataclass
-class Ledger:
-    """What an attack has asked for, image by image.
-
-    `forward` and `gradient` (N,) count looks at the whole ensemble; `followed` (N,) says of which images a direction or
-    gradient was asked for, as far as it is known, and `zero_direction` (N,) where one was exactly zero; `steps` holds
-    what the attack recorded.
-    """
-
-    forward: Tensor
-    gradient: Tensor
-    followed: Tensor
-    zero_direction: Tensor
-    steps: dict[str, list[Tensor]] = field(default_factory=dict)
+    from bnnbench.core.ensemble.directions import Probe
 
 
 class Victim:
-    """A predictive as its attacker may query it: the draws of the threat's stream, with every look counted."""
+    """A predictive as an attacker may query it: with the draws of the threat's stream, and with every query counted.
+
+    A victim belongs to N images, and the inputs of a query are candidates for these images, in their order. An attack
+    can run another attack on some of the images, on the victim `among(positions)`; queries, zero directions and steps
+    are recorded for the right images at any depth. A query with another number of inputs than N cannot be attributed to
+    images, and its cost is spread over all of them.
+
+    Every query raises `QueriesSpent` if it exceeds the threat's `queries` for an image. `len(victim)` is the number of
+    draws that one query evaluates.
+
+    Args:
+        predictive: the ensemble.
+        threat: the threat.
+        draws: the positions of the draws that the attacker may see.
+        images: the number N of images.
+        seed: determines the draws of each query under the stream `fresh`.
+    """
 
     def __init__(
-        self,
-        predictive: Predictive,
-        threat: Threat,
-        draws: Sequence[int],
-        images: int,
-        seed: int = 0,
-        *,
-        shared: Victim | None = None,
-        positions: Tensor | None = None,
+        self, predictive: Predictive, threat: Threat, draws: Sequence[int], images: int, seed: int = 0
     ) -> None:
         import torch
 
-        self._predictive, self._threat, self._draws, self._images = predictive, threat, draws, images
-        self._seed, self._positions = seed, positions
-        self._rng: torch.Generator = shared._rng if shared else seeds.generator(seed, seeds.QUERIES)
-        if shared:
-            self.ledger: Ledger = shared.ledger
-        else:
-            never = torch.zeros(images, dtype=torch.bool)
-            self.ledger = Ledger(torch.zeros(images), torch.zeros(images), never, never.clone())
+        self._predictive, self._threat, self._draws, self._seed = predictive, threat, draws, seed
+        self._positions = torch.arange(images)
+        self._rng: torch.Generator = seeds.torch_generator(seed, seeds.QUERIES)
+        self.ledger = Ledger(images)
+        self._shared: Ledger | None = None
+        self._of_threats: dict[Threat, Victim] = {}
 
     def __len__(self) -> int:
-        """How many draws a query sees."""
-        return streams.seen(self._threat, self._draws)
+        """The number of draws that one query evaluates."""
+        return draw_split.seen(self._threat, self._draws)
+
+    @property
+    def images(self) -> int:
+        """The number N of images that this victim belongs to."""
+        return len(self._positions)
 
     def under(self, threat: Threat) -> Victim:
-        """The same victim, counting and recording for one of several threats that differ in norm and epsilon alone.
+        """A victim for the same images whose queries are counted for one threat alone.
 
-        Raises `ValueError` for a threat that differs in more: an attacker is given no more than its own allows.
+        The threat may differ from that of this victim in norm and epsilon only. Raises `ValueError` for any other, so
+        that an attack gets no more access than its threat allows.
         """
-        own = self._threat
-        if replace(threat, norm=own.norm, epsilon=own.epsilon) != own:
-            raise ValueError("a victim under another threat than its own, which differs in more than norm and epsilon")
-        return Victim(self._predictive, threat, self._draws, self._images, self._seed)
+        if not threat.differs_in_radius_alone(self._threat):
+            raise ValueError("the threat differs in more than norm and epsilon from the threat of this victim")
+        if threat not in self._of_threats:
+            victim = Victim(self._predictive, threat, self._draws, len(self.ledger.forward), self._seed)
+            victim._shared = self.ledger
+            self._of_threats[threat] = victim
+        return self._of_threats[threat]._at(self._positions)
 
     def among(self, positions: Tensor) -> Victim:
-        """The same victim, asked about some of the images alone: those at these positions (n,)."""
-        return Victim(
-            self._predictive,
-            self._threat,
-            self._draws,
-            self._images,
-            self._seed,
-            shared=self,
-            positions=positions.cpu(),
-        )
+        """A victim for the images of this victim at these positions (n,). A position may occur several times."""
+        return self._at(self._positions[positions.cpu()])
+
+    def ledgers(self, threat: Threat) -> list[Ledger]:
+        """The ledgers that count for one threat: the one of all threats, and the threat's own if it has one."""
+        victim = self._of_threats.get(threat)
+        return [self.ledger, victim.ledger] if victim else [self.ledger]
+
+    @property
+    def queries_left(self) -> Tensor | None:
+        """The number of queries (N,) that the threat still allows for each image; None if there is no limit."""
+        if self._threat.queries is None:
+            return None
+        return (self._threat.queries - self._spent())[self._positions]
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits (S, N, K) of the draws that the attacker sees; differentiable in x where gradients are given, and
-        then counted as such if x asks for one."""
+        """Logits (S, N, K) of the draws that the attacker sees, at inputs x (N, *shape).
+
+        They are differentiable in x if the threat's access is `gradient`. The query counts as one with gradient if x
+        requires a gradient.
+        """
         import torch
 
         if self._threat.access == "scores":
@@ -100,75 +107,99 @@ class Victim:
         return self._predictive.logits(x, self._query())
 
     def log_probs(self, x: Tensor) -> Tensor:
-        """Log predictive probabilities (N, K), without gradient."""
-        from bnnbench.core import streaming
+        """Log predictive probabilities (N, K) at inputs x (N, *shape), without gradient."""
+        from bnnbench.core.ensemble import directions
 
-        return streaming.average(self._each(x)).to(x)
+        return directions.average(self._each(x)).to(x)
 
     def value(self, x: Tensor, y: Tensor, objective: Objective | str) -> Tensor:
-        """The objective (N,)."""
+        """The objective (N,) at inputs x (N, *shape) with labels y (N,), without gradient."""
         return self.score(x, y, objective)[1]
 
     def score(self, x: Tensor, y: Tensor, objective: Objective | str) -> tuple[Tensor, Tensor]:
-        """Log predictive probabilities (N, K) and the objective (N,), from one look without gradient."""
-        from bnnbench.core import streaming
+        """Log predictive probabilities (N, K) and the objective (N,), from one query without gradient.
+
+        Arguments are as in `gradient`.
+        """
+        from bnnbench.core.ensemble import directions
 
         each = self._each(x)
-        average = streaming.average(each).to(x)  # First: an objective may change what it is handed.
+        average = directions.average(each).to(x)  # Computed first, because an objective may change its arguments.
         return average, value_of(as_objective(objective), each, y.to(each.device)).to(x)
 
     def gradient(self, x: Tensor, y: Tensor, objective: Objective | str) -> Tensor:
-        """The objective's true gradient, of the inputs' shape. Raises `GradientRefused` if only scores are given."""
+        """The objective's gradient (N, *shape) at inputs x (N, *shape) with labels y (N,).
+
+        `objective` is an `Objective` or a registered name. Raises `GradientRefused` if the threat's access is `scores`,
+        as `direction`, `value_and_direction` and `probe` do.
+        """
         self._count(x, gradient=True)
-        found = self._predictive.gradient(x, y, objective, self._query())
-        self._note_zero(found)
-        return found
+        gradient = self._predictive.gradient(x, y, objective, self._query())
+        self._note_zero(gradient)
+        return gradient
 
     def direction(self, x: Tensor, y: Tensor, objective: Objective | str) -> Tensor:
-        """The gradient up to a positive factor for each image. Raises `GradientRefused` if only scores are given."""
+        """The gradient (N, *shape) up to a positive factor for each image, free of underflow.
+
+        Arguments are as in `gradient`.
+        """
         return self.probe(x, y, objective).direction
 
     def value_and_direction(self, x: Tensor, y: Tensor, objective: Objective | str) -> tuple[Tensor, Tensor]:
-        """Both from one look."""
+        """The objective (N,) and its direction (N, *shape), from one query. Arguments are as in `gradient`."""
         _, value, direction = self.probe(x, y, objective)
         return value, direction
 
     def probe(self, x: Tensor, y: Tensor, objective: Objective | str) -> Probe:
-        """Log predictive probabilities (N, K), the objective (N,) and its direction, from one look."""
-        from bnnbench.core import streaming
+        """Log predictive probabilities (N, K), the objective (N,) and its direction (N, *shape), from one query.
+
+        Arguments are as in `gradient`.
+        """
+        from bnnbench.core.ensemble import maths
 
         self._count(x, gradient=True)
-        found = streaming.probe(self._predictive, x, y, as_objective(objective), self._query())
-        self._note_zero(found.direction)
-        return found
+        probe = maths.probe(self._predictive, x, y, as_objective(objective), self._query())
+        self._note_zero(probe.direction)
+        return probe
 
     def record(self, name: str, values: Tensor) -> None:
-        """Keep a step's diagnostics (N,) with the outcome; each call appends a step. Raises `ValueError` for another
-        shape."""
-        if values.shape != (self._images,):
-            raise ValueError(f"a step's '{name}' has shape {tuple(values.shape)}, not ({self._images},)")
-        self.ledger.steps.setdefault(name, []).append(values.detach().cpu().clone())
+        """Append the values (N,) of one step to the diagnostics that are kept with the outcome under this name.
+
+        Images that this victim does not belong to get NaN for the step. Raises `ValueError` for another shape.
+        """
+        if values.shape != (self.images,):
+            raise ValueError(f"a step's '{name}' has shape {tuple(values.shape)}, not ({self.images},)")
+        self.ledger.record(name, values.detach().cpu(), self._positions)
+
+    def _at(self, positions: Tensor) -> Victim:
+        view = copy.copy(self)
+        view._positions = positions
+        return view
 
     def _each(self, x: Tensor) -> Tensor:
+        """Log-probabilities (S, N, K) of each draw, from one query without gradient."""
         self._count(x, gradient=False)
         return self._predictive.draw_log_probs(x, self._query())
 
     def _query(self) -> list[int]:
-        return streams.at_query(self._threat, self._draws, self._rng)
+        """The positions of the draws that answer the next query."""
+        return draw_split.at_query(self._threat, self._draws, self._rng)
+
+    def _spent(self) -> Tensor:
+        """The queries (N,) made for each image, including those that count for all threats."""
+        return self.ledger.forward + (self._shared.forward if self._shared is not None else 0)
 
     def _count(self, x: Tensor, *, gradient: bool) -> None:
+        """Count a query of these inputs. Raises `GradientRefused` or `QueriesSpent` if the threat does not allow it."""
         if gradient and self._threat.access == "scores":
             raise GradientRefused("this threat gives the attacker scores, not gradients")
-        for counts in (self.ledger.forward, self.ledger.gradient)[: 1 + gradient]:
-            if self._positions is not None:
-                counts[self._positions] += 1
-            else:
-                # Of fewer images than there are nobody knows which they were: each is charged its share.
-                counts += len(x) / self._images
+        cost = self.ledger.attributed(len(x), self._positions)
+        allowed = self._threat.queries
+        if allowed is not None and bool((self._spent() + cost > allowed + 1e-6).any()):
+            raise QueriesSpent(f"the threat allows {allowed} queries for each image, and the attack asked for more")
+        self.ledger.forward += cost
+        if gradient:
+            self.ledger.gradient += cost
 
     def _note_zero(self, direction: Tensor) -> None:
-        zero = (direction.flatten(1) == 0).all(1).cpu()
-        at = slice(None) if self._positions is None else self._positions
-        if self._positions is not None or len(zero) == self._images:
-            self.ledger.followed[at] = True
-            self.ledger.zero_direction[at] |= zero
+        self.ledger.note_zero((direction.flatten(1) == 0).all(1).cpu(), self._positions)

@@ -1,1 +1,1 @@
-"""From outcomes to claims: metrics, intervals, the posterior card."""
+"""Turn stored outcomes into evidence: results, rows of reports, worst cases, and the posterior card."""

@@ -1,8 +1,8 @@
-"""The posterior card: is it a posterior at all?
+"""The posterior card: whether the draws of a fit can be samples of a posterior.
 
-Chains are judged where it matters, in function space, by rank-normalised R-hat and ESS (Vehtari et al. 2021) of the
-test log-probabilities and the input gradients of their draws. Weights, which may wander among symmetric copies of one
-function, are reported apart.
+Chains are judged in function space, by rank-normalised R-hat and effective sample size (ESS; Vehtari et al. 2021) of
+the draws' test log-probabilities and input gradients. Figures of the weights are reported too but do not count, because
+chains may differ by symmetries of the weights that leave the function unchanged.
 """
 
 from __future__ import annotations
@@ -15,33 +15,43 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bnnbench.core import seeds
-from bnnbench.core.saving import plain
-from bnnbench.evidence.evaluate import sample_of
+from bnnbench.core.draws_file import plain
+from bnnbench.core.posterior import Posterior
+from bnnbench.measurements.sample import sample_of
 
 if TYPE_CHECKING:
     from bnnbench.core.dataset import Data
     from bnnbench.core.predictive import Predictive
 
 IMAGES = 50
+"""The number of test images whose log-probabilities and gradients are computed."""
 COORDINATES = 50
-"""How many log-probabilities, gradient coordinates and weights are followed along the chains."""
+"""The largest number of log-probabilities, of gradient coordinates and of weights that chains are judged by."""
 RHAT = 1.01
+"""The largest R-hat of a converged posterior."""
 ESS = 100
-"""What a converged posterior has at most and at least."""
+"""The smallest effective sample size of a converged posterior."""
 
 
 def posterior_card(predictive: Predictive, data: Data) -> dict[str, Any]:
-    """The card of a fitted predictive, judged on the data's test inputs, as JSON.
+    """The card of a fitted predictive, as a JSON object; test inputs of `data` are used.
 
-    `level` is `converged`, `short` or `degenerate` for chains, `independent` for draws that are so by construction,
-    `single` for one draw; `why` says what decided it. Any method can call its own fit `short` by giving the reason in
-    its diagnostics, as `unfinished`; but no word of a method's makes good what is degenerate. R-hat is the largest and
-    ESS the smallest over the followed log probabilities and gradient coordinates; null where too few draws allow none.
+    - `level`: `degenerate` if the draws hardly differ or every transition diverged, `single` for one draw,
+      `independent` for draws that are independent by construction, and otherwise `converged` or `short`. A method may
+      declare its fit `short` by a reason in its diagnostics, `unfinished`.
+    - `why`: the reason for the level
+    - `draws`, `chains`, `distinct`, `divergences`: numbers of draws, chains, different draws and divergent transitions
+    - `rhat`, `ess`: for chains, the largest R-hat and the smallest ESS of log-probabilities and gradient coordinates;
+      null if there are too few draws
+    - `weight_rhat`, `weight_ess`, `moved`: the same of weights, and the root mean square distance between the first and
+      last draw of a chain, over weights
+    - `acceptance`, `gradients`, `depth_cap_hits`, `seconds`: the sampler's diagnostics, if it gives them
     """
     return dict(plain(_card(predictive, data)))
 
 
 def _card(predictive: Predictive, data: Data) -> dict[str, Any]:
+    """The card with values as numpy gives them; the first condition that applies decides the level."""
     divergences = np.asarray(predictive.diagnostics.get("divergences", False))
     card: dict[str, Any] = {
         "draws": len(predictive),
@@ -51,27 +61,27 @@ def _card(predictive: Predictive, data: Data) -> dict[str, Any]:
     }
     fault = _fault(predictive, card["distinct"], divergences)
     if fault:
-        return card | _told_by_the_sampler(predictive.diagnostics) | {"level": "degenerate", "why": fault}
+        return card | _sampler_figures(predictive.diagnostics) | {"level": "degenerate", "why": fault}
     if len(predictive) == 1:
         return card | {"level": "single", "why": "one draw"}
     if "unfinished" in predictive.diagnostics:
         return card | {"level": "short", "why": str(predictive.diagnostics["unfinished"])}
-    if predictive.fitted_by is not None and predictive.fitted_by.independent_draws:
+    if isinstance(predictive.fitted_by, Posterior) and predictive.fitted_by.independent_draws:
         return card | {"level": "independent", "why": "draws are independent by construction"}
-    card |= _told_by_the_sampler(predictive.diagnostics) | _mixing(predictive, data)
+    card |= _sampler_figures(predictive.diagnostics) | _mixing(predictive, data)
     rhat, ess = card["rhat"], card["ess"]
     if rhat is not None and rhat <= RHAT and ess >= ESS:
         return card | {"level": "converged", "why": f"R-hat {rhat:.3f}, ESS {ess:.0f}"}
-    known = "too few draws for R-hat" if rhat is None else f"R-hat {rhat:.2f}, ESS {ess:.0f}"
-    return card | {"level": "short", "why": known}
+    why = "too few draws for R-hat" if rhat is None else f"R-hat {rhat:.2f}, ESS {ess:.0f}"
+    return card | {"level": "short", "why": why}
 
 
 def _fault(predictive: Predictive, distinct: int, divergences: np.ndarray) -> str:
-    """What makes draws degenerate, whatever made them; empty if nothing does."""
+    """The reason why draws are degenerate; empty if they are not."""
     size = len(predictive)
     if _all_diverged(predictive, divergences):
         return "every transition diverged"
-    # One draw is all that was asked for. Two chains that are the same leave one half of their draws.
+    # If two chains are equal, half of the draws are distinct. A single draw is never degenerate.
     if size > 1 and distinct <= size / 2:
         return f"only {distinct} of {size} draws are distinct"
     if size > 1 and not _moves(predictive):
@@ -80,7 +90,10 @@ def _fault(predictive: Predictive, distinct: int, divergences: np.ndarray) -> st
 
 
 def _all_diverged(predictive: Predictive, divergences: np.ndarray) -> bool:
-    """Whether every transition diverged, by flags (chains, transitions), or by counts of chains, or of all of them."""
+    """Whether every transition diverged.
+
+    `divergences` holds flags (chains, transitions), counts of the chains (chains,), or one count of all chains ().
+    """
     if divergences.size == 0:
         return False
     if divergences.ndim > 1 or divergences.dtype == bool:
@@ -89,18 +102,19 @@ def _all_diverged(predictive: Predictive, divergences: np.ndarray) -> bool:
     return bool((divergences >= (transitions if divergences.ndim else transitions * predictive.chains)).all())
 
 
-def _told_by_the_sampler(diagnostics: Mapping[str, Any]) -> dict[str, Any]:
-    told = {}
+def _sampler_figures(diagnostics: Mapping[str, Any]) -> dict[str, Any]:
+    """The mean acceptance, and the sums of gradients, depth cap hits and seconds, if the sampler gives them."""
+    figures = {}
     if "acceptance" in diagnostics:
-        told["acceptance"] = float(np.mean(diagnostics["acceptance"]))
+        figures["acceptance"] = float(np.mean(diagnostics["acceptance"]))
     for name in ("gradients", "depth_cap_hits", "seconds"):
         if name in diagnostics:
-            told[name] = np.asarray(diagnostics[name]).sum()
-    return told
+            figures[name] = np.asarray(diagnostics[name]).sum()
+    return figures
 
 
 def _moves(predictive: Predictive) -> bool:
-    """Whether any weight varies among the draws by more than float32's rounding of it."""
+    """Whether any weight varies among the draws by more than the rounding of float32."""
     for tensor in predictive.draws.values():
         low, high = tensor.amin(0), tensor.amax(0)
         if (high - low > 1e-6 * low.abs().maximum(high.abs())).any():
@@ -109,7 +123,7 @@ def _moves(predictive: Predictive) -> bool:
 
 
 def distinct_draws(predictive: Predictive) -> int:
-    """How many different draws there are: a chain that never moved has one."""
+    """The number of different draws of a predictive; 1 for a chain that never moved."""
     flat = [tensor.reshape(len(predictive), -1).cpu().numpy() for tensor in predictive.draws.values()]
     return len({b"".join(part[draw].tobytes() for part in flat) for draw in range(len(predictive))})
 
@@ -117,8 +131,8 @@ def distinct_draws(predictive: Predictive) -> int:
 def mixing(quantities: np.ndarray) -> tuple[float | None, float | None]:
     """The largest rank-normalised split R-hat and the smallest bulk or tail ESS of quantities (chains, draws, Q).
 
-    Quantities that never change are left out: a pixel that no draw looks at has no chain to judge. A single chain is
-    cut into halves. (None, None) if there are fewer than eight draws a chain or nothing changes.
+    Quantities that never change, such as the gradient at a pixel that no draw uses, are left out. A single chain is cut
+    into halves. (None, None) if a chain has fewer than eight draws, or if no quantity changes.
     """
     from arviz_stats.base import array_stats
 
@@ -131,7 +145,7 @@ def mixing(quantities: np.ndarray) -> tuple[float | None, float | None]:
     arrays = np.moveaxis(changing, -1, 0)
     axes = {"chain_axis": 1, "draw_axis": 2}
     with warnings.catch_warnings():
-        # A chain that stands still gives R-hat infinity, which is the right answer and no reason to warn.
+        # A chain that does not move has an infinite R-hat, which is correct: no warning is needed.
         warnings.simplefilter("ignore", RuntimeWarning)
         rhat = float(np.nanmax(array_stats.rhat(arrays, **axes)))
         bulk = array_stats.ess(arrays, method="bulk", **axes)
@@ -141,7 +155,8 @@ def mixing(quantities: np.ndarray) -> tuple[float | None, float | None]:
 
 
 def _mixing(predictive: Predictive, data: Data) -> dict[str, Any]:
-    logs, gradients, weights = _followed(predictive, data)
+    """The R-hat and ESS of a predictive's chains in function space and in weights, and how far the weights moved."""
+    logs, gradients, weights = _chains(predictive, data)
     rhat, ess = mixing(np.concatenate([logs, gradients], -1))
     weight_rhat, weight_ess = mixing(weights)
     first, last = weights[:, 0], weights[:, -1]
@@ -154,11 +169,11 @@ def _mixing(predictive: Predictive, data: Data) -> dict[str, Any]:
     }
 
 
-def _followed(predictive: Predictive, data: Data) -> list[np.ndarray]:
-    """Test log-probabilities, input-gradient coordinates and weights, each (chains, draws, Q)."""
+def _chains(predictive: Predictive, data: Data) -> list[np.ndarray]:
+    """Test log-probabilities, input-gradient coordinates and weights of each draw, each (chains, draws, Q)."""
     import torch
 
-    from bnnbench.core import streaming
+    from bnnbench.core.ensemble import maths
 
     sample = sample_of(data, IMAGES)
     y = sample.y.to(predictive.device)
@@ -166,7 +181,7 @@ def _followed(predictive: Predictive, data: Data) -> list[np.ndarray]:
     for draw in range(len(predictive)):
         x = sample.x.to(predictive.device, predictive.dtype).requires_grad_()
         logits = predictive.logits(x, [draw])[0]
-        (slope,) = torch.autograd.grad(streaming.log_odds_against(logits, y).sum(), x)
+        (slope,) = torch.autograd.grad(maths.log_odds_against(logits, y).sum(), x)
         logs.append(logits.detach().log_softmax(-1)[range(len(y)), y])
         gradients.append(slope.flatten())
     weights = torch.cat(
@@ -174,14 +189,15 @@ def _followed(predictive: Predictive, data: Data) -> list[np.ndarray]:
     )
     lead = (predictive.chains, predictive.per_chain)
     return [
-        _some(array.cpu().numpy()).reshape(*lead, -1) for array in (torch.stack(logs), torch.stack(gradients), weights)
+        _sampled_columns(array.cpu().numpy()).reshape(*lead, -1)
+        for array in (torch.stack(logs), torch.stack(gradients), weights)
     ]
 
 
-def _some(columns: np.ndarray) -> np.ndarray:
-    """At most `COORDINATES` columns of (S, Q) that change, chosen once and for all."""
+def _sampled_columns(columns: np.ndarray) -> np.ndarray:
+    """At most `COORDINATES` columns of (S, Q) that change; the choice depends on their number alone."""
     changing = np.flatnonzero(columns.std(0) > 0)
     if len(changing) == 0:
         return columns[:, :1]
-    chosen = np.random.default_rng(seeds.derive(0, seeds.CARD)).permutation(changing)[:COORDINATES]
+    chosen = np.random.default_rng(seeds.words(0, seeds.CARD)[0]).permutation(changing)[:COORDINATES]
     return columns[:, np.sort(chosen)]

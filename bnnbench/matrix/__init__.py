@@ -1,1 +1,1 @@
-"""From a benchmarks file to outcomes in a store."""
+"""From a benchmarks file to the fits and cells that it asks for. Nothing here runs anything."""

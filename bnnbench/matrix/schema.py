@@ -1,20 +1,24 @@
-"""A JSON schema of benchmarks files, for editors, from what is installed."""
+"""The JSON schema of benchmarks files, built from the installed components."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from bnnbench.matrix.config import PATTERN_KEYS
-from bnnbench.matrix.settings import COMPONENTS, FIRST_COLUMN, LAST_COLUMN, PATTERNS, Settings
-from bnnbench.plugins.registry import NAME, registry
+from bnnbench.matrix.settings import FIRST_COLUMN, LAST_COLUMN, PATTERNS, SECTIONS, Settings
+from bnnbench.plugins.installed import registry
+from bnnbench.plugins.registrar import NAME
 
 
 def json_schema() -> dict[str, Any]:
-    """The schema: every component's parameters with their types, bounds and meanings."""
+    """The JSON schema (draft 2020-12) of a benchmarks file, with the parameters of every installed component.
+
+    Editors use it to complete and check files; `read_config` does not.
+    """
     top = Settings.model_json_schema()
     definitions = top.setdefault("$defs", {})
     pattern = {"type": "object", "properties": {key: {} for key in PATTERN_KEYS}, "additionalProperties": False}
-    for section, kind in COMPONENTS.items():
+    for section, kind in SECTIONS.items():
         choices = [_entry_schema(kind, name, section == "datasets", top) for name in registry().names(kind)]
         definitions[kind] = {"anyOf": [{"type": "null"}, *choices, {"type": "object", "required": ["use"]}]}
         top["properties"][section] = {
@@ -30,6 +34,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _entry_schema(kind: str, name: str, threats: bool, top: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an entry that uses one component; `threats` says whether it may have `epsilons` and `threats`."""
     schema = registry().find(kind, name).load().model_json_schema()
     for field_schema in schema["properties"].values():
         field_schema.pop("title", None)

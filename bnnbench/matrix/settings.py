@@ -1,4 +1,4 @@
-"""The settings of a benchmarks file that are not components."""
+"""The settings of a benchmarks file: everything except its components and patterns."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bnnbench.core.seeds import LARGEST
+from bnnbench.plugins.kinds import KINDS
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LARGEST_MEMORY = 2**60
+"""The largest memory limit in bytes."""
 _SIZES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def _seconds(value: Any) -> Any:
+    """A text such as `20m` in seconds; other values as they are, for pydantic to check."""
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value)
@@ -24,6 +27,7 @@ def _seconds(value: Any) -> Any:
 
 
 def _bytes(value: Any) -> Any:
+    """A text such as `8GiB` in bytes; other values as they are, for pydantic to check."""
     if not isinstance(value, str):
         return value
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", value)
@@ -35,8 +39,8 @@ def _bytes(value: Any) -> Any:
     return int(size)
 
 
-def _named_stream(value: Any) -> Any:
-    # `stream: {fresh: 5}` says both at once.
+def _with_stream_unfolded(value: Any) -> Any:
+    """The values of `evaluate`, with `stream: {fresh: 5}` written out as `stream: fresh, attack_draws: 5`."""
     if isinstance(value, dict) and isinstance(value.get("stream"), dict) and list(value["stream"]) == ["fresh"]:
         if "attack_draws" in value:
             raise ValueError("says how many draws the attacker sees twice: in stream and in attack_draws")
@@ -45,36 +49,38 @@ def _named_stream(value: Any) -> Any:
 
 
 class _Strict(BaseModel):
+    """A frozen model that refuses unknown keys and does not convert values."""
+
     model_config = ConfigDict(
         frozen=True, strict=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
     )
 
 
 class Evaluate(_Strict):
-    """What is evaluated, and what the attacker sees of it."""
+    """The test images and the draws of every cell, and the draws that the attacker sees."""
 
     images: int = Field(default=500, ge=1)
     """Test images: the first of one fixed shuffle, or all if there are fewer."""
     draws: int = Field(default=50, ge=1)
-    """The most draws that defend, evenly spaced within the chains."""
+    """The largest number of draws that defend; they are evenly spaced within the chains."""
     stream: Literal["fixed", "independent", "fresh"] = "fixed"
     """Which draws the attacker sees."""
     attack_draws: int | None = Field(default=None, ge=1)
-    """How many draws the attacker sees; all that the stream allows by default, needed under `fresh`."""
+    """The number of draws that the attacker sees: by default all that the stream allows. Required under `fresh`."""
     keep: Literal["few", "inputs"] = "few"
-    """Perturbed inputs kept: the first 16 of each cell, or all."""
+    """The perturbed inputs that are kept: the first 16 of each cell (`few`), or all (`inputs`)."""
 
-    _unfold = model_validator(mode="before")(_named_stream)
+    _unfolded = model_validator(mode="before")(_with_stream_unfolded)
 
     @model_validator(mode="after")
-    def _fresh_says_how_many(self) -> Self:
+    def _check_attack_draws(self) -> Self:
         if self.stream == "fresh" and self.attack_draws is None:
             raise ValueError("stream fresh needs attack_draws")
         return self
 
 
 class Limits(_Strict):
-    """Limits of one task. They never enter an outcome: a task that meets one fails."""
+    """Limits of one task. A task that exceeds one fails; limits do not change outcomes."""
 
     fit: Annotated[float, BeforeValidator(_seconds)] = Field(default=1200.0, gt=0)
     """Time of one fit, or of each chain of one that has several, such as 20m."""
@@ -83,7 +89,7 @@ class Limits(_Strict):
     memory: Annotated[int, BeforeValidator(_bytes)] = Field(default=8 * 2**30, gt=0)
     """Resident memory of one task and what it starts, such as 8GiB."""
     retries: int = Field(default=1, ge=0, le=10)
-    """How often a task is tried again whose process died by itself; one that meets a limit or raises is not."""
+    """How often a task is tried again if its process dies. A task that exceeds a limit or raises an error is not."""
 
 
 class ThreatSettings(_Strict):
@@ -94,41 +100,47 @@ class ThreatSettings(_Strict):
     norm: Literal["linf", "l2"] = "linf"
     """The ball's norm."""
     access: Literal["gradient", "scores"] = "gradient"
-    """What the attacker may ask for."""
+    """Whether the attacker has gradients, or scores (log-probabilities) alone."""
+    queries: int | None = Field(default=None, ge=1)
+    """The number of queries of the ensemble that the attacker may make for each image; unlimited by default."""
 
 
 Seed = Annotated[int, Field(ge=0, le=LARGEST)]
 
 
-def _different(values: list[Any]) -> list[Any]:
+def _distinct(values: list[Any]) -> list[Any]:
+    """The values as they are. Raises `ValueError` if two are equal."""
     if len(set(values)) < len(values):
         raise ValueError("repeats a value")
     return values
 
 
 class Settings(_Strict):
-    """The top level of a benchmarks file, its components apart."""
+    """The keys at the top level of a benchmarks file that are not sections of components or patterns."""
 
     version: Literal[1] = 1
     """The format's version."""
-    seeds: Annotated[list[Seed], AfterValidator(_different)] = Field(default=[0], min_length=1)
-    """Each varies training sample, fit and attack; the test images are the same for all."""
+    seeds: Annotated[list[Seed], AfterValidator(_distinct)] = Field(default=[0], min_length=1)
+    """The seeds of the matrix. A seed varies training sample, fit and attack; the test images are the same for all."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    """auto (CUDA where there is one), cpu, cuda or cuda:N."""
+    """The device of every task: auto (CUDA if available), cpu, cuda or cuda:N."""
     threads: int = Field(default=1, ge=1, le=1024)
-    """Threads of each task."""
+    """The number of threads of each task."""
     evaluate: Evaluate = Evaluate()
-    """What is evaluated."""
+    """The test images and the draws of every cell."""
     epsilons: list[Annotated[float, Field(ge=0)]] | None = None
-    """Radii of linf balls: shorthand for a list of threats."""
+    """Radii of linf balls in the data's units: a short form of `threats`."""
     threats: list[ThreatSettings] | None = None
-    """The threats in full."""
+    """The threats, each with its norm and radius."""
     limits: Limits = Limits()
     """Limits of one task."""
 
 
-COMPONENTS = {"datasets": "dataset", "networks": "network", "posteriors": "posterior", "attacks": "attack"}
-"""The sections of a benchmarks file that hold components, and their kinds."""
+SECTIONS = {kind.section: kind.name for kind in KINDS if kind.section}
+"""The kind of component that each section of a benchmarks file holds."""
+NEEDED = ("datasets", "networks", "posteriors")
+"""The sections that must not be empty. At least one of the sections that make cells must not be empty either."""
 PATTERNS = ("include", "exclude")
+"""The keys that hold patterns."""
 FIRST_COLUMN, LAST_COLUMN = "clean", "worst"
-"""The columns that every table has around those of its attacks: no attack is called so."""
+"""The first and last column of every table of attacks; no attack may have these labels."""

@@ -1,1 +1,1 @@
-"""Who provides data sets, networks, posteriors, objectives and attacks: discovery, quarantine, lookup."""
+"""Find installed plugins, set broken ones aside, and look up the components that they register."""

@@ -1,4 +1,4 @@
-"""The one hook that a plugin implements."""
+"""The hook that every plugin implements: `bnnbench_register`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from bnnbench.plugins.registry import Registrar
+    from bnnbench.plugins.registrar import Registrar
 
 hookspec = pluggy.HookspecMarker("bnnbench")
 hookimpl = pluggy.HookimplMarker("bnnbench")
@@ -15,8 +15,9 @@ hookimpl = pluggy.HookimplMarker("bnnbench")
 
 @hookspec
 def bnnbench_register(registry: Registrar) -> None:
-    """Register components: `registry.attack("uniform", Uniform)`, or lazily `"module:Uniform"` in place of the class.
+    """Register the components of a plugin, such as `registry.attack("uniform", Uniform)`.
 
-    The registrar has one method for each kind: `dataset`, `network`, `posterior`, `objective`, `attack`; each takes
-    `(name, target, help=None)`.
+    A text "module:Uniform" in place of the class is imported when the component is first used.
+    `registry.add(kind, name, target, help=None)` takes a component of any kind; `dataset`, `network`, `posterior`,
+    `objective`, `attack` and `measure` are short forms of it.
     """

@@ -1,15 +1,14 @@
-"""Find the installed plugins and let each register its components, by itself.
+"""Load the installed plugins, each by itself, so that a broken one cannot affect the others.
 
-Pluggy alone lets one plugin's ImportError end all loading, silently drops a misspelt hook, and lets one of two
-distributions of the same name win. So every entry point gets a plugin manager of its own; whatever goes wrong in it
-puts that one plugin into quarantine, with the reason.
+Pluggy alone lets one plugin's ImportError end all loading, ignores a misspelt hook without a message, and picks one of
+two distributions of the same name. Here every entry point has a plugin manager of its own. A plugin that raises an
+error is quarantined with the reason.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from importlib import metadata
 from typing import NamedTuple
 
@@ -18,47 +17,37 @@ import pluggy
 from bnnbench.errors import PluginError
 from bnnbench.plugins import hookspecs
 from bnnbench.plugins.provenance import GROUP, name_and_version
-from bnnbench.plugins.registry import Entry, Registrar, Registry
+from bnnbench.plugins.registrar import Entry, Registrar
+from bnnbench.plugins.registry import Quarantined, Registry
 
 ALLOW = "BNNBENCH_PLUGINS"
 BLOCK = "BNNBENCH_BLOCK"
-
-
-@dataclass(frozen=True)
-class Quarantined:
-    """A plugin that could not be loaded: its entry point, distribution, version and the reason."""
-
-    plugin: str
-    distribution: str
-    version: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"plugin '{self.plugin}' ({self.distribution} {self.version}) could not be loaded: {self.reason}"
+"""The environment variables that limit which plugins are loaded."""
 
 
 def load_registry(entry_points: Iterable[metadata.EntryPoint] | None = None) -> Registry:
-    """Load the plugins that the environment allows.
+    """The registry of the given entry points, by default of all installed plugins.
 
-    `BNNBENCH_PLUGINS=a,b` loads those alone, `BNNBENCH_BLOCK=a,b` all but those; a name is an entry point's or a
-    distribution's, so `bnnbench` means all that is bundled.
+    The environment variable `BNNBENCH_PLUGINS=a,b` loads only these plugins; `BNNBENCH_BLOCK=a,b` loads all others. A
+    name is that of an entry point or of a distribution: `bnnbench` stands for all bundled plugins.
     """
     points = metadata.entry_points(group=GROUP) if entry_points is None else entry_points
     entries: list[Entry] = []
     quarantined: list[Quarantined] = []
-    for found in _permitted(points):
-        registrar = Registrar(found.point.name, found.distribution, found.version)
+    for plugin in _permitted(points):
+        registrar = Registrar(plugin.point.name, plugin.distribution, plugin.version)
         try:
-            _register(found.point, registrar)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - anything may happen in a stranger's module
+            _register(plugin.point, registrar)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's module may raise anything
             reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
-            quarantined.append(Quarantined(found.point.name, found.distribution, found.version, reason.strip()))
+            quarantined.append(Quarantined(plugin.point.name, plugin.distribution, plugin.version, reason.strip()))
         else:
             entries += registrar.entries
     return Registry(entries, quarantined)
 
 
 def _register(point: metadata.EntryPoint, registrar: Registrar) -> None:
+    """Import a plugin and let it register its components. Raises `PluginError` for a missing or unknown hook."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     plugin = point.load()
@@ -72,34 +61,39 @@ def _register(point: metadata.EntryPoint, registrar: Registrar) -> None:
     manager.hook.bnnbench_register(registry=registrar)
 
 
-class _Found(NamedTuple):
+class _Plugin(NamedTuple):
+    """An entry point, and the name and version of its distribution."""
+
     distribution: str
     version: str
     point: metadata.EntryPoint
 
 
-def _permitted(points: Iterable[metadata.EntryPoint]) -> list[_Found]:
+def _permitted(points: Iterable[metadata.EntryPoint]) -> list[_Plugin]:
+    """The plugins that the environment allows, each once, sorted by distribution and name."""
     allowed, blocked = _names(ALLOW), _names(BLOCK) or set()
-    # A distribution that is found twice on the path (an editable install, say) lists its entry points twice.
-    found = {(point.name, point.value, *_origin(point)): point for point in points}
+    # A distribution that stands twice on the path, such as an editable install, lists its entry points twice.
+    distinct = {(point.name, point.value, *_origin(point)): point for point in points}
     permitted = []
-    for (name, _, distribution, version), point in sorted(found.items(), key=lambda item: item[0]):
+    for (name, _, distribution, version), point in sorted(distinct.items(), key=lambda item: item[0]):
         names = {name, distribution}
         if not names & blocked and (allowed is None or names & allowed):
-            permitted.append(_Found(distribution, version, point))
-    return sorted(permitted, key=lambda one: (one.distribution, one.point.name))
+            permitted.append(_Plugin(distribution, version, point))
+    return sorted(permitted, key=lambda plugin: (plugin.distribution, plugin.point.name))
 
 
 def _names(variable: str) -> set[str] | None:
+    """The comma-separated names in an environment variable; None if it is not set."""
     value = os.environ.get(variable)
     return None if value is None else {name.strip() for name in value.split(",") if name.strip()}
 
 
 _origins: dict[str, tuple[str, str]] = {}
+"""The name and version of each distribution, by its path."""
 
 
 def _origin(point: metadata.EntryPoint) -> tuple[str, str]:
-    """The distribution and version of an entry point; reading them takes milliseconds, so once for a distribution."""
+    """The name and version of an entry point's distribution, kept after the first read, which takes milliseconds."""
     if point.dist is None:
         return "unknown", "0"
     place = str(getattr(point.dist, "_path", id(point.dist)))

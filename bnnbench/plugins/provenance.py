@@ -1,4 +1,4 @@
-"""Which distribution provides a class, and at which version."""
+"""The distribution that provides a class or module, its version, and the checksum of its code."""
 
 from __future__ import annotations
 
@@ -25,39 +25,45 @@ class Provenance:
     module: str
 
 
-_known: dict[type, Provenance] = {}
+_registered: dict[type, Provenance] = {}
+"""The provenance of each class that the registry has handed out."""
 
 
 def remember(cls: type, provenance: Provenance) -> None:
-    """Called by the registry whenever it hands out a class."""
-    _known[cls] = provenance
+    """Keep the provenance of a registered class for `provider_of`; the registry calls this for every class it loads."""
+    _registered[cls] = provenance
 
 
 def version_of(cls: type) -> str:
-    """The public version of the distribution that provides the class, or `unversioned` for a class of a script."""
+    """The public version of the distribution that provides a class; `unversioned` for a class of a script."""
     return _public(provider_of(cls)[1])
 
 
 def version_of_module(module: str) -> str:
-    """The same for a module: unlike a class's it does not depend on who has registered the class by now."""
+    """The public version of the distribution that provides a module; `unversioned` for a script.
+
+    Unlike `version_of` it does not depend on which plugins have been loaded.
+    """
     return _public(_provider_of_package(module.partition(".")[0])[1])
 
 
 def provider_of(cls: type) -> tuple[str, str]:
-    """The distribution that provides the class, and its version; both empty for a class of a script.
+    """The name and version of the distribution that provides a class; both empty for a class of a script.
 
-    Whose package the class is in comes first: that is known in every process, who has registered it is not.
+    The distribution of the class's package takes precedence over the one that registered the class: the former is the
+    same in every process, the latter depends on what the process has loaded.
     """
-    found = _provider_of_package(cls.__module__.partition(".")[0])
-    known = _known.get(cls)
-    return (known.distribution, known.version) if known and not found[0] else found
+    of_package = _provider_of_package(cls.__module__.partition(".")[0])
+    registered = _registered.get(cls)
+    return (registered.distribution, registered.version) if registered and not of_package[0] else of_package
 
 
 @functools.cache
 def _provider_of_package(package: str) -> tuple[str, str]:
+    """The name and version of the distribution that holds a package; both empty if none does."""
     from importlib import metadata
 
-    # The entry points first: what an editable distribution provides is not listed anywhere else.
+    # The packages of an editable distribution are found by its entry points alone.
     for point in metadata.entry_points(group=GROUP):
         if point.dist is not None and point.module.partition(".")[0] == package:
             return name_and_version(point.dist)
@@ -67,20 +73,21 @@ def _provider_of_package(package: str) -> tuple[str, str]:
 
 
 def _public(version: str) -> str:
+    """A version without its local part (`1.0` of `1.0+local`)."""
     return version.partition("+")[0] or "unversioned"
 
 
 def name_and_version(distribution: Distribution) -> tuple[str, str]:
-    """What a distribution calls itself; empty where it does not say, like the remains of one that was removed."""
+    """The name and version in a distribution's metadata; empty if absent, as for remains of a removed distribution."""
     try:
-        told = distribution.metadata
-        return (told["Name"] or "", told["Version"] or "") if "Name" in told else ("", "")
+        fields = distribution.metadata
+        return (fields["Name"] or "", fields["Version"] or "") if "Name" in fields else ("", "")
     except (OSError, ValueError):
         return "", ""
 
 
 def code_of(cls: type) -> str:
-    """The sha256 of the file that defines the class; empty where there is none."""
+    """The sha256 of the file that defines a class, in hexadecimal; empty if there is no such file."""
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
     if not file or not Path(file).is_file():
         return ""

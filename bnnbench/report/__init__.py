@@ -1,1 +1,1 @@
-"""From claims to people: tables, csv, json, markdown, latex."""
+"""Reports of results: tables for terminals, csv, json, markdown and LaTeX."""

@@ -1,1 +1,1 @@
-"""The components that come with bnnbench, installed through the same entry points as anybody's."""
+"""The components that come with bnnbench. They are registered through entry points, as third-party ones are."""

@@ -1,4 +1,4 @@
-"""Benchmarks files that nobody would write, and some that somebody might."""
+"""Read and plan random benchmarks files: each must be planned, or refused with a message."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as some
 
 from bnnbench.errors import BnnbenchError
-from bnnbench.matrix.config import read_config
+from bnnbench.matrix.config_reader import read_config
 from bnnbench.matrix.plan import make_plan
 
 SLOWEST = 2.0
-"""Seconds that a file may take to be read and planned, or refused."""
+"""The time limit in seconds for reading and planning a file, or refusing it."""
 GOOD = """\
 version: 1
 seeds: [0, 1]
@@ -107,7 +107,10 @@ SECTIONS = (
 
 @dataclass
 class Fuzzing:
-    """What files have shown."""
+    """The results of a campaign: numbers of files, and a line for each that was neither planned nor refused in time.
+
+    `slowest` is the longest time in seconds that a file took.
+    """
 
     files: int = 0
     good: int = 0
@@ -117,7 +120,7 @@ class Fuzzing:
 
 
 def mutated() -> some.SearchStrategy[str]:
-    """A good file with some of its characters gone, doubled, or with something hostile in between."""
+    """Good files with some characters removed, doubled, or with a hostile piece inserted."""
 
     def change(choice: random.Random) -> str:
         text = GOOD
@@ -133,7 +136,7 @@ def mutated() -> some.SearchStrategy[str]:
 
 
 def made() -> some.SearchStrategy[str]:
-    """The right keys with anything below."""
+    """Files with the right keys and arbitrary values."""
     scalar: some.SearchStrategy[Any] = (
         some.none()
         | some.booleans()
@@ -151,7 +154,7 @@ def made() -> some.SearchStrategy[str]:
 
 
 def campaign(folder: Path, count: int) -> Fuzzing:
-    """Read and plan so many files: each is good, or refused with lines that a terminal can show, in two seconds."""
+    """Read and plan `count` files: each is planned, or refused with a message, within two seconds."""
     found = Fuzzing()
 
     @seed(0)
@@ -175,8 +178,8 @@ def _try(path: Path, text: str, found: Fuzzing) -> None:
     except BnnbenchError as error:
         found.refused += 1
         if not str(error).strip():
-            found.wrong.append(f"refused without a word: {text!r}")
-    except Exception as error:  # noqa: BLE001 - whatever it is, it would be a traceback
+            found.wrong.append(f"refused without a message: {text!r}")
+    except Exception as error:  # noqa: BLE001 - any other exception would be a traceback for the user
         found.wrong.append(f"{type(error).__name__}: {error}: {text!r}")
     seconds = time.perf_counter() - began
     found.slowest = max(found.slowest, seconds)

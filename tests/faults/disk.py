@@ -1,8 +1,8 @@
-"""Faults of the disk and of the power, at every single step of a store's life.
+"""Inject faults of the disk and of the power at every call of a workload that changes the disk.
 
-Each trial is a child process of its own, forked, in which the k-th call that changes the disk kills the process, or
-fails, or is the last before the power is lost. What a power failure leaves is a model: of each file what was there when
-it was last synchronised, and of each directory the entries that it had then. No real disk forgets more.
+Each trial is a forked child process, in which the k-th call that changes the disk kills the process, or fails, or is
+the last one before the power is lost. A model says what a loss of power leaves: the content of each file when it was
+last synchronised, and the entries that each directory had then. No real disk forgets more.
 """
 
 from __future__ import annotations
@@ -21,26 +21,29 @@ from faults import workload
 from bnnbench.errors import StoreError
 
 NAMES = ("fsync", "replace", "mkdir", "unlink", "rmdir", "ftruncate")
-
-
+"""The functions of `os` that change the disk."""
 LOSING_POWER = ("power", "resume")
+"""The faults that end in a loss of power."""
 
 
-class Cut(BaseException):
-    """A kill after which the model of the disk lives on."""
+class Killed(BaseException):
+    """Stands for a kill of the process, so that the model of the disk in its memory is kept."""
 
 
 @dataclass
 class Sweep:
-    """What became of a sweep: how many trials there were, and what was wrong after them."""
+    """The number of trials of a sweep, and a line for each thing that was wrong after one."""
 
     trials: int = 0
     wrong: list[str] = field(default_factory=list)
 
 
 def sweep(folder: Path, fault: str, plant: Callable[[], object] | None = None) -> Sweep:
-    """One trial for each call that changes the disk: `kill`, `ENOSPC`, `EIO`, `power`, or `resume`: killed there, taken
-    up and finished by another, and only then the power is lost."""
+    """One trial for each call of the workload that changes the disk.
+
+    `fault` is `kill`, `ENOSPC`, `EIO`, `power`, or `resume`: the process is killed, another one finishes the workload,
+    and then the power is lost. `plant` is called in the child process first, and plants a bug.
+    """
     found = Sweep()
     number = 0
     while True:
@@ -51,36 +54,36 @@ def sweep(folder: Path, fault: str, plant: Callable[[], object] | None = None) -
         if ended.finished:
             return found
         found.trials += 1
-        found.wrong += [f"{fault} at call {number}: {line}" for line in checked(ended.store, ended.told)]
+        found.wrong += [f"{fault} at call {number}: {line}" for line in checked(ended.store, ended.acknowledged)]
 
 
 @dataclass
 class Ended:
-    """A trial: the store that it left, the steps that it told, and whether its call never came."""
+    """A trial: the store that it left, the steps that it acknowledged, and whether its call was never made."""
 
     store: Path
-    told: list[str]
+    acknowledged: list[str]
     finished: bool
 
 
 def _trial(store: Path, fault: str, number: int, plant: Callable[[], object] | None) -> Ended:
-    told = store.parent / "told"
+    log = store.parent / "acknowledged"
     child = os.fork()
     if child == 0:
-        _child(store, told, fault, number, plant)
+        _child(store, log, fault, number, plant)
     _, status = os.waitpid(child, 0)
-    lines = told.read_text().splitlines() if told.exists() else []
+    lines = log.read_text().splitlines() if log.exists() else []
     finished = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
     if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 1:
         raise AssertionError(f"the trial itself failed at call {number}")
     return Ended(store.parent / "left" / "store" if fault in LOSING_POWER else store, lines, finished)
 
 
-def _child(store: Path, told: Path, fault: str, number: int, plant: Callable[[], object] | None) -> None:
+def _child(store: Path, log: Path, fault: str, number: int, plant: Callable[[], object] | None) -> None:
     code = 1
     try:
         disk = Disk(store.parent)
-        with told.open("ab", buffering=0) as file:
+        with log.open("ab", buffering=0) as file:
             if plant is not None:
                 plant()
             _inject(fault, number, disk, store.parent / "left")
@@ -94,17 +97,17 @@ def _child(store: Path, told: Path, fault: str, number: int, plant: Callable[[],
 
 def _live(store: Path, disk: Disk, tell: Callable[[workload.Step], None]) -> None:
     try:
-        workload.live(store, lambda step: None if disk.cut else tell(step))
-    except Cut:
-        disk.cut = False
+        workload.live(store, lambda step: None if disk.process_is_killed else tell(step))
+    except Killed:
+        disk.process_is_killed = False
         workload.live(store, tell)
         disk.leave(store.parent / "left")
 
 
 def _strike(fault: str, disk: Disk, left: Path) -> None:
     if fault == "resume":
-        disk.cut = True
-        raise Cut
+        disk.process_is_killed = True
+        raise Killed
     if fault == "power":
         disk.leave(left)
     if fault in ("kill", "power"):
@@ -113,18 +116,18 @@ def _strike(fault: str, disk: Disk, left: Path) -> None:
 
 
 def _inject(fault: str, number: int, disk: Disk, left: Path) -> None:
-    graves = left.parent / "graves"
-    graves.mkdir()
+    removed = left.parent / "removed"
+    removed.mkdir()
 
     def around(call: Callable[..., Any], name: str) -> Callable[..., Any]:
         def replaced(*arguments: Any, **options: Any) -> Any:
             disk.calls += 1
-            # Who is killed does nothing more, not even to tidy up.
-            if disk.calls == number or disk.cut:
+            # A killed process does nothing more, not even in its `finally` blocks.
+            if disk.calls == number or disk.process_is_killed:
                 _strike(fault, disk, left)
             if name in ("unlink", "rmdir"):
-                # What is removed goes elsewhere, so that its inode does not become that of something new.
-                return rename(arguments[0], graves / str(disk.calls), src_dir_fd=options.get("dir_fd"))
+                # A removed file is kept elsewhere, so that its inode is not given to a new file.
+                return rename(arguments[0], removed / str(disk.calls), src_dir_fd=options.get("dir_fd"))
             result = call(*arguments, **options)
             if name == "fsync":
                 disk.synchronised(arguments[0])
@@ -137,10 +140,10 @@ def _inject(fault: str, number: int, disk: Disk, left: Path) -> None:
         setattr(os, name, around(getattr(os, name), name))
 
 
-def checked(store: Path, told: list[str]) -> list[str]:
-    """What is wrong after a fault, and whether the next run can finish."""
+def checked(store: Path, acknowledged: list[str]) -> list[str]:
+    """A line for each thing that is wrong after a fault, and after the workload was resumed and finished."""
     try:
-        problems = workload.wrong(store, told)
+        problems = workload.wrong(store, acknowledged)
         workload.live(store, lambda step: None)
         return problems + workload.wrong(store, [step[0] for step in workload.STEPS])
     except Exception as error:  # noqa: BLE001 - whatever it is, it is a finding
@@ -148,16 +151,19 @@ def checked(store: Path, told: list[str]) -> list[str]:
 
 
 class Disk:
-    """What would be found after a power failure."""
+    """A model of the disk below a folder: what a loss of power at this moment would leave.
+
+    `calls` counts the calls that change the disk, and `process_is_killed` stands for the end of the process.
+    """
 
     def __init__(self, root: Path) -> None:
-        self._root, self.calls, self.cut = root, 0, False
+        self._root, self.calls, self.process_is_killed = root, 0, False
         self._files: dict[int, bytes] = {}
         self._folders: dict[int, dict[str, tuple[int, bool]]] = {}
         self._look(root)
 
     def synchronised(self, descriptor: int) -> None:
-        """A file or a directory is now on the disk as it is."""
+        """Note that a file or a directory is on the disk as it is now."""
         state = os.fstat(descriptor)
         if stat.S_ISDIR(state.st_mode):
             self._look(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
@@ -165,7 +171,7 @@ class Disk:
             self._files[state.st_ino] = Path(f"/proc/self/fd/{descriptor}").read_bytes()
 
     def leave(self, folder: Path) -> None:
-        """Write down what the disk holds."""
+        """Write the files that a loss of power would leave into a folder."""
         self._write(self._root.stat().st_ino, folder)
 
     def _look(self, folder: Path) -> None:

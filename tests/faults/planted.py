@@ -1,4 +1,4 @@
-"""Bugs that a store or a run could have, each put in on purpose: a suite that does not catch them proves nothing."""
+"""Plant bugs that a store or a run could have: a fault suite that does not catch them proves nothing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from bnnbench.errors import StoreError
-from bnnbench.matrix import files, lock
-from bnnbench.matrix.store import Store
+from bnnbench.store import checks, files, lock
+from bnnbench.store.store import Store
 
 
 def rename_without_fsync() -> None:
-    """A file becomes visible before it is durable."""
+    """Plant: a file becomes visible before it is durable."""
 
     def write_whole(final: Path, writer: Callable[[Path], None]) -> None:
         temporary = files.temporary_beside(final)
@@ -27,12 +27,12 @@ def rename_without_fsync() -> None:
 
 
 def folder_not_synchronised() -> None:
-    """A file is durable, and its name is not."""
+    """Plant: a file is durable, and its name is not."""
     files.sync_folder = lambda folder: None
 
 
 def append_in_place() -> None:
-    """A record is written where it will be read."""
+    """Plant: a record is written in place, so that half of it is visible for a moment."""
 
     def write_bytes_whole(final: Path, content: bytes) -> None:
         half = len(content) // 2
@@ -47,7 +47,7 @@ def append_in_place() -> None:
 
 
 def early_acknowledgement() -> None:
-    """A step is told before its record is written: it is written with the next one."""
+    """Plant: a step is acknowledged before its record is written, which happens with the next one."""
     waiting: list[Callable[[], None]] = []
     write = Store.write
 
@@ -60,45 +60,56 @@ def early_acknowledgement() -> None:
 
 
 def record_before_artefacts() -> None:
-    """The record is visible while what it names is not yet."""
+    """Plant: a record is durable before the artefacts that it names."""
     write_whole = files.write_whole
-    held: list[tuple[Path, Callable[[Path], None]]] = []
+    delayed: list[tuple[Path, Callable[[Path], None]]] = []
     write = Store.write
 
     def whole(final: Path, writer: Callable[[Path], None]) -> None:
         if final.name.endswith(".safetensors"):
             with final.open("wb"):
-                held.append((final, writer))
+                delayed.append((final, writer))
             writer(final)
             content = final.read_bytes()
-            held[-1] = (final, lambda path: path.write_bytes(content) and None)
+            delayed[-1] = (final, lambda path: path.write_bytes(content) and None)
             return
         write_whole(final, writer)
 
     def late(self: Store, *arguments: Any, **options: Any) -> None:
         write(self, *arguments, **options)
-        while held:
-            write_whole(*held.pop())
+        while delayed:
+            write_whole(*delayed.pop())
 
     files.write_whole = whole
     Store.write = late  # type: ignore[method-assign]
 
 
 def stale_lock() -> None:
-    """A lock that is a file, and stays when its process is killed."""
+    """Plant: the lock is the existence of a file, which stays when its process is killed."""
 
     @contextlib.contextmanager
-    def held(folder: Path) -> Iterator[None]:
+    def locked(folder: Path) -> Iterator[lock.Lock]:
         try:
             os.close(os.open(folder / ".locked", os.O_CREAT | os.O_EXCL))
         except FileExistsError as error:
             raise StoreError(f"{folder} is in use") from error
         try:
-            yield
+            yield lock.Lock(-1, after_a_crash=False)
         finally:
             (folder / ".locked").unlink()
 
-    lock.held = held
+    lock.locked = locked
+
+
+@contextlib.contextmanager
+def unverified_artefacts() -> Iterator[None]:
+    """Plant: draws and arrays are loaded without a look at their checksums."""
+    compare = checks.compare_sums
+    checks.compare_sums = lambda path, sha256, expected: None
+    try:
+        yield
+    finally:
+        checks.compare_sums = compare
 
 
 PLANTED: dict[str, tuple[Callable[[], None], str]] = {
@@ -108,11 +119,11 @@ PLANTED: dict[str, tuple[Callable[[], None], str]] = {
     "early acknowledgement": (early_acknowledgement, "kill"),
     "record before its artefacts": (record_before_artefacts, "power"),
 }
-"""Each bug, and the fault that must show it."""
+"""Each bug, and the fault that must reveal it."""
 
 
 def lock_survives(folder: Path, plant: Callable[[], None] | None = None) -> bool:
-    """Whether the lock of a killed process is still there."""
+    """Whether a process that is killed while it holds a store keeps the next one from holding it."""
     child = os.fork()
     if child == 0:
         try:
@@ -122,7 +133,8 @@ def lock_survives(folder: Path, plant: Callable[[], None] | None = None) -> bool
                 os.kill(os.getpid(), signal.SIGKILL)
         finally:
             os._exit(1)
-    os.waitpid(child, 0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), "the first process could not hold the store"
     child = os.fork()
     if child == 0:
         code = 1

@@ -1,4 +1,4 @@
-"""Whole runs of a small matrix with two workers: what is done to them, and what they leave."""
+"""Start, signal and inspect whole runs of a small matrix with two workers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 from waiting import is_gone, within
 
-from bnnbench.matrix.store import RECORD
-from bnnbench.matrix.workers.guard import MARK
+from bnnbench.pool.processes.guard import MARK
+from bnnbench.store.store import RECORD
 
 FILE = """\
 epsilons: [0.0, 0.05, 0.1]
@@ -26,22 +26,22 @@ posteriors:
 attacks: {random: {use: random-sign}, fgsm: , pgd: {steps: 100}}
 """
 ORPHANS = 5.0
-"""Seconds after which nothing that a run has started may live when the run is over."""
+"""Seconds after the end of a run within which all that it has started must have ended."""
 
 
-class Calm:
-    """A run that nobody disturbs: how long it takes, and the bytes of its report."""
+class Undisturbed:
+    """A run that is not disturbed: its time in seconds, and the bytes of its report."""
 
     def __init__(self, folder: Path, seeds: int) -> None:
         (folder / "benchmarks.yaml").write_text(f"seeds: {list(range(seeds))}\n{FILE}")
         began = time.monotonic()
-        assert started(folder, "calm").wait() == 0
+        assert started(folder, "undisturbed").wait() == 0
         self.seconds = time.monotonic() - began
-        self.report = report(folder, "calm")
+        self.report = report(folder, "undisturbed")
 
 
 def started(folder: Path, store: str) -> subprocess.Popen[bytes]:
-    """A run that leads a group of its own; what it says is appended to a file."""
+    """Start a run as the leader of a process group; its output is appended to `<store>.log`."""
     command = [sys.executable, "-m", "bnnbench", "run", "--store", store, "-j", "2"]
     with (folder / f"{store}.log").open("ab") as log:
         return subprocess.Popen(
@@ -66,26 +66,26 @@ def report(folder: Path, store: str) -> bytes:
 
 
 def kept(store: Path) -> dict[Path, tuple[int, int]]:
-    """Finished outcomes, with what would change if they were written again."""
+    """The records of a store, each with its inode and time of change, which differ if it is written again."""
     paths = [path for kind in ("fits", "cells") for path in (store / kind).glob(f"*/{RECORD}")]
     return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in paths}
 
 
-def family(process: subprocess.Popen[bytes]) -> list[int]:
-    """All that a run has started and that is still its descendant."""
+def descendants(process: subprocess.Popen[bytes]) -> list[int]:
+    """The ids of all living descendants of a run."""
     try:
         return [one.pid for one in psutil.Process(process.pid).children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
 
 
-def leaves_orphans(folder: Path, family: list[int]) -> bool:
-    """Whether something outlives a run that is over: one of its family, or a worker born meanwhile."""
-    return not within(ORPHANS, lambda: all(map(is_gone, family)) and not _marked(folder))
+def leaves_orphans(folder: Path, descendants: list[int]) -> bool:
+    """Whether a process outlives its run: one of these descendants, or a worker that was started later."""
+    return not within(ORPHANS, lambda: all(map(is_gone, descendants)) and not _marked(folder))
 
 
 def _marked(folder: Path) -> list[int]:
-    """Workers of this campaign, wherever they are: born with a mark, and in its folder."""
+    """The ids of the living workers of a campaign: they have a mark, and the campaign's folder in their environment."""
     found = []
     for process in psutil.process_iter():
         try:

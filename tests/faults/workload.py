@@ -1,6 +1,6 @@
-"""A short life of a store, told step by step: what every fault is injected into.
+"""A short sequence of changes to a store, into which faults are injected.
 
-python workload.py STORE TOLD        writes a line to TOLD when each step is acknowledged
+python workload.py STORE LOG        appends a line to LOG when a step is acknowledged
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bnnbench.matrix.store import CELLS, CHAINS, DRAWS, FITS, Store
+from bnnbench.store.store import CELLS, CHAINS, DRAWS, FITS, Store
 
 FIT, CELL, OTHER = "f" * 64, "c" * 64, "d" * 64
 CHAIN = f"{FIT}-0"
 Step = tuple[str, str, str, int | None]
-"""(name, kind, key, version): version None for a record that is removed."""
+"""(name, kind, key, version): the version of the record that is written, or None if it is removed."""
 STEPS: list[Step] = [
     ("chain", CHAINS, CHAIN, 1),
     ("fit", FITS, FIT, 1),
@@ -29,35 +29,35 @@ STEPS: list[Step] = [
 
 
 def live(path: Path, tell: Callable[[Step], None]) -> None:
-    """Take every step that the store does not show yet, and tell of each when it is done."""
+    """Take every step whose effect is not in the store yet, and call `tell` with each step when it is done."""
     store = Store(path)
     with store.held():
         for step in STEPS:
             _, kind, key, version = step
             if version is None:
                 store.remove(kind, key)
-            elif _found(store, kind, key) < version:
+            elif _version(store, kind, key) < version:
                 _write(store, kind, key, version)
             tell(step)
         store.write_manifest({"ended": True})
 
 
-def wrong(path: Path, told: list[str]) -> list[str]:
-    """What is not as it must be in a store after a fault, given the steps that were acknowledged before it."""
+def wrong(path: Path, acknowledged: list[str]) -> list[str]:
+    """A line for each thing that is wrong in a store after a fault, given the names of the acknowledged steps."""
     store, problems = Store(path), []
     for number, (_, kind, key, version) in enumerate(STEPS):
-        if number >= len(told):
+        if number >= len(acknowledged):
             break
-        later = [step for step in STEPS[number + 1 : len(told) + 1] if step[1:3] == (kind, key)]
-        found = _found(store, kind, key)
+        later = [step for step in STEPS[number + 1 : len(acknowledged) + 1] if step[1:3] == (kind, key)]
+        found = _version(store, kind, key)
         if version is None and found:
             problems.append(f"{kind} was removed and is there again")
         elif version is not None and not later and found != version:
-            problems.append(f"{kind} {key[:1]} was acknowledged in version {version} and is {found}")
+            problems.append(f"{kind} {key[:1]} was acknowledged in version {version} and has {found}")
         elif version is not None and later and found not in {version, 0, *(step[3] or 0 for step in later)}:
-            problems.append(f"{kind} {key[:1]} is a version that nobody wrote: {found}")
+            problems.append(f"{kind} {key[:1]} has a version that was never written: {found}")
     for _, kind, key, _ in STEPS:
-        store.record(kind, key)  # Torn ones are found whether they were acknowledged or not.
+        store.verified_record(kind, key)  # Torn records are found whether they were acknowledged or not.
     return problems + [f"damaged: {line}" for line in store.damaged]
 
 
@@ -69,8 +69,9 @@ def _write(store: Store, kind: str, key: str, version: int) -> None:
         store.write(kind, key, record, {DRAWS: lambda file: file.write_bytes(bytes([version]) * 5000) and None})
 
 
-def _found(store: Store, kind: str, key: str) -> int:
-    record = store.record(kind, key)
+def _version(store: Store, kind: str, key: str) -> int:
+    """The version of a record, its artefacts verified; 0 if there is none, -1 if its arrays are of another version."""
+    record = store.verified_record(kind, key)
     if record is None:
         return 0
     if kind == CELLS and not (store.arrays(kind, key, record)["x"] == record["version"]).all():

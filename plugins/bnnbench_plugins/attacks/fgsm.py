@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from bnnbench_plugins.attacks.maximising import Maximising
+from bnnbench.authoring import Maximising
 
 if TYPE_CHECKING:
     import torch
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class FastGradientSign(Maximising):
-    """One step to the surface of the ball along the objective's gradient (Goodfellow et al. 2015).
+    """The fast gradient sign method (Goodfellow et al. 2015): one gradient step to the surface of the ball.
 
-    x + epsilon sign(gradient) in the linf ball, x + epsilon gradient / |gradient| in the l2 ball. One gradient serves
-    all epsilons.
+    The result is x + epsilon sign(g) in the linf ball and x + epsilon g / |g| in the l2 ball, clipped to the box, where
+    g is the gradient of `objective` at x. One gradient serves all epsilons.
     """
 
     revision: ClassVar[int | None] = 1

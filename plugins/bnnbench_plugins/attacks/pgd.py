@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from bnnbench_plugins.attacks.best import Best
-from bnnbench_plugins.attacks.maximising import Maximising
+from bnnbench.authoring import Best, Maximising
 
 if TYPE_CHECKING:
     import torch
@@ -18,12 +17,15 @@ if TYPE_CHECKING:
 
 
 class ProjectedGradient(Maximising):
-    """Steps along the objective's gradient, each projected into ball and box (Madry et al. 2018).
+    """Projected gradient descent (Madry et al. 2018): gradient steps, each projected into the ball and the box.
 
-    The best iterate of all restarts is returned: misclassified first, then of the highest objective. Under the stream
-    `fresh` it is the best of the restarts' last ones: among all iterates, each judged by draws of its own, the one that
-    met the unluckiest draws would win, and others defend. Steps that shrink settle where constant ones, 2.5 / steps as
-    in the paper by Madry et al., still circle: they broke up to five more images in a hundred, most in the l2 ball.
+    The result for each image is the best iterate of all restarts. A misclassified iterate is better than one that is
+    not; among equals, the one with the higher `objective` is better. Under the stream `fresh` only the last iterate of
+    each restart is a candidate: every query uses other draws, so the best of all iterates would be the one that met the
+    most vulnerable draws, and other draws defend.
+
+    The default schedule shortens the steps to zero. Constant steps of 2.5 / `steps` (Madry et al.) keep circling around
+    the optimum: the shrinking ones broke up to five more images in a hundred, most of them in the l2 ball.
     """
 
     revision: ClassVar[int | None] = 1
@@ -32,15 +34,15 @@ class ProjectedGradient(Maximising):
     steps: int = Field(default=15, ge=1)
     """Gradient steps of each restart."""
     step_schedule: Literal["cosine", "constant"] = "cosine"
-    """`cosine` shortens the steps to nothing along half a cosine, `constant` keeps them."""
+    """`cosine`: step lengths fall to zero along half a cosine. `constant`: all steps have the same length."""
     relative_step_size: float | None = Field(default=None, gt=0)
-    """Length of the first step as a share of epsilon; by default 1, and 2.5 / steps where it is constant."""
+    """Length of the first step as a fraction of epsilon. By default 1 for `cosine`, 2.5 / `steps` for `constant`."""
     random_start: bool = True
-    """Start from uniform noise in the ball, not from the clean input."""
+    """Start from uniform noise in the ball instead of the clean input."""
     restarts: int = Field(default=1, ge=1)
-    """Runs, each from a random start of its own."""
+    """Number of runs, each with a random start of its own."""
     stop_when_broken: bool = False
-    """Leave an image alone once it is misclassified: faster, but softmax robustness is then not given."""
+    """Stop attacking an image once it is misclassified. Faster, but softmax robustness is then not reported."""
 
     @model_validator(mode="after")
     def _restarts_differ(self) -> Self:
@@ -51,43 +53,49 @@ class ProjectedGradient(Maximising):
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         best = Best(x)
         for _ in range(self.restarts):
-            # Noise for all images, whichever are left: dropping one changes no other.
+            # Noise is drawn for all images, so that an image that is no longer attacked changes no other.
             current = threat.uniform(x, rng) if self.random_start else x.clone()
-            for length in [*self._lengths(), None]:
-                left = best.unbroken if self.stop_when_broken else best.everywhere
-                if len(left) == 0:
+            # After the last step one more iteration evaluates the last iterate.
+            for length in [*self._step_lengths(), None]:
+                attacked = best.unbroken if self.stop_when_broken else best.everywhere
+                if len(attacked) == 0:
                     return best.inputs
-                self._step(victim, best, left, length, current, x, y, threat)
+                self._iterate(victim, best, attacked, length, current, x, y, threat)
         return best.inputs
 
-    def _step(
+    def _iterate(
         self,
         victim: Victim,
         best: Best,
-        left: Tensor,
+        attacked: Tensor,
         length: float | None,
         current: Tensor,
         x: Tensor,
         y: Tensor,
         threat: Threat,
     ) -> None:
-        """Look at the images that are left, keep what is best, and move them; without a length it is the last look."""
-        asked, points, labels = victim.among(left), current[left], y[left]
+        """Evaluate the current iterate of the attacked images, offer it to `best`, and take a step of this length.
+
+        `attacked` (n,) are positions among the images. `current` (N, *shape) is changed in place. Without a length no
+        step is taken.
+        """
+        asked, points, labels = victim.among(attacked), current[attacked], y[attacked]
         if length is None:
             log_probs, value = asked.score(points, labels, self.objective)
         else:
             log_probs, value, direction = asked.probe(points, labels, self.objective)
-            current[left] = threat.project(x[left], points + length * threat.epsilon * threat.steepest(direction))
+            moved = points + length * threat.epsilon * threat.steepest(direction)
+            current[attacked] = threat.project(x[attacked], moved)
         broken = threat.broken(log_probs, labels)
         if length is None or threat.stream != "fresh":
-            best.offer(points, broken, value, left)
+            best.offer(points, broken, value, attacked)
         else:
-            best.pass_by(broken, value, left)
+            best.pass_by(broken, value, attacked)
         victim.record("objective", best.latest_value)
         victim.record("broken", best.latest_broken)
 
-    def _lengths(self) -> list[float]:
-        """The length of each step as a share of epsilon."""
+    def _step_lengths(self) -> list[float]:
+        """The length of each step as a fraction of epsilon."""
         if self.step_schedule == "constant":
             return [self.relative_step_size or 2.5 / self.steps] * self.steps
         first = self.relative_step_size or 1.0

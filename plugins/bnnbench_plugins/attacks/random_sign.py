@@ -1,4 +1,4 @@
-"""Random signs: the attack that sees nothing."""
+"""Random signs: the baseline that uses no gradient."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from bnnbench_plugins.attacks.best import Best
-from bnnbench_plugins.attacks.maximising import Maximising
+from bnnbench.authoring import Best, Maximising
 
 if TYPE_CHECKING:
     import torch
@@ -17,17 +16,18 @@ if TYPE_CHECKING:
 
 
 class RandomSign(Maximising):
-    """Every component moves by +epsilon or -epsilon with probability one half (the paper's random attack).
+    """Random signs: every component of an input moves by +epsilon or -epsilon, each with probability 1/2.
 
-    In the l2 ball the signs are scaled to length epsilon. With `tries` above 1 the best is kept, as in PGD; then the
-    attacker sees scores, and `objective` tells the better of two tries that are both misclassified, or both not.
+    This is the random attack of Carbone et al. (2020). In the l2 ball the signs are scaled to length epsilon. With
+    `tries` above 1, the attack queries the ensemble for scores and keeps the best candidate: a misclassified one before
+    one that is not, and among equals the one with the higher `objective`.
     """
 
     revision: ClassVar[int | None] = 1
     traits: ClassVar[frozenset[str]] = frozenset({"noise", "gradient-free"})
 
     tries: int = Field(default=1, ge=1)
-    """How many random points are tried; the best is kept."""
+    """Random candidates for each image; the best one is kept."""
 
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         if self.tries == 1:

@@ -1,4 +1,4 @@
-"""scikit-learn's digits."""
+"""The digits that scikit-learn ships."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from typing import ClassVar
 from pydantic import Field
 
 from bnnbench import Data, Dataset
+from bnnbench.authoring import split, test_sample, training_sample
 from bnnbench_plugins.datasets.package_files import checksum_of_package_file
-from bnnbench_plugins.datasets.samples import test_sample, training_sample
-from bnnbench_plugins.datasets.splits import split
 
 
 class Digits(Dataset):
     """1,797 handwritten digits of 8x8 pixels (Alpaydin and Kaynak 1998), as scikit-learn ships them.
 
-    A fixed shuffle makes 1,348 training and 449 test images; inputs have shape (1, 8, 8), in [0, 1].
+    One fixed shuffle splits them into 1,348 training and 449 test images. Inputs have shape (1, 8, 8), in [0, 1]; there
+    are 10 classes.
     """
 
     revision: ClassVar[int | None] = 1
 
     train_size: int | None = Field(default=None, ge=2)
-    """Training images, chosen by the seed; all 1,348 by default."""
+    """Training images, chosen by the seed. By default all 1,348."""
     test_size: int | None = Field(default=None, ge=2)
-    """Test images, the same for every seed; all 449 by default."""
+    """Test images, the same for every seed. By default all 449."""
 
     def load(self, seed: int) -> Data:
         from sklearn.datasets import load_digits

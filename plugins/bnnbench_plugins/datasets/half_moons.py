@@ -8,20 +8,21 @@ import numpy as np
 from pydantic import Field
 
 from bnnbench import Data, Dataset
-from bnnbench_plugins.datasets.samples import TEST, TRAIN, generator
+from bnnbench.authoring import test_generator, training_generator
 
 PADDING = 4.0
-"""Standard deviations of the noise between the moons and the box."""
+"""Distance between the moons without noise and the box, in standard deviations of the noise."""
 X_RANGE, Y_RANGE = (-1.0, 2.0), (-0.5, 1.0)
-"""The extent of the moons without noise."""
+"""The smallest and largest coordinates of the moons without noise, in radii of the half circles."""
 
 
 class HalfMoons(Dataset):
-    """Two interleaved half circles with normal noise, in the unit box: the data of the paper's Figure 1.
+    """Two interleaved half circles with normal noise, in the unit box: the data of Figure 1 of Carbone et al. (2020).
 
-    The map into the box is affine, isotropic, and depends on `noise` alone (four standard deviations of padding, then
-    clipped), so that epsilon means the same for every seed and size; the paper scaled each sample by its own extremes.
-    A half circle's radius is 1 / (3 + 8 noise) of the box. Inputs have shape (2,).
+    Inputs have shape (2,), in [0, 1]; there are two classes. The map into the box is affine, isotropic, and depends on
+    `noise` alone: four standard deviations of the noise are left around the moons, and points beyond are clipped. So
+    epsilon means the same for every seed and size (the paper scales each sample by its own extremes). In the box, a
+    half circle has the radius 1 / (3 + 8 noise).
     """
 
     revision: ClassVar[int | None] = 1
@@ -35,20 +36,17 @@ class HalfMoons(Dataset):
 
     @property
     def scale(self) -> float:
-        """How long a radius is in the box."""
+        """The radius of a half circle in the box."""
         return 1 / (X_RANGE[1] - X_RANGE[0] + 2 * PADDING * self.noise)
 
     def load(self, seed: int) -> Data:
-        train, test = (
-            self._sample(size, generator(which, purpose))
-            for size, which, purpose in ((self.train_size, seed, TRAIN), (self.test_size, 0, TEST))
-        )
-        return Data(train=train, test=test, classes=2)
+        train = self._sample(self.train_size, training_generator(seed))
+        return Data(train=train, test=self._sample(self.test_size, test_generator()), classes=2)
 
     def _sample(self, size: int, rng: np.random.Generator) -> tuple[Any, Any]:
         from sklearn.datasets import make_moons
 
-        # scikit-learn takes the older kind of generator.
+        # make_moons accepts only numpy's older kind of generator.
         random_state = np.random.RandomState(rng.bit_generator)
         points, labels = make_moons(size, noise=self.noise, random_state=random_state)
         centre = np.array([sum(X_RANGE) / 2, sum(Y_RANGE) / 2])

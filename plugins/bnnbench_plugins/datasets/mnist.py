@@ -8,33 +8,35 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from bnnbench import Data, Dataset
-from bnnbench_plugins.datasets.samples import test_sample, training_sample
+from bnnbench.authoring import test_sample, training_sample
 
 if TYPE_CHECKING:
     import numpy as np
 
 
 class Mnist(Dataset):
-    """70,000 handwritten digits of 28x28 pixels (LeCun, Cortes and Burges), with their 60,000 : 10,000 split.
+    """MNIST (LeCun, Cortes and Burges): 60,000 training and 10,000 test images of handwritten digits, 28x28 pixels.
 
-    Inputs have shape (1, 28, 28), in [0, 1]. The files are read from `$BNNBENCH_DATA/MNIST/raw` where that variable is
-    set; without it from the user's cache, to which torchvision downloads them once. Every load checks their md5.
-    Raises `DataError` if they are absent and cannot be downloaded, or are not what they should be.
+    Inputs have shape (1, 28, 28), in [0, 1]; there are 10 classes. The files are read from `$BNNBENCH_DATA/MNIST/raw`
+    if that variable is set, otherwise from the user's cache, into which torchvision downloads them once. Every load
+    verifies their md5 checksums, and raises `DataError` if a file is absent, damaged or cannot be downloaded.
     """
 
     revision: ClassVar[int | None] = 1
     folder: ClassVar[str] = "MNIST"
+    """The folder of the files, which is also the name of torchvision's class."""
     md5: ClassVar[dict[str, str]] = {
         "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
         "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
         "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
         "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
     }
+    """The checksum of each file, in hexadecimal."""
 
     train_size: int | None = Field(default=None, ge=2)
-    """Training images, chosen by the seed; all 60,000 by default."""
+    """Training images, chosen by the seed. By default all 60,000."""
     test_size: int | None = Field(default=None, ge=2)
-    """Test images, the same for every seed; all 10,000 by default."""
+    """Test images, the same for every seed. By default all 10,000."""
 
     def load(self, seed: int) -> Data:
         from bnnbench_plugins.datasets.idx import find_files
@@ -54,18 +56,20 @@ class Mnist(Dataset):
         return (images[:, None] / 255).astype("float32"), labels.astype("int64")
 
     def fingerprint(self) -> str:
-        """The md5 of the four files, which every load verifies."""
+        """The md5 checksums of the four files, which every load verifies."""
         return " ".join(self.md5.values())
 
 
 class FashionMnist(Mnist):
-    """70,000 pictures of clothes of 28x28 pixels (Xiao, Rasul and Vollgraf 2017), with their 60,000 : 10,000 split.
+    """Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): 60,000 training and 10,000 test images of clothes, 28x28 pixels.
 
-    Inputs have shape (1, 28, 28), in [0, 1]. The files are read from `$BNNBENCH_DATA/FashionMNIST/raw` where that
-    variable is set; without it from the user's cache, to which torchvision downloads them once. Every load checks
-    their md5. Raises `DataError` if they are absent and cannot be downloaded, or are not what they should be.
+    Inputs have shape (1, 28, 28), in [0, 1]; there are 10 classes. The files are read from
+    `$BNNBENCH_DATA/FashionMNIST/raw` if that variable is set, otherwise from the user's cache, into which torchvision
+    downloads them once. Every load verifies their md5 checksums, and raises `DataError` if a file is absent, damaged or
+    cannot be downloaded.
     """
 
+    revision: ClassVar[int | None] = 1
     folder: ClassVar[str] = "FashionMNIST"
     md5: ClassVar[dict[str, str]] = {
         "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",

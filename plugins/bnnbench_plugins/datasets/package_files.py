@@ -11,7 +11,10 @@ from bnnbench import DataError
 
 
 def package_file(package: str, name: str) -> Path:
-    """A data file of an installed package, which is not imported. Raises `DataError` if there is none."""
+    """The path of a data file of an installed package, found without importing the package.
+
+    `name` is the file's path inside the package's folder. Raises `DataError` if the package or the file is absent.
+    """
     spec = importlib.util.find_spec(package)
     folders = (spec.submodule_search_locations if spec else None) or []
     path = next((Path(folder, name) for folder in folders if Path(folder, name).is_file()), None)
@@ -22,5 +25,5 @@ def package_file(package: str, name: str) -> Path:
 
 @functools.cache
 def checksum_of_package_file(package: str, name: str) -> str:
-    """The sha256 of a data file of an installed package. Raises `DataError` if there is none."""
+    """The sha256 of a data file of an installed package, in hexadecimal. Raises `DataError` if the file is absent."""
     return hashlib.sha256(package_file(package, name).read_bytes()).hexdigest()

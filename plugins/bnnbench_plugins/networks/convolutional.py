@@ -13,21 +13,22 @@ if TYPE_CHECKING:
     from torch import nn
 
 SMALLEST = 16
-"""Two 5x5 convolutions and two poolings leave nothing of a smaller image."""
+"""Smallest height and width in pixels: two 5x5 convolutions and two poolings leave nothing of a smaller image."""
 
 
 class Convolutional(Network):
-    """Convolution 5x5 to 32 channels, pooling 2x2, convolution 5x5 to `hidden`, pooling 2x2 of stride 1, linear.
+    """Two 5x5 convolutions (to 32 channels and to `hidden`), each followed by 2x2 max pooling, and a linear layer.
 
-    The paper's convolutional architecture, for images of shape (channels, height, width) of at least 16x16 pixels.
+    The strides of the poolings are 2 and 1. This is the convolutional architecture of Carbone et al. (2020). Inputs are
+    images of shape (channels, height, width), of at least 16x16 pixels; others are incompatible.
     """
 
     revision: ClassVar[int | None] = 1
 
     hidden: int = Field(default=32, ge=1)
-    """Channels of the second convolution."""
+    """Output channels of the second convolution."""
     activation: Activation = "leaky-relu"
-    """What follows each convolution."""
+    """Activation after each convolution."""
 
     def build(self, data: Data) -> nn.Module:
         from torch import nn

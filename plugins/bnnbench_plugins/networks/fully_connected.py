@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class FullyConnected(Network):
-    """One to five fully connected hidden layers and a linear output, on flattened inputs."""
+    """One to five fully connected hidden layers and a linear output layer, for inputs of any shape (flattened)."""
 
     revision: ClassVar[int | None] = 1
 
     hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(64, 64), min_length=1, max_length=5)
-    """Width of each hidden layer."""
+    """Units of each hidden layer."""
     activation: Activation = "leaky-relu"
-    """What follows each hidden layer."""
+    """Activation after each hidden layer."""
 
     def build(self, data: Data) -> nn.Module:
         from torch import nn

@@ -1,4 +1,4 @@
-"""Posteriors sampled with NumPyro, on any network that torch.fx can trace."""
+"""The bundled posteriors that sample with NumPyro, for networks that torch.fx can trace."""
 
 from typing import Any
 

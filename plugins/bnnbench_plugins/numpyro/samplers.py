@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from bnnbench import Data, Draws, Progress, no_progress
-from bnnbench_plugins.markov_chain import Chain, HamiltonianSampler
+from bnnbench.authoring import Chain, HamiltonianSampler
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class NumPyroHMC(HamiltonianSampler):
     """Full-batch Hamiltonian Monte Carlo (Neal 2011) with NumPyro, on any network that torch.fx can trace.
 
-    A fixed number of leapfrog steps a transition, whatever the step size adapts to. The likelihood is categorical.
-    Raises `Incompatible`, naming the layer, for a network with one that has no JAX form here.
+    The number of leapfrog steps per transition is fixed; it does not change as the step size adapts. The likelihood is
+    categorical. A network with a layer that has no JAX form is incompatible; the reason names the layer.
     """
 
     revision: ClassVar[int | None] = 2
@@ -28,30 +28,37 @@ class NumPyroHMC(HamiltonianSampler):
     def fit_chain(
         self, network: nn.Module, data: Data, *, seed: int, chain: int, progress: Progress = no_progress
     ) -> Draws:
-        """Draws of all weights; see `markov_chain.Chain.draws` for the diagnostics."""
+        """Draws of one chain: arrays (1, draws / chains, *weight), with the diagnostics of `authoring.Chain.draws`.
+
+        Raises `Incompatible` for a network without parameters, or with an operation that has no JAX form.
+        """
         from bnnbench_plugins.numpyro.sampling import sample
 
-        # A trajectory length, if there were one, would change the number of steps as the step size adapts.
+        # With a trajectory length, NumPyro would change the number of steps as the step size adapts.
         settings: dict[str, Any] = {"num_steps": self.leapfrog_steps, "trajectory_length": None}
         return sample(Chain(self, chain, seed, progress), "HMC", settings, network, data)
 
 
 class NumPyroNUTS(HamiltonianSampler):
-    """The no-U-turn sampler (Hoffman and Gelman 2014) with NumPyro, full batch, on any network that torch.fx can trace.
+    """The full-batch no-U-turn sampler (Hoffman and Gelman 2014) with NumPyro, on any network that torch.fx can trace.
 
-    The likelihood is categorical. Raises `Incompatible`, naming the layer, for a network with one that has no JAX form
-    here. `depth_cap_hits` among the diagnostics counts the transitions that took the deepest tree allowed.
+    The likelihood is categorical. The diagnostic `depth_cap_hits` counts the transitions after the warm-up whose tree
+    reached `max_tree_depth`. A network with a layer that has no JAX form is incompatible; the reason names the layer.
     """
 
     revision: ClassVar[int | None] = 2
 
     max_tree_depth: int = Field(default=6, ge=1, le=15)
-    """A transition takes at most 2^depth - 1 leapfrog steps."""
+    """Largest depth of a transition's tree; a tree of depth d takes at most 2^d - 1 leapfrog steps."""
 
     def fit_chain(
         self, network: nn.Module, data: Data, *, seed: int, chain: int, progress: Progress = no_progress
     ) -> Draws:
-        """Draws of all weights; see `markov_chain.Chain.draws` for the diagnostics."""
+        """Draws of one chain: arrays (1, draws / chains, *weight), with the diagnostics of `authoring.Chain.draws`.
+
+        The diagnostic `depth_cap_hits` is added. Raises `Incompatible` for a network without parameters, or with an
+        operation that has no JAX form.
+        """
         from bnnbench_plugins.numpyro.sampling import sample
 
         settings: dict[str, Any] = {"max_tree_depth": self.max_tree_depth}

@@ -1,4 +1,4 @@
-"""A NumPyro chain. This module imports JAX: it is imported when a posterior is fitted."""
+"""Sample one chain with NumPyro. The module imports JAX, so it is imported only when a posterior is fitted."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import torch
 from numpyro.infer.hmc import hmc
 
 from bnnbench import Draws, Incompatible
-from bnnbench_plugins.markov_chain import Chain, HamiltonianSampler
-from bnnbench_plugins.numpyro.interpreter import JaxNetwork
+from bnnbench.authoring import Chain, HamiltonianSampler, JaxNetwork
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,26 +21,37 @@ if TYPE_CHECKING:
     from bnnbench import Data
 
 Weights = Mapping[str, jax.Array]
-CHECKED = 8
-"""Training inputs at which the network in JAX is compared with the one in torch."""
-
+"""`state_dict` name -> weight."""
 Potential = Callable[[Weights], jax.Array]
+"""The negative log density of weights, up to a constant."""
+CHECKED = 8
+"""Number of training inputs at which the network's logits in JAX are compared with those in torch."""
 
 
 def sample(
     chain: Chain, algorithm: Literal["HMC", "NUTS"], settings: dict[str, Any], network: nn.Module, data: Data
 ) -> Draws:
-    """The draws of one chain; a process compiles the kernel once for all chains."""
+    """The draws of one chain, with their diagnostics (`authoring.Chain.draws`).
+
+    Args:
+        chain: the chain to fill.
+        algorithm: the name of NumPyro's kernel.
+        settings: the kernel's own arguments, in addition to those that all Hamiltonian samplers share.
+        network: the template of the network.
+        data: the data; only the training sample is used.
+
+    Raises `Incompatible` if the network has no parameters, or cannot be run in JAX with the same logits.
+    """
     sampler = chain.sampler
-    # The data are arguments, not constants of the compiled program: XLA would try to fold 60 MB of images.
+    # The data are arguments of the compiled program, because XLA would try to fold constants of this size.
     inputs = (jnp.asarray(data.train[0].numpy()), jnp.asarray(data.train[1].numpy()))
     sampled, start, seed = chain.start(network)
     jax_network = JaxNetwork(sampled)
     check_against_torch(jax_network, sampled, data.train[0][:CHECKED])
-    potential = _potential(jax_network, _arrays(sampled.named_buffers()), sampler.prior_scale)
+    potential = negative_log_posterior(jax_network, _arrays(sampled.named_buffers()), sampler.prior_scale)
     begin, transition = _kernel(sampler, algorithm, settings, potential)
-    given = (_arrays(start.items()), jax.random.PRNGKey(seed), inputs)
-    state = _compiled(begin, given)(*given)
+    begin_arguments = (_arrays(start.items()), jax.random.PRNGKey(seed), inputs)
+    state = _compiled(begin, begin_arguments)(*begin_arguments)
     advance = _compiled(transition, (state, inputs))
     for step in range(sampler.transitions):
         state = advance(state, inputs)
@@ -60,10 +70,10 @@ def sample(
 def _kernel(
     sampler: HamiltonianSampler, algorithm: str, settings: dict[str, Any], potential: Callable[..., Potential]
 ) -> tuple[Any, Any]:
-    """The start of a chain and its transition, each to be one compiled program.
+    """Two functions: one that makes the state at the start of a chain, and one that makes a transition.
 
-    NumPyro's `MCMC` would do both, but runs a chain as one program, silent until its end, and starts it by hundreds of
-    small ones, which take twenty seconds to compile.
+    Each is compiled as one program. NumPyro's `MCMC` class is not used for two reasons: it runs a whole chain as one
+    program, which reports no progress, and it compiles hundreds of small programs at the start, which takes 20 seconds.
     """
     init_kernel, sample_kernel = hmc(potential_fn_gen=potential, algo=algorithm)
 
@@ -84,12 +94,14 @@ def _kernel(
 
 
 _programs: dict[str, Any] = {}
+"""Compiled programs of this process: sha256 of the program's text -> program."""
 
 
 def _compiled(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """The function compiled for arguments of these shapes; a process compiles each program once, whoever asks.
+    """The function compiled for arguments of these shapes.
 
-    The program's own text is the key, so two networks share one exactly if they compute the same.
+    Each program is compiled once in a process, so that later chains and fits of the same shapes start at once. Programs
+    are identified by their lowered text: two networks share a program exactly if they compute the same.
     """
     lowered = jax.jit(function).lower(*arguments)
     text = hashlib.sha256(lowered.as_text().encode()).hexdigest()
@@ -98,33 +110,39 @@ def _compiled(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     return _programs[text]
 
 
-def _potential(apply: JaxNetwork, buffers: dict[str, np.ndarray], prior_scale: float) -> Callable[..., Potential]:
-    """Given inputs and labels, the negative log density of weights, up to a constant."""
+def negative_log_posterior(
+    network: JaxNetwork, buffers: dict[str, np.ndarray], prior_scale: float
+) -> Callable[..., Potential]:
+    """A function from training inputs (N, *shape) and labels (N,) to the negative log density of weights.
 
-    def given(x: jax.Array, y: jax.Array) -> Potential:
+    The density is that of the posterior, up to a constant: a categorical likelihood, summed over the training points,
+    and independent normal priors of mean 0 and standard deviation `prior_scale`.
+    """
+
+    def potential_of(x: jax.Array, y: jax.Array) -> Potential:
         def potential(weights: Weights) -> jax.Array:
-            log_probs = jax.nn.log_softmax(apply({**buffers, **weights}, x))
+            log_probs = jax.nn.log_softmax(network({**buffers, **weights}, x))
             nll = -jnp.take_along_axis(log_probs, y[:, None], 1).sum()
             return nll + sum(jnp.square(weight).sum() for weight in weights.values()) / (2 * prior_scale**2)
 
         return potential
 
-    return given
+    return potential_of
 
 
 def check_against_torch(jax_network: JaxNetwork, network: nn.Module, x: Tensor) -> None:
-    """Raise `Incompatible` unless both give the same logits (N, K) at x, to 1e-3 of the largest.
+    """Raise `Incompatible` unless both networks give the same logits (N, K) at x, to 1e-3 of the largest.
 
-    torch.fx follows a module's operations, not all that Python may do between them (a tensor that is written to after
-    another name was given to it): what it missed would silently sample another network's posterior.
+    torch.fx records the operations on tensors, but not every effect of Python code between them (for example a tensor
+    that is overwritten under another name). Without this check the posterior of another network could be sampled.
     """
     with torch.no_grad():
         expected = network(x.to(next(network.parameters()).device)).cpu().numpy()
     arrays = _arrays([*network.named_parameters(), *network.named_buffers()])
-    found = np.asarray(jax.jit(jax_network)(arrays, jnp.asarray(x.numpy())))
-    if found.shape != expected.shape or not np.abs(found - expected).max() <= 1e-3 * max(1.0, np.abs(expected).max()):
+    logits = np.asarray(jax.jit(jax_network)(arrays, jnp.asarray(x.numpy())))
+    if logits.shape != expected.shape or not np.abs(logits - expected).max() <= 1e-3 * max(1.0, np.abs(expected).max()):
         raise Incompatible(
-            f"{type(network).__name__} gives other logits in JAX: torch.fx does not see all that it does"
+            f"{type(network).__name__} gives other logits in JAX: torch.fx does not record everything that it does"
         )
 
 

@@ -1,4 +1,4 @@
-"""What an attacker may maximise."""
+"""The bundled objectives: functions of log-probabilities that an attacker maximises."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Objectives that are losses of the label."""
+"""Objectives that are losses: negative log-likelihoods and cross-entropies of the label."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class PredictiveNLL(Objective):
-    """Negative log predictive probability of the label, -log mean_s p_s[y].
+    """Negative log predictive probability of the label, -log mean_s p_s[y], in nats.
 
-    The loss of the classifier that is evaluated, and never above `expected-loss` (Jensen).
+    This is the loss of the classifier that is evaluated. It is never larger than `expected-loss` (Jensen's inequality).
     """
 
     revision: ClassVar[int | None] = 1
@@ -28,10 +28,10 @@ class PredictiveNLL(Objective):
 
 
 class ExpectedLoss(Objective):
-    """Mean over draws of the cross-entropy, -mean_s log p_s[y]: Eq. 2 of Carbone et al. (2020).
+    """Mean over draws of the cross-entropy, -mean_s log p_s[y], in nats: Eq. 2 of Carbone et al. (2020).
 
-    Its gradient is the mean of the draws' gradients. A draw that is sure and wrong dominates it, so on a spread-out
-    posterior it can be far weaker than `predictive-nll`.
+    Its gradient is the mean of the draws' gradients. Draws that are confident and wrong dominate it, so that it can be
+    a far weaker objective than `predictive-nll` if the draws disagree.
     """
 
     revision: ClassVar[int | None] = 1
@@ -44,12 +44,15 @@ class ExpectedLoss(Objective):
 
 
 class MeanLogit(Objective):
-    """Cross-entropy of the softmax of the mean logits; never above `expected-loss` (Jensen)."""
+    """Cross-entropy of the softmax of the mean logits, in nats.
+
+    It is never larger than `expected-loss` (Jensen's inequality).
+    """
 
     revision: ClassVar[int | None] = 1
 
     def value(self, log_probs: Tensor, y: Tensor) -> Tensor:
-        # Log-probabilities are logits up to a constant for each draw, which the softmax drops.
+        # Log-probabilities are logits up to a constant for each draw, which the softmax cancels.
         return -log_probs.mean(0).log_softmax(-1)[range(len(y)), y]
 
     def ascent(self, log_probs: Tensor, y: Tensor) -> Tensor:
@@ -57,7 +60,8 @@ class MeanLogit(Objective):
 
 
 def _log_odds_against(logits: Tensor, y: Tensor) -> Tensor:
+    """log(1 - p[y]) - log p[y], (N,), from logits (N, K), without forming probabilities."""
     import torch
 
-    right = torch.nn.functional.one_hot(y, logits.shape[-1]).bool()
-    return logits.masked_fill(right, -torch.inf).logsumexp(-1) - logits[range(len(y)), y]
+    is_label = torch.nn.functional.one_hot(y, logits.shape[-1]).bool()
+    return logits.masked_fill(is_label, -torch.inf).logsumexp(-1) - logits[range(len(y)), y]

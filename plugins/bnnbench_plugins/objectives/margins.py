@@ -1,4 +1,4 @@
-"""Objectives that are margins between the label and the best other class: they do not saturate."""
+"""Objectives that are margins between the best other class and the label. Their gradients do not saturate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 class LogMargin(Objective):
-    """Largest log predictive probability among the other classes less the label's; positive where misclassified."""
+    """Largest log predictive probability of the other classes minus that of the label, in nats.
+
+    It is positive where the image is misclassified.
+    """
 
     revision: ClassVar[int | None] = 1
 
@@ -19,15 +22,19 @@ class LogMargin(Objective):
         return _margin(log_probs.logsumexp(0), y)
 
     def odds_terms(self, log_probs: Tensor, y: Tensor) -> list[OddsTerm]:
-        """Of p_k, the mean over draws, the gradient of log p_k is -sum_s p_sk (1 - p_sk) / sum_s p_sk times that of the
-        log odds against k: where one draw decides for the label and another for the other class, both are kept."""
+        """Two terms: the label with a positive sign, and the best other class with a negative sign.
+
+        For the predictive probability p_k = mean_s p_sk of a class k, the gradient of log p_k is
+        -sum_s w_sk grad o_sk, where o_sk = log(1 - p_sk) - log p_sk are the log odds of draw s against k, and
+        w_sk = p_sk (1 - p_sk) / sum_t p_tk.
+        """
         total = log_probs.logsumexp(0)
-        other = _others(total, y).argmax(-1)
+        other = _without_label(total, y).argmax(-1)
         return [OddsTerm(k, sign, _log_weight(log_probs, total, k)) for k, sign in ((y, 1.0), (other, -1.0))]
 
 
 class MeanLogitMargin(Objective):
-    """Largest mean logit among the other classes less the label's."""
+    """Largest mean logit of the other classes minus the mean logit of the label."""
 
     revision: ClassVar[int | None] = 1
 
@@ -36,21 +43,25 @@ class MeanLogitMargin(Objective):
 
 
 def _margin(scores: Tensor, y: Tensor) -> Tensor:
-    return _others(scores, y).amax(-1) - scores.gather(-1, y[:, None])[:, 0]
+    """The largest score of another class minus the label's score, (N,), from scores (N, K)."""
+    return _without_label(scores, y).amax(-1) - scores.gather(-1, y[:, None])[:, 0]
 
 
-def _others(scores: Tensor, y: Tensor) -> Tensor:
-    """Scores (N, K) with the label's out of the running."""
+def _without_label(scores: Tensor, y: Tensor) -> Tensor:
+    """Scores (N, K) with minus infinity in the place of the label's score."""
     import torch
 
     return scores.scatter(-1, y[:, None], -torch.inf)
 
 
 def _log_weight(log_probs: Tensor, total: Tensor, classes: Tensor) -> Tensor:
-    """log p_sk + log(1 - p_sk) - log sum_s p_sk, (S, N), of one class k for each image."""
+    """log p_sk + log(1 - p_sk) - log sum_t p_tk, (S, N), for one class k of each image.
+
+    Args: log_probs (S, N, K), their logsumexp over draws `total` (N, K), and the classes k (N,).
+    """
     import torch
 
-    at = classes.expand(log_probs.shape[:-1])[..., None]
-    right = log_probs.gather(-1, at)[..., 0]
-    wrong = log_probs.scatter(-1, at, -torch.inf).logsumexp(-1)
-    return right + wrong - total.gather(-1, classes[:, None])[:, 0]
+    index = classes.expand(log_probs.shape[:-1])[..., None]
+    log_p = log_probs.gather(-1, index)[..., 0]
+    log_not_p = log_probs.scatter(-1, index, -torch.inf).logsumexp(-1)
+    return log_p + log_not_p - total.gather(-1, classes[:, None])[:, 0]

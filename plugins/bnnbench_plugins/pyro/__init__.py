@@ -1,4 +1,4 @@
-"""Posteriors sampled with Pyro."""
+"""The bundled posterior that samples with Pyro."""
 
 from typing import Any
 

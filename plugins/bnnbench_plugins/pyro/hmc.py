@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from bnnbench import Data, Draws, Progress, no_progress
-from bnnbench_plugins.markov_chain import Chain, HamiltonianSampler
+from bnnbench.authoring import Chain, HamiltonianSampler
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class PyroHMC(HamiltonianSampler):
     """Full-batch Hamiltonian Monte Carlo (Neal 2011) with Pyro, on any network.
 
-    A fixed number of leapfrog steps a transition, whatever the step size adapts to. The likelihood is categorical.
+    The number of leapfrog steps per transition is fixed; it does not change as the step size adapts. The likelihood is
+    categorical.
     """
 
     revision: ClassVar[int | None] = 2
@@ -27,7 +28,7 @@ class PyroHMC(HamiltonianSampler):
     def fit_chain(
         self, network: nn.Module, data: Data, *, seed: int, chain: int, progress: Progress = no_progress
     ) -> Draws:
-        """Draws of all weights; see `markov_chain.Chain.draws` for the diagnostics.
+        """Draws of one chain: arrays (1, draws / chains, *weight), with the diagnostics of `authoring.Chain.draws`.
 
         Raises `Incompatible` for a network without parameters.
         """

@@ -1,4 +1,4 @@
-"""A Pyro chain. This module imports Pyro: it is imported when a posterior is fitted."""
+"""Sample one chain with Pyro. The module imports Pyro, so it is imported only when a posterior is fitted."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from bnnbench import fast_products
 
 if TYPE_CHECKING:
     from bnnbench import Data, Draws
-    from bnnbench_plugins.markov_chain import Chain
+    from bnnbench.authoring import Chain
 
 
 class _FixedLengthHMC(HMC):
-    """Pyro keeps the trajectory's length and so changes the number of steps as the step size adapts; this does not."""
+    """Pyro's HMC with a fixed number of leapfrog steps.
+
+    Pyro's own class fixes the length of the trajectory, so that the number of steps changes as the step size adapts.
+    """
 
     def __init__(self, leapfrog_steps: int, **settings: Any) -> None:
         super().__init__(**settings)
@@ -26,16 +29,26 @@ class _FixedLengthHMC(HMC):
 
     @property
     def num_steps(self) -> int:
+        """Leapfrog steps of each transition."""
         return self._leapfrog_steps
 
     @property
     def mean_acceptance(self) -> float:
-        """Mean acceptance probability since the warm-up began, or ended."""
+        """Mean acceptance probability since the start of the warm-up or, after the warm-up, since its end."""
         return float(self._mean_accept_prob)
 
 
 def sample(chain: Chain, leapfrog_steps: int, network: nn.Module, data: Data) -> Draws:
-    """The draws of one chain. The global generator is left as it was."""
+    """The draws of one chain, with their diagnostics (`authoring.Chain.draws`).
+
+    Args:
+        chain: the chain to fill.
+        leapfrog_steps: leapfrog steps of each transition.
+        network: the template of the network.
+        data: the data; only the training sample is used.
+
+    torch's global random state is restored afterwards. Raises `Incompatible` if the network has no parameters.
+    """
     sampler = chain.sampler
     sampled, weights, seed = chain.start(network)
     kernel = _FixedLengthHMC(
@@ -48,21 +61,25 @@ def sample(chain: Chain, leapfrog_steps: int, network: nn.Module, data: Data) ->
     )
     kernel.initial_params = weights
     device = next(iter(weights.values())).device
-    # Pyro draws from torch's global generator.
+    # Pyro draws its random numbers from torch's global generator.
     with torch.random.fork_rng(devices=_cuda_devices(weights)), fast_products(device):
         torch.manual_seed(seed)
         kernel.setup(sampler.warmup)
-        note = _recorder(kernel, chain)
-        # Pyro's `MCMC` would keep every transition, those that `thin` drops too: gigabytes for a long chain.
+        record = _recorder(kernel, chain)
+        # Pyro's `MCMC` class would keep all transitions in memory, including those that `thin` drops.
         for transition in range(sampler.transitions):
             weights = kernel.sample(weights)
-            if note(transition):
+            if record(transition):
                 chain.kept.append({name: weight.detach().cpu().numpy().copy() for name, weight in weights.items()})
     return chain.draws(sampled)
 
 
 def negative_log_posterior(network: nn.Module, data: Data, prior_scale: float) -> Callable[[dict[str, Tensor]], Tensor]:
-    """The negative log density of weights given the training data, up to a constant: the sampler's potential."""
+    """The sampler's potential: a function from weights to their negative log posterior density, up to a constant.
+
+    The likelihood is categorical, summed over the training points; the priors are independent normals of mean 0 and
+    standard deviation `prior_scale`.
+    """
     device = next(network.parameters()).device
     x, y = (tensor.to(device) for tensor in data.train)
     precision = prior_scale**-2
@@ -76,14 +93,18 @@ def negative_log_posterior(network: nn.Module, data: Data, prior_scale: float) -
 
 
 def _recorder(kernel: _FixedLengthHMC, chain: Chain) -> Callable[[int], bool]:
-    """What notes each transition in the chain, and says whether its weights are to be kept."""
+    """A function that records a transition of the kernel in the chain, and returns whether its weights are to be kept.
+
+    Pyro gives a running mean of the acceptance probability and a growing list of divergences. The values of one
+    transition are the differences from those before it.
+    """
     before, warmup = {"mean": 0.0, "diverged": 0}, chain.sampler.warmup
 
-    def note(transition: int) -> bool:
-        # Pyro starts its running mean anew after the warm-up; from two means the transition's own value follows.
-        seen = transition + 1 if transition < warmup else transition - warmup + 1
+    def record(transition: int) -> bool:
+        # Pyro restarts its running mean after the warm-up.
+        averaged = transition + 1 if transition < warmup else transition - warmup + 1
         mean = kernel.mean_acceptance
-        acceptance = mean * seen - (before["mean"] * (seen - 1) if seen > 1 else 0.0)
+        acceptance = mean * averaged - (before["mean"] * (averaged - 1) if averaged > 1 else 0.0)
         divergences = len(kernel._divergences)
         diverging = divergences > before["diverged"]
         before["mean"], before["diverged"] = mean, divergences
@@ -95,7 +116,7 @@ def _recorder(kernel: _FixedLengthHMC, chain: Chain) -> Callable[[int], bool]:
             step_size=float(kernel.step_size),
         )
 
-    return note
+    return record
 
 
 def _cuda_devices(weights: dict[str, Tensor]) -> list[torch.device]:

@@ -1,4 +1,4 @@
-"""Posteriors fitted by torch alone: a point estimate, a variational posterior, and draws read from a file."""
+"""The bundled posteriors that need only torch: a point estimate, a variational posterior, and draws from a file."""
 
 from typing import Any
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from bnnbench import Data, Draws, NormalPrior, Posterior, Progress, no_progress
-from bnnbench_plugins.template import kept_buffers
+from bnnbench.authoring import kept_buffers
 from bnnbench_plugins.torch.minibatch import MinibatchTraining, Start
 
 if TYPE_CHECKING:
@@ -16,42 +16,49 @@ if TYPE_CHECKING:
 
     from bnnbench_plugins.torch.mean_field import MeanField
 
-_FLAT = 0.15
-"""Largest slope, in nats for each weight, of a training that has ended; where widths have hardly moved it is near 1."""
-_PASSES = 2
-"""Passes over the training data that the slope is estimated from."""
+_LARGEST_FINAL_SLOPE = 0.15
+"""Largest `width_slope`, in nats per weight, of a training that counts as finished. At the start of a training, before
+the standard deviations have moved, the slope is near 1."""
+_SLOPE_PASSES = 2
+"""Passes over the training data from which the slope is estimated."""
 
 
 class BayesByBackprop(MinibatchTraining, NormalPrior, Posterior):
     """Mean-field variational inference over every weight and bias (Bayes by Backprop, Blundell et al. 2015).
 
-    An independent normal for each weight is fitted by maximising the evidence lower bound, with the closed form of its
-    divergence from the prior and, in linear layers, local reparametrisation (Kingma et al. 2015). The loss of a
-    minibatch is its mean negative log-likelihood + kl_weight * KL / N with N the number of training points, so that
-    minibatches of any size have the same optimum. Works with any network, unchanged.
+    An independent normal distribution for each weight is fitted by maximising the evidence lower bound (ELBO). The
+    Kullback-Leibler divergence from the prior has a closed form. Linear layers use local reparametrisation (Kingma et
+    al. 2015). The loss of a minibatch is its mean negative log-likelihood + kl_weight * KL / N, where N is the number
+    of training points, so that the optimum does not depend on the size of the minibatches. Any network can be used.
     """
 
     revision: ClassVar[int | None] = 2
     independent_draws: ClassVar[bool] = True
 
     kl_weight: float = Field(default=1.0, ge=0)
-    """Weight of the divergence from the prior; 1 is Bayesian, less is a colder posterior."""
+    """Weight of the divergence from the prior. 1 gives the variational posterior, less a colder one."""
     initial_scale: float | None = Field(default=None, gt=0)
-    """Standard deviation of every weight before training, by default prior_scale / 20: wide starts learn nothing."""
+    """Standard deviation of every weight before training. By default `prior_scale` / 20: wide starts do not train."""
     epochs: int = Field(default=100, ge=1)
-    """Passes over the training data; with too few the standard deviations do not reach their optimum."""
+    """Passes over the training data. With too few, the standard deviations do not reach their optimum."""
     learning_rate: float = Field(default=0.03, gt=0)
-    """Step size; under the one-cycle schedule its largest value."""
+    """Step size of the optimizer; under the one-cycle schedule, its largest value."""
 
     def fit(self, network: nn.Module, data: Data, *, seed: int, progress: Progress = no_progress) -> Draws:
-        """Independent draws from the fitted normals, arrays (1, draws, *weight).
+        """Independent draws from the fitted normal distributions: arrays (1, draws, *weight).
 
-        Diagnostics: `loss` (mean over the last epoch), `kl` (nats), `elbo` (nats, of all training data, with the true
-        weight of the divergence; its likelihood is an estimate), `width_slope` (nats for each weight: how fast the
-        trained bound still rises if all standard deviations grow by one factor; 0 at the optimum), `unfinished` if that
-        is far from 0, or if `kl_weight` is not 1 (what is approximated is then no posterior of this prior),
-        `local_layers` (how many linear layers were sampled by their outputs), `seconds`. Raises `Incompatible` for a
-        network without parameters, `FloatingPointError` if the training diverges.
+        Diagnostics:
+            loss: mean training loss of the last epoch, in nats.
+            kl: divergence of the fitted distribution from the prior, in nats.
+            elbo: expected log-likelihood of all training data (estimated) minus `kl`, in nats.
+            width_slope: derivative of the trained bound by a common factor on all standard deviations (by its
+                logarithm), divided by the number of weights, in nats. It is 0 at the optimum.
+            unfinished: text, if `width_slope` is far from 0, or if `kl_weight` is not 1 (the fitted distribution then
+                does not approximate the posterior of this prior).
+            local_layers: number of linear layers whose outputs were sampled instead of their weights.
+            seconds: wall time.
+
+        Raises `Incompatible` for a network without parameters, `FloatingPointError` if the training diverges.
         """
         from torch.nn.functional import cross_entropy
 
@@ -67,7 +74,7 @@ class BayesByBackprop(MinibatchTraining, NormalPrior, Posterior):
             return cross_entropy(q.logits(x), y) + self.kl_weight * q.divergence(self.prior_scale) / len(start.x)
 
         final = self.minimise(loss, q.parameters(), start, progress)
-        likelihood, divergence, slope = self._judged(q, start)
+        likelihood, divergence, slope = self._final_figures(q, start)
         diagnostics: dict[str, float | str] = {
             "loss": final,
             "kl": divergence,
@@ -77,8 +84,10 @@ class BayesByBackprop(MinibatchTraining, NormalPrior, Posterior):
             "seconds": time.perf_counter() - began,
         }
         doubts = []
-        if abs(slope) > _FLAT:
-            doubts.append(f"the training ended early: the ELBO has slope {slope:.2f} in every weight's width")
+        if abs(slope) > _LARGEST_FINAL_SLOPE:
+            doubts.append(
+                f"the training ended early: the ELBO has slope {slope:.2f} per weight in the standard deviations"
+            )
         if self.kl_weight != 1:
             doubts.append(f"its divergence from the prior has weight {self.kl_weight:g}, not 1")
         if doubts:
@@ -86,24 +95,27 @@ class BayesByBackprop(MinibatchTraining, NormalPrior, Posterior):
         draws = {name: draw[None] for name, draw in q.draw(self.draws).items()}
         return Draws(draws, shared=kept_buffers(start.network), diagnostics=diagnostics)
 
-    def _judged(self, q: MeanField, start: Start) -> tuple[float, float, float]:
-        """The expected log-likelihood of the training data, the divergence, and the widths' slope for each weight."""
+    def _final_figures(self, q: MeanField, start: Start) -> tuple[float, float, float]:
+        """The expected log-likelihood of the training data, the divergence from the prior, and the `width_slope`."""
         from torch.nn.functional import cross_entropy
 
         widths = list(q.log_scales.values())
         likelihood, slope = 0.0, 0.0
-        for _ in range(_PASSES):
+        for _ in range(_SLOPE_PASSES):
             for x, y in start.minibatches(self.batch_size):
                 value = -cross_entropy(q.logits(x), y, reduction="sum")
-                slope += _common_slope(value, widths) / _PASSES
-                likelihood += value.item() / _PASSES
+                slope += _common_slope(value, widths) / _SLOPE_PASSES
+                likelihood += value.item() / _SLOPE_PASSES
         divergence = q.divergence(self.prior_scale)
         slope -= self.kl_weight * _common_slope(divergence, widths)
         return likelihood, divergence.item(), slope / sum(width.numel() for width in widths)
 
 
 def _common_slope(value: Tensor, widths: list[Tensor]) -> float:
-    """The derivative of the value if all widths grow together; a weight that the network does not use adds nothing."""
+    """The derivative of the value by one number that is added to all log standard deviations.
+
+    Weights that the network does not use add nothing.
+    """
     import torch
 
     parts = torch.autograd.grad(value, widths, allow_unused=True)

@@ -1,4 +1,4 @@
-"""A factorised normal distribution over the weights of a network."""
+"""A normal distribution over the weights of a network, independent for each weight."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _SMALLEST_VARIANCE = 1e-16
-"""Keeps the square root differentiable where a layer without bias sees zeros alone."""
+"""Lower bound of an output's variance. It keeps the square root differentiable if a layer without bias gets zeros."""
 
 
 class MeanField:
-    """q(w): an independent normal on every parameter of a network, with mean and log standard deviation to learn.
+    """q(w): an independent normal distribution of each parameter, whose mean and log standard deviation are trained.
 
-    `logits` draws from q anew for each minibatch, so that the gradient of a mean over its points is an unbiased
-    estimate of the gradient of that mean's expectation under q. It has two routes. The general one samples each
-    parameter once and lets the whole minibatch share it. In linear layers where that is exact (see
-    `linear_layers_used_once`) the layer's outputs are sampled instead, independently for each point: the same
-    distribution for each point, and far less noise in the gradient (local reparametrisation, Kingma et al. 2015).
+    `logits` draws new weights from q at every call, so that the gradient of a mean over a minibatch is an unbiased
+    estimate of the gradient of the mean's expectation under q. Weights are drawn in two ways. In general, each
+    parameter is drawn once for the whole minibatch. In linear layers where it is exact (`linear_layers_used_once`), the
+    layer's outputs are drawn instead, independently for each point. Each point's logits have the same distribution
+    either way, and the gradient has far less noise (local reparametrisation, Kingma et al. 2015).
 
     Args:
-        network: its parameters are the means, changed by training; hooks are added to it, so give it a copy.
-        example: inputs (N, *shape) that show which layers can be sampled locally.
-        initial_scale: every standard deviation before training.
-        generator: of all draws, on the network's device.
+        network: its parameters are the means, which training changes, and hooks are added to it: pass a copy.
+        example: inputs (N, *shape) on which the layers with local reparametrisation are found.
+        initial_scale: the standard deviation of every parameter before training.
+        generator: the source of all random numbers, on the network's device.
     """
 
     def __init__(self, network: nn.Module, example: Tensor, initial_scale: float, generator: torch.Generator) -> None:
@@ -46,18 +46,18 @@ class MeanField:
         names = {mean: name for name, mean in self.means.items()}
         self._sampled = dict(self.means)
         for layer in self.local_layers:
-            own = [names[weight] for weight in weights_of(layer)]
-            # Before any hook of the user's: theirs must see the layer's sampled outputs.
-            layer.register_forward_hook(functools.partial(self._add_noise, own), prepend=True)
-            for name in own:
+            layer_names = [names[weight] for weight in weights_of(layer)]
+            # The hook runs before the network's own hooks, which must see the layer's sampled outputs.
+            layer.register_forward_hook(functools.partial(self._add_noise, layer_names), prepend=True)
+            for name in layer_names:
                 del self._sampled[name]
 
     def parameters(self) -> list[Tensor]:
-        """What there is to train."""
+        """The tensors to train: all means and log standard deviations."""
         return [*self.means.values(), *self.log_scales.values()]
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits (N, K) at inputs (N, *shape) under weights drawn from q."""
+        """Logits (N, K) at inputs (N, *shape) under weights that are drawn from q for this call."""
         sampled = {
             name: mean + self.log_scales[name].exp() * self._normal(mean) for name, mean in self._sampled.items()
         }
@@ -74,15 +74,16 @@ class MeanField:
 
     @torch.no_grad()
     def draw(self, count: int) -> dict[str, Tensor]:
-        """Independent draws of every parameter, (count, *weight)."""
+        """Independent draws from q: name -> array (count, *weight)."""
         return {
             name: mean + self.log_scales[name].exp() * self._normal(mean.expand(count, *mean.shape))
             for name, mean in self.means.items()
         }
 
-    def _add_noise(self, own: list[str], layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
-        # The layer ran with the mean weights, so its output is the mean; a sum of independent normals is a normal.
-        variances = [(2 * self.log_scales[name]).exp() for name in own]
+    def _add_noise(self, names: list[str], layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+        # The layer ran with the mean weights, so `output` is the mean of its outputs. Their variance is the sum of the
+        # weights' variances times the squared inputs, and of the bias's variance.
+        variances = [(2 * self.log_scales[name]).exp() for name in names]
         variance = linear(inputs[0].square(), *variances).clamp_min(_SMALLEST_VARIANCE)
         return output + variance.sqrt() * self._normal(output)
 

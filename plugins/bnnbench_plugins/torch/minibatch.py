@@ -1,4 +1,4 @@
-"""Training by minibatches: the parameters and the loop that the point estimate and variational inference share."""
+"""Training by minibatches: the parameters and the loop that `sgd` and `bayes-by-backprop` share."""
 
 from __future__ import annotations
 
@@ -9,32 +9,29 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from bnnbench import Component, Data, Progress
-from bnnbench_plugins.template import fresh_network
+from bnnbench.authoring import fresh_network, training_seeds
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
 _RISE = 0.3
-"""Share of the training during which the one-cycle schedule raises the learning rate."""
-
-_STREAM = (1000,)
-"""Sets the randomness of training apart from that of the initial weights, which come from the seed itself."""
+"""Fraction of the training during which the one-cycle schedule raises the learning rate."""
 
 
 class MinibatchTraining(Component):
-    """Mixed into every method that minimises a loss over minibatches of the training data."""
+    """A mixin with the parameters and the loop of a training by minibatches."""
 
     epochs: int = Field(default=20, ge=1)
     """Passes over the training data."""
     batch_size: int = Field(default=128, ge=1)
-    """Training points in a minibatch; more than there are means all of them."""
+    """Training points in a minibatch. If it is larger than the training set, a minibatch holds all points."""
     learning_rate: float = Field(default=3e-3, gt=0)
-    """Step size; under the one-cycle schedule its largest value."""
+    """Step size of the optimizer; under the one-cycle schedule, its largest value."""
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
-    """`one-cycle` raises the learning rate from zero and lowers it to zero again (Smith & Topin 2019)."""
+    """`one-cycle`: the learning rate rises from zero and falls back to zero (Smith and Topin 2019)."""
     optimizer: Literal["adam", "sgd"] = "adam"
-    """`adam` (Kingma & Ba 2015) or plain stochastic gradient descent with momentum."""
+    """`adam` (Kingma and Ba 2015), or `sgd`: stochastic gradient descent with momentum."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
     """Momentum of the optimizer `sgd`; `adam` does not use it."""
 
@@ -46,11 +43,19 @@ class MinibatchTraining(Component):
         progress: Progress,
         weight_decay: float = 0.0,
     ) -> float:
-        """Minimise `loss(x, y)`, a mean over the points of a minibatch, by changing the weights in place.
+        """Change the weights in place so that they minimise a loss, and return the mean loss of the last epoch.
 
-        Each epoch takes every training point once, in a new order. A loss that has more terms than the mean over points
-        must scale them by the number of training points, not by the minibatch's. Returns the mean loss of the last
-        epoch; raises `FloatingPointError` if an epoch's is not finite.
+        Each epoch uses every training point once, in a new order.
+
+        Args:
+            loss: a function of a minibatch's inputs and labels: the mean over its points. Other terms, such as a
+                divergence, must be divided by the number of training points, not by that of the minibatch.
+            weights: the tensors to change.
+            start: the training data, and the generator of their order.
+            progress: called after every minibatch.
+            weight_decay: factor of the weights that is added to their gradients.
+
+        Raises `FloatingPointError` if the mean loss of an epoch is not finite.
         """
         import torch
 
@@ -78,7 +83,7 @@ class MinibatchTraining(Component):
     def _optimizer(self, weights: Sequence[Tensor], weight_decay: float) -> torch.optim.Optimizer:
         import torch
 
-        # The fused update is three times as fast as the default one on a CPU.
+        # On a CPU the fused update is three times as fast as the default one.
         if self.optimizer == "adam":
             return torch.optim.Adam(weights, lr=self.learning_rate, weight_decay=weight_decay, fused=True)
         return torch.optim.SGD(
@@ -88,35 +93,38 @@ class MinibatchTraining(Component):
     def _relative_rate(self, step: int, total: int) -> float:
         if self.schedule == "constant":
             return 1.0
-        # The middle of the step: a training of one step alone has a rate above zero too.
+        # The rate in the middle of the step, so that it is above zero even if there is only one step.
         return one_cycle((step + 0.5) / total)
 
 
 class Start:
-    """What a fit begins with, on the template's device.
+    """The network, data and generators at the start of a fit, on the template's device.
 
     Attributes:
-        network: a copy of the template in eval mode, in float32, with weights drawn from the seed; all of them train.
-        x, y: the training inputs (N, *shape) and labels (N,).
-        shuffling: orders the minibatches; on the CPU, so that every device sees the same ones.
-        noise: any other randomness of the fit, on the device.
+        network: a copy of the template in eval mode, in float32, with weights drawn from the seed. All weights train.
+        x: the training inputs (N, *shape).
+        y: the training labels (N,).
+        shuffling: the generator of the order of minibatches, on the CPU so that the order is the same on every device.
+        noise: the generator of all other random numbers of the fit, on the device.
 
     Raises `Incompatible` if the template has no parameters.
     """
 
     def __init__(self, template: nn.Module, data: Data, seed: int) -> None:
-        import numpy as np
         import torch
 
         self.network = fresh_network(template, seed)
         device = next(self.network.parameters()).device
         self.x, self.y = (tensor.to(device) for tensor in data.train)
-        shuffling, noise = np.random.SeedSequence(seed, spawn_key=_STREAM).generate_state(2).tolist()
+        shuffling, noise = training_seeds(seed)
         self.shuffling = torch.Generator().manual_seed(shuffling)
         self.noise = torch.Generator(device).manual_seed(noise)
 
     def minibatches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs and labels of every training point once, in a new order at each call, `size` or fewer at a time."""
+        """Minibatches of inputs and labels: every training point once, in a new order at each call.
+
+        Each minibatch has `size` points; the last one may have fewer.
+        """
         import torch
 
         order = torch.randperm(len(self.x), generator=self.shuffling).to(self.x.device)
@@ -125,6 +133,10 @@ class Start:
 
 
 def one_cycle(done: float) -> float:
-    """The learning rate as a share of its largest value when a share `done` of the training lies behind."""
+    """The one-cycle learning rate as a fraction of its largest value, in [0, 1].
+
+    `done` is the completed fraction of the training, in [0, 1]. The rate rises along half a cosine, then falls along
+    another (Smith and Topin 2019).
+    """
     phase = done / _RISE if done < _RISE else (1 - done) / (1 - _RISE)
     return 0.5 - 0.5 * math.cos(math.pi * phase)

@@ -1,4 +1,4 @@
-"""A single network, trained as usual."""
+"""A point estimate: one network, trained by minibatches."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from bnnbench import Data, Draws, Posterior, Progress, no_progress
-from bnnbench_plugins.template import kept_buffers
+from bnnbench.authoring import kept_buffers
 from bnnbench_plugins.torch.minibatch import MinibatchTraining, Start
 
 if TYPE_CHECKING:
@@ -16,19 +16,24 @@ if TYPE_CHECKING:
 
 
 class Sgd(MinibatchTraining, Posterior):
-    """One network trained by minibatches to minimise cross-entropy: the deterministic baseline, an ensemble of one."""
+    """One network, trained by minibatches to minimise the mean cross-entropy: the deterministic baseline.
+
+    Its predictive is an ensemble of one draw.
+    """
 
     revision: ClassVar[int | None] = 1
 
     draws: int = Field(default=1, ge=1, le=1)
-    """A trained network is one draw."""
+    """Always 1: the trained network."""
     weight_decay: float = Field(default=0.0, ge=0)
-    """Adds weight_decay / 2 times the sum of all squared weights and biases to the mean cross-entropy."""
+    """Factor w of the penalty w / 2 * (sum of all squared weights and biases), added to the mean cross-entropy."""
 
     def fit(self, network: nn.Module, data: Data, *, seed: int, progress: Progress = no_progress) -> Draws:
-        """The trained weights as one draw, arrays (1, 1, *weight); every parameter trains, frozen or not.
+        """The trained weights as one draw: arrays (1, 1, *weight).
 
-        Raises `Incompatible` for a network without parameters, `FloatingPointError` if the training diverges.
+        All parameters are trained, including those with `requires_grad=False`. Diagnostics: `loss`, the mean training
+        loss of the last epoch in nats, and `seconds`, the wall time. Raises `Incompatible` for a network without
+        parameters, `FloatingPointError` if the training diverges.
         """
         from torch.nn.functional import cross_entropy
 

@@ -1,0 +1,88 @@
+"""Building blocks for authors of components. The bundled components use the same ones; all of them are stable.
+
+    data sets     split, training_sample, test_sample          choose the points of a sample
+                  training_generator, test_generator           numpy generators for data that are drawn
+    posteriors    fresh_network, kept_buffers                  start from the template, return its buffers
+                  training_seeds, chain_seeds                  uint32 seeds for the streams of a fit
+                  joined                                       one `Draws` from those of several chains
+                  HamiltonianSampler, Chain                    parameters and bookkeeping of Hamiltonian samplers
+                  JaxNetwork, MODULES, FUNCTIONS, METHODS      run a torch network in JAX
+    attacks       Maximising, Best                             an objective parameter; the best candidates so far
+    measures      metrics, wilson                              metrics of predictions; an interval of a proportion
+
+A data set of an author's own, for example:
+
+    from bnnbench import Data, Dataset
+    from bnnbench.authoring import split, test_sample, training_sample
+
+    class Wine(Dataset):
+        train_size: int | None = None
+
+        def load(self, seed):
+            x, y = ...                                          # arrays (N, 13), scaled to [0, 1], and (N,)
+            train, test = split(x, y, test_share=0.25)
+            return Data(train=training_sample(*train, self.train_size, seed), test=test)
+
+Names are imported when they are first used, so that importing this module loads no framework. `JaxNetwork` and its
+tables import torch and JAX: import them inside of methods.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bnnbench.authoring.best_iterate import Best as Best
+    from bnnbench.authoring.hamiltonian import Chain as Chain
+    from bnnbench.authoring.hamiltonian import HamiltonianSampler as HamiltonianSampler
+    from bnnbench.authoring.jax_network import JaxNetwork as JaxNetwork
+    from bnnbench.authoring.jax_tables import FUNCTIONS as FUNCTIONS
+    from bnnbench.authoring.jax_tables import METHODS as METHODS
+    from bnnbench.authoring.jax_tables import MODULES as MODULES
+    from bnnbench.authoring.maximising import Maximising as Maximising
+    from bnnbench.authoring.random_streams import chain_seeds as chain_seeds
+    from bnnbench.authoring.random_streams import test_generator as test_generator
+    from bnnbench.authoring.random_streams import training_generator as training_generator
+    from bnnbench.authoring.random_streams import training_seeds as training_seeds
+    from bnnbench.authoring.samples import split as split
+    from bnnbench.authoring.samples import test_sample as test_sample
+    from bnnbench.authoring.samples import training_sample as training_sample
+    from bnnbench.authoring.templates import fresh_network as fresh_network
+    from bnnbench.authoring.templates import kept_buffers as kept_buffers
+    from bnnbench.core.chains import joined as joined
+    from bnnbench.statistics import metrics as metrics
+    from bnnbench.statistics.intervals import wilson as wilson
+
+_NAMES_OF = {
+    "authoring.best_iterate": ["Best"],
+    "authoring.hamiltonian": ["Chain", "HamiltonianSampler"],
+    "authoring.jax_network": ["JaxNetwork"],
+    "authoring.jax_tables": ["FUNCTIONS", "METHODS", "MODULES"],
+    "authoring.maximising": ["Maximising"],
+    "authoring.random_streams": ["chain_seeds", "test_generator", "training_generator", "training_seeds"],
+    "authoring.samples": ["split", "test_sample", "training_sample"],
+    "authoring.templates": ["fresh_network", "kept_buffers"],
+    "core.chains": ["joined"],
+    "statistics.intervals": ["wilson"],
+}
+"""Public names by the module that defines them. `metrics` is a module itself."""
+_MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names}
+
+__all__ = sorted([*_MODULE_OF, "metrics"])
+
+
+def __getattr__(name: str) -> Any:
+    value: Any
+    if name == "metrics":
+        value = importlib.import_module("bnnbench.statistics.metrics")
+    elif name in _MODULE_OF:
+        value = getattr(importlib.import_module(f"bnnbench.{_MODULE_OF[name]}"), name)
+    else:
+        raise AttributeError(f"module 'bnnbench.authoring' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

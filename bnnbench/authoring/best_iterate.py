@@ -1,0 +1,69 @@
+"""Keep the best candidate of each image during an attack.
+
+An attack that tries several candidates, for example:
+
+    best = Best(x)
+    for candidate in candidates:                              # (N, *shape)
+        log_probs, value = victim.score(candidate, y, self.objective)
+        best.offer(candidate, threat.broken(log_probs, y), value)
+    return best.inputs
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Best:
+    """The best candidate so far for each of N images.
+
+    A candidate that reaches the attacker's goal is better than one that does not. Among equals, the one with the higher
+    objective is better. Before any candidate is offered, the best inputs are the clean ones.
+
+    Args:
+        x: the clean inputs (N, *shape).
+
+    Attributes:
+        inputs: the best inputs (N, *shape).
+        latest_value: the objective (N,) of each image's latest candidate; minus infinity before the first.
+        latest_broken: whether each image's latest candidate reaches the goal, (N,) bool.
+        everywhere: the positions of all images, 0 to N - 1.
+    """
+
+    def __init__(self, x: Tensor) -> None:
+        import torch
+
+        self.inputs = x.clone()
+        self.latest_value = x.new_full((len(x),), -torch.inf)
+        self.latest_broken = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+        self._best_value, self._best_broken = self.latest_value.clone(), self.latest_broken.clone()
+        self.everywhere = torch.arange(len(x), device=x.device)
+
+    @property
+    def unbroken(self) -> Tensor:
+        """The positions of the images for which no candidate has reached the goal."""
+        return self.everywhere[~self._best_broken]
+
+    def offer(self, candidates: Tensor, broken: Tensor, value: Tensor, at: Tensor | None = None) -> None:
+        """Keep each candidate that is better than the best one of its image.
+
+        Args:
+            candidates: inputs (n, *shape).
+            broken: whether each candidate reaches the goal, (n,) bool.
+            value: the objective of each candidate, (n,).
+            at: the positions (n,) of their images. By default all images in order; then n is N.
+        """
+        at = self.everywhere if at is None else at
+        self.pass_by(broken, value, at)
+        best_broken, best_value = self._best_broken[at], self._best_value[at]
+        better = (broken & ~best_broken) | ((broken == best_broken) & (value > best_value))
+        replaced = at[better]
+        self.inputs[replaced] = candidates[better]
+        self._best_broken[replaced], self._best_value[replaced] = broken[better], value[better]
+
+    def pass_by(self, broken: Tensor, value: Tensor, at: Tensor) -> None:
+        """Note the latest objective and success of candidates that are not to be kept; arguments as in `offer`."""
+        self.latest_value[at], self.latest_broken[at] = value, broken

@@ -1,0 +1,194 @@
+"""Run a torch network in JAX: torch.fx traces the user's own module, and JAX functions interpret its graph.
+
+    network = JaxNetwork(module)                       # raises Incompatible if something has no JAX form
+    logits = network(arrays, x)                        # arrays: `state_dict` name -> array; x (N, *shape) -> (N, K)
+
+Arrays keep torch's layouts (inputs NCHW, weights OIHW), so that weights need no conversion. Networks run in eval mode.
+
+Three tables hold the JAX forms that are known: `MODULES`, `FUNCTIONS` and `METHODS`. A network with another layer needs
+a form of that layer:
+
+    def scaled(layer, get, x):                         # the layer, its arrays by their own names, its inputs
+        return get("factor") * x
+
+    network = JaxNetwork(module, modules={Scaled: scaled})
+
+`JaxNetwork` uses such a form for this network alone. A bundled sampler finds it if it is put into the table itself, for
+example in the `build` of the network that has the layer: `MODULES[Scaled] = scaled`. Only add forms; the results in
+stores were made with those that are there. The bundled samplers compare the logits of JAX and torch before they sample,
+so a wrong form cannot give a wrong posterior unnoticed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+from jax import Array
+from torch import fx, nn
+
+from bnnbench.authoring import jax_layers as layers
+from bnnbench.authoring.jax_tables import FUNCTIONS, METHODS, MODULES
+from bnnbench.errors import Incompatible
+
+
+class JaxNetwork:
+    """A torch module as a JAX function: `network(arrays, x)` gives the logits (N, K) at inputs x (N, *shape).
+
+    Args:
+        module: the network, which is copied, not changed.
+        modules: JAX forms of further layers, in addition to `MODULES`: class -> `form(layer, get, x)`.
+        functions: JAX forms of further functions, in addition to `FUNCTIONS`.
+        methods: JAX forms of further tensor methods, in addition to `METHODS`.
+
+    Forms that are given here take precedence over those of the tables.
+
+    The module itself is always traced; only layers inside of it are looked up in the tables.
+
+    Raises `Incompatible` if torch.fx cannot trace the module, or if something in it has no JAX form. The reason names
+    what it is.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        modules: Mapping[type[nn.Module], Callable[..., Array]] | None = None,
+        functions: Mapping[Any, Callable[..., Any]] | None = None,
+        methods: Mapping[str, Callable[..., Any]] | None = None,
+    ) -> None:
+        self._layer_forms = {**MODULES, **(modules or {})}
+        self._functions, self._methods = {**FUNCTIONS, **(functions or {})}, {**METHODS, **(methods or {})}
+        module = copy.deepcopy(module).eval()
+        self._traced = _traced(module, self._layer_forms)
+        self._modules = dict(self._traced.named_modules())
+        # A tied weight has several names. The arrays hold it under the first, as `named_parameters` does.
+        first = {id(tensor): name for name, tensor in reversed([*module.named_parameters(), *module.named_buffers()])}
+        every = [
+            *module.named_parameters(remove_duplicate=False),
+            *module.named_buffers(remove_duplicate=False),
+        ]
+        self._first_name = {name: first[id(tensor)] for name, tensor in every}
+        self._inputs = [node for node in self._traced.graph.nodes if node.op == "placeholder"]
+        _refuse_hooks(module)
+        for node in self._traced.graph.nodes:
+            self._check(node)
+
+    def __call__(self, arrays: Mapping[str, Array], x: Array) -> Array:
+        """Logits (N, K) at inputs x (N, *shape).
+
+        `arrays` maps the `state_dict` names of parameters and buffers to arrays. A tied weight has one array, under its
+        first name. Raises `Incompatible` for an operation whose arguments have no JAX form; the reason names it.
+        """
+        values: dict[fx.Node, Any] = {}
+        for node in self._traced.graph.nodes:
+            arguments = fx.node.map_arg(node.args, values.__getitem__)
+            keywords = fx.node.map_arg(node.kwargs, values.__getitem__)
+            try:
+                values[node] = self._run(node, arrays, x, arguments, keywords)
+            except Incompatible:
+                raise
+            except Exception as error:
+                reason = str(error).partition("\n")[0]
+                raise Incompatible(f"no JAX form of {_described(node)} with these arguments: {reason}") from error
+        return values[node]
+
+    def _run(self, node: fx.Node, arrays: Mapping[str, Array], x: Array, arguments: Any, keywords: Any) -> Any:
+        """The value of one node of the graph."""
+        target = node.target
+        if node.op == "placeholder":
+            # A network is called with its first argument alone; all others have their defaults.
+            return x if node is self._inputs[0] else arguments[0] if arguments else None
+        if node.op == "get_attr":
+            return self._attribute(str(target), arrays)
+        if node.op == "call_module":
+            layer = self._modules[str(target)]
+            get = lambda name: arrays[self._first_name[f"{target}.{name}"]]  # noqa: E731
+            return self._layer_forms[type(layer)](layer, get, *arguments, *keywords.values())
+        if node.op == "call_method":
+            return self._methods[str(target)](*arguments, **keywords)
+        return self._functions[target](*arguments, **keywords) if node.op == "call_function" else arguments[0]
+
+    def _attribute(self, name: str, arrays: Mapping[str, Array]) -> Array:
+        if name in self._first_name:
+            return arrays[self._first_name[name]]
+        # A plain tensor, which is neither a parameter nor a buffer, is a constant.
+        owner, _, attribute = name.rpartition(".")
+        return jnp.asarray(getattr(self._traced.get_submodule(owner), attribute).detach().cpu().numpy())
+
+    def _check(self, node: fx.Node) -> None:
+        """Raise `Incompatible` if a node of the graph has no JAX form."""
+        if node.op == "placeholder":
+            if node is not self._inputs[0] and node.users and not node.args:
+                raise Incompatible(f"forward needs '{node.target}', an argument in addition to the inputs")
+        elif node.op == "call_module":
+            layer = self._modules[str(node.target)]
+            if type(layer) not in self._layer_forms:
+                self._refuse(_described(node, layer))
+            layers.check(layer, str(node.target))
+            if getattr(layer, "inplace", False):
+                _refuse_overwriting(node, layer)
+        elif (node.op == "call_function" and node.target not in self._functions) or (
+            node.op == "call_method" and node.target not in self._methods
+        ):
+            self._refuse(_described(node))
+        elif node.kwargs.get("inplace"):
+            _refuse_overwriting(node)
+
+    def _refuse(self, operation: str) -> None:
+        names = ", ".join(sorted(cls.__name__ for cls in self._layer_forms))
+        raise Incompatible(f"no JAX form of {operation}; the layers supported are {names}")
+
+
+class _Tracer(fx.Tracer):
+    """A tracer that does not look inside layers with a JAX form."""
+
+    def __init__(self, layer_forms: Mapping[type[nn.Module], Any]) -> None:
+        super().__init__()
+        self._layer_forms = layer_forms
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return type(m) in self._layer_forms or super().is_leaf_module(m, module_qualified_name)
+
+
+def _traced(module: nn.Module, layer_forms: Mapping[type[nn.Module], Any]) -> fx.GraphModule:
+    """The graph of a module. Raises `Incompatible` if torch.fx cannot trace it."""
+    tracer = _Tracer(layer_forms)
+    try:
+        graph = tracer.trace(module)
+    except Exception as error:
+        # fx raises a TraceError on control flow, and passes on whatever the module raises when it meets a proxy.
+        raise Incompatible(f"torch.fx cannot trace {type(module).__name__}: {error}") from error
+    return fx.GraphModule(tracer.root, graph)
+
+
+def _described(node: fx.Node, layer: nn.Module | None = None) -> str:
+    """The name of a node's operation in error messages."""
+    if layer is not None:
+        return f"layer {type(layer).__name__} ('{node.target}')"
+    if node.op == "call_method":
+        return f"method Tensor.{node.target} ('{node.name}')"
+    if node.op == "call_function":
+        return f"function {getattr(node.target, '__name__', node.target)} ('{node.name}')"
+    return f"'{node.target}'"
+
+
+def _refuse_overwriting(node: fx.Node, layer: nn.Module | None = None) -> None:
+    """Raise `Incompatible` for an in-place operation whose input is used elsewhere too.
+
+    JAX arrays are never overwritten. An in-place operation whose input has no other use is like any other operation.
+    """
+    if len(node.all_input_nodes[0].users) > 1:
+        raise Incompatible(
+            f"no JAX form of {_described(node, layer)} with inplace=True, whose input is used elsewhere too"
+        )
+
+
+def _refuse_hooks(module: nn.Module) -> None:
+    """Raise `Incompatible` if a layer has forward hooks."""
+    for name, part in module.named_modules():
+        if part._forward_hooks or part._forward_pre_hooks:
+            place = f"layer {type(part).__name__} ('{name}')" if name else type(part).__name__
+            raise Incompatible(f"{place} has forward hooks, which torch.fx does not trace")

@@ -1,0 +1,29 @@
+"""The base of attacks that maximise an objective.
+
+For example, a single step in the ball of either norm:
+
+    class Mine(Maximising):
+        def perturb(self, victim, x, y, threat, rng):
+            direction = victim.direction(x, y, self.objective)      # (N, *shape)
+            return threat.project(x, x + threat.epsilon * threat.steepest(direction))
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from bnnbench.core.attack import Attack
+from bnnbench.core.objective import ObjectiveParameter
+
+# The registry resolves the name when an attack is made, because parameters' defaults are validated.
+_DEFAULT: Any = "predictive-nll"
+
+
+class Maximising(Attack):
+    """An attack with the parameter `objective`, the function that it maximises."""
+
+    objective: ObjectiveParameter = Field(default=_DEFAULT)
+    """The function that is maximised. By default the loss of the classifier that is evaluated; Eq. 2 of Carbone et al.
+    (2020) is `expected-loss`."""

@@ -1,0 +1,38 @@
+"""Random numbers for data sets and fits, from the seed of the benchmark, without any global random state.
+
+Every function gives a stream of its own: no two of them share numbers, and none shares numbers with the core.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bnnbench.core import seeds
+
+
+def training_generator(seed: int) -> np.random.Generator:
+    """A numpy generator for the training points of a data set. Every seed gives another sample.
+
+    Raises `ValueError` unless the seed is an integer from 0 to 2**32 - 1, as all functions of this module do.
+    """
+    return seeds.numpy_generator(seed, seeds.TRAINING_SAMPLE)
+
+
+def test_generator() -> np.random.Generator:
+    """A numpy generator for the test points of a data set, the same for every seed."""
+    return seeds.numpy_generator(0, seeds.TEST_SAMPLE)
+
+
+def training_seeds(seed: int) -> tuple[int, int]:
+    """Two seeds (uint32) for a training: one for the order of minibatches, one for all other random numbers."""
+    order, noise = seeds.words(seed, seeds.MINIBATCHES, count=2)
+    return order, noise
+
+
+def chain_seeds(seed: int, chain: int) -> tuple[int, int]:
+    """Two seeds (uint32) for a chain: one for its initial weights, one for the sampler.
+
+    `seed` is the seed of the fit, `chain` the number of the chain, from 0.
+    """
+    start, sampling = seeds.words(seed, seeds.CHAINS, chain, count=2)
+    return start, sampling

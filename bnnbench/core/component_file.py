@@ -1,0 +1,92 @@
+"""Components from a Python file of the user's own: `use: file.py:Name`, in every section and for objectives.
+
+The file is imported when the benchmarks file that names it is read: its class must be known to check the parameters.
+This runs its code, by `plan` and `report` as by `run`. (A `torch.nn.Module` is an exception: see `module_file`.)
+
+What such a component is, for the store, is the name of its class, its parameters, and the content of the file and of
+the files that it imports from its own folder (`import helper`, not a name that is computed). Where the files lie does
+not count, and a `revision` does not replace the content. Data that the class reads count only if it declares them, as
+for every component: by `fingerprint`. A task that runs in another process, or on another computer, imports the file
+there, and fails if it cannot be read or has been edited since.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from bnnbench.core.component import Component
+from bnnbench.core.local_modules import module_of, name_in_messages, read_code
+from bnnbench.errors import PluginError, closest
+from bnnbench.plugins.kinds import KIND
+
+_USE = re.compile(r"(?P<path>.+\.py):(?P<name>\w+)")
+
+
+def named_file(use: str, folder: str | Path) -> tuple[Path, str] | None:
+    """The file and the class that `file.py:Name` names, relative to a folder; None for the name of a component."""
+    found = _USE.fullmatch(use)
+    # Absolute, for a task may run in another working directory.
+    return (Path(folder, found["path"]).absolute(), found["name"]) if found else None
+
+
+def component_in_file(kind: str, path: Path, name: str) -> type[Component]:
+    """The class of that name which a file defines, a component of a kind. Imports the file.
+
+    Raises `PluginError`, on one line, if the file cannot be read or raises, if it defines no such class, or if that is
+    something else.
+    """
+    found = class_in_file(path, name)
+    if is_component(found, kind):
+        return found
+    raise PluginError(f"{path}:{name} is {_described(found)}, not {_one(kind)}: it must derive from {_base(kind)}")
+
+
+def class_in_file(path: Path, name: str) -> type[Any]:
+    """The class of that name which a file defines, whatever it is. Imports the file.
+
+    Raises `PluginError`, on one line, if the file cannot be read or raises, or defines no such class.
+    """
+    module = module_of(read_code(path))
+    classes = {
+        key: value
+        for key, value in vars(module).items()
+        if isinstance(value, type) and value.__module__ == module.__name__
+    }
+    if name not in classes:
+        raise PluginError(no_such_class(path, name, list(classes)))
+    return classes[name]
+
+
+def is_component(cls: type, kind: str) -> bool:
+    """Whether a class is a component of a kind."""
+    return issubclass(cls, Component) and cls.kind == kind
+
+
+def no_such_class(path: str | Path, name: str, classes: list[str]) -> str:
+    """The message that a file defines no class of a name, with what was probably meant among those that it defines."""
+    close = closest(name, classes)
+    hint = f"; did you mean '{close}'?" if close else f" (classes: {', '.join(classes) or 'none'})"
+    return f"{path} defines no class '{name}'{hint}"
+
+
+def _described(cls: type) -> str:
+    if issubclass(cls, Component):
+        return _one(cls.kind)
+    # Without importing torch: if the file has not imported it, the class is no module of it.
+    nn = sys.modules.get("torch.nn")
+    if nn is not None and issubclass(cls, nn.Module):
+        return "a torch.nn.Module"
+    bases = ", ".join(name_in_messages(base) for base in cls.__bases__ if base is not object)
+    return f"a class that derives from {bases}" if bases else "a class that derives from nothing"
+
+
+def _base(kind: str) -> str:
+    name = f"bnnbench.{KIND[kind].base.partition(':')[2]}"
+    return f"torch.nn.Module or {name}" if kind == "network" else name
+
+
+def _one(kind: str) -> str:
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"

@@ -1,0 +1,65 @@
+"""Parameters that are components themselves: an attack's objective, or the attacks that an attack is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
+
+from bnnbench.core.component import Component
+from bnnbench.core.component_file import component_in_file, named_file
+from bnnbench.core.local_modules import code_behind, local_name
+from bnnbench.errors import PluginError, UnknownComponent
+from bnnbench.plugins.installed import registry
+from bnnbench.plugins.registry import made
+
+
+def component_parameter(kind: str) -> tuple[Any, Any, Any]:
+    """The annotations of a field that takes a component of a kind: `Annotated[Objective, *component_parameter(...)]`.
+
+    The field accepts an instance, a registered name, or a mapping with `use` and parameters. It is written to JSON as
+    such a mapping. In a benchmarks file, and only there, `file.py:Name` names a class of a file: the files of draws
+    that `bnnbench.load` reads hold parameters too, and must not run code.
+    """
+
+    def resolved(value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str):
+            value = {"use": value}
+        if not isinstance(value, dict):
+            return value
+        parameters = dict(value)
+        use = parameters.pop("use", None)
+        if not isinstance(use, str):
+            raise ValueError(f"one {kind} is a name, or a mapping with 'use' and its parameters")
+        return _made(kind, use, parameters, info.context or {})
+
+    def written(component: Component) -> dict[str, Any]:
+        code = code_behind(type(component))
+        if code is not None:
+            # Without the folder: what is written is compared and shown on other computers.
+            return {"use": f"{code.path.name}:{local_name(type(component))}", **component.model_dump(mode="json")}
+        recipe = registry().recipe(kind, component)
+        return {"use": recipe["use"], **recipe["parameters"]} if recipe else component.model_dump(mode="json")
+
+    return BeforeValidator(resolved), PlainSerializer(written), WithJsonSchema({"type": ["string", "object"]})
+
+
+def _made(kind: str, use: str, parameters: dict[str, Any], context: Mapping[str, Any]) -> Any:
+    """The component that a benchmarks file, or the parameters of another component, describe.
+
+    The context tells the folder of the benchmarks file; it is empty elsewhere. Raises `ValueError`.
+    """
+    folder = context.get("folder")
+    try:
+        file = named_file(use, folder or "")
+        if file and not folder:
+            raise ValueError(f"only a benchmarks file may name a class of a file: give an instance of {use}")
+        model = component_in_file(kind, *file) if file else registry().find(kind, use).load()
+    except UnknownComponent as error:
+        raise ValueError(str(error)) from error
+    except PluginError as error:
+        if file:
+            raise ValueError(str(error)) from error
+        raise
+    return made(model, parameters, f"{kind} {use}", context)

@@ -1,0 +1,147 @@
+"""Evaluate the draws of an ensemble in blocks, and pull gradients back through them.
+
+A block of draws is evaluated in one of two ways. Draws are stacked, in one call of `vmap`, on a GPU, and on a CPU if
+their activations are so small that Python would take most of the time. Otherwise a CPU evaluates one draw after
+another, because stacked activations would not fit into its cache. Softmax, weights and autograd's overhead are paid
+once for each block. Only the network's own forward is called; autograd gives the gradients.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from bnnbench.core.ensemble.protocol import Ensemble, Footprint
+from bnnbench.errors import ContractBreach
+
+ONE_BY_ONE = 24 * 2**20
+"""Largest size in bytes of the activations of a block of draws that are evaluated one after another."""
+STACKED = 16 * 2**20
+"""Largest size in bytes of the activations of a stacked block on a CPU. They should fit into its cache."""
+STACKED_ON_GPU = 2**30
+"""Largest size in bytes of the activations of a stacked block on a GPU."""
+CPU_SMALL = 2**20
+"""Largest size in bytes of one draw's activations for which a CPU stacks draws: Python then takes most of the time."""
+
+_SWAPPING = threading.RLock()
+"""A lock that is held while `functional_call` replaces the weights of a network, which threads share."""
+
+Pull = Callable[[Tensor, Tensor], None]
+"""`pull(cotangent, total)` adds the gradient (N, *shape) of a sum of logits times cotangents (B, N, K) to the total."""
+
+
+def footprint(ensemble: Ensemble, x: Tensor) -> Footprint:
+    """The footprint of images of x's shape. It is measured at the first call for a shape, on one image."""
+    shape = tuple(x.shape[1:])
+    if shape not in ensemble.footprints:
+        with torch.no_grad():
+            ensemble.footprints[shape] = _measured(ensemble, x[:1] if len(x) else x.new_zeros(1, *shape))
+    return ensemble.footprints[shape]
+
+
+def blocks(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> list[list[int]]:
+    """The draws, cut into blocks that are evaluated together at images x. It depends on shapes and the device alone."""
+    budget = ONE_BY_ONE
+    if _stacks(ensemble, x):
+        budget = STACKED if x.device.type == "cpu" else STACKED_ON_GPU
+    size = max(1, budget // (footprint(ensemble, x).activations * max(1, len(x))))
+    return [list(draws[start : start + size]) for start in range(0, len(draws), size)]
+
+
+def logits(ensemble: Ensemble, x: Tensor, block: Sequence[int]) -> Tensor:
+    """Logits (B, N, K) of a block of draws at images x (N, *shape), differentiable in x.
+
+    The draws are stacked or evaluated one after another, as the module's docstring says.
+    """
+    if len(block) > 1 and _stacks(ensemble, x):
+        return _stacked(ensemble, x, block)
+    return own_logits(ensemble, x, block)
+
+
+def own_logits(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> Tensor:
+    """Logits (S, N, K) by the ensemble's own method `logits`. Raises `ContractBreach` if they have another shape."""
+    values = ensemble.logits(x, draws)
+    if not isinstance(values, Tensor) or values.ndim != 3 or values.shape[:2] != (len(draws), len(x)):
+        shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise ContractBreach(
+            f"{ensemble.described} gives logits of shape {shape}, not ({len(draws)} draws, {len(x)} inputs, classes)"
+        )
+    return values
+
+
+def forward(ensemble: Ensemble, x: Tensor, block: Sequence[int]) -> tuple[Tensor, Pull]:
+    """Logits (B, N, K) of a block of draws at images x (N, *shape), and a function that adds gradients to a total.
+
+    The function `pull(cotangent, total)` pulls a cotangent (B, N, K) back to the images. It adds the gradient to
+    `total` (N, *shape) in place and returns None. It can be called once.
+    """
+    x = x.detach().requires_grad_()
+    with torch.enable_grad():
+        values = logits(ensemble, x, block)
+
+    def pull(cotangent: Tensor, total: Tensor) -> None:
+        total.add_(torch.autograd.grad(values, x, cotangent)[0])
+
+    return values.detach(), pull
+
+
+def _stacks(ensemble: Ensemble, x: Tensor) -> bool:
+    """Whether the draws are stacked at images x."""
+    cost = footprint(ensemble, x)
+    return cost.stackable and (x.device.type != "cpu" or cost.activations * len(x) <= CPU_SMALL)
+
+
+def _stacked(ensemble: Ensemble, x: Tensor, block: Sequence[int]) -> Tensor:
+    """Logits (B, N, K) of a block of draws, in one call of `vmap`."""
+    first, last = block[0], block[-1] + 1
+    # A contiguous range of draws is a view; any other selection is copied.
+    selection = slice(first, last) if list(block) == list(range(first, last)) else list(block)
+    weights = {name: tensor[selection] for name, tensor in ensemble.draws.items()}
+
+    def logits_of_draw(draw: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        output: Tensor = functional_call(ensemble.network, {**ensemble.shared, **draw}, (inputs,))
+        return output
+
+    with _SWAPPING:
+        return vmap(logits_of_draw, in_dims=(0, None))(weights, x)
+
+
+def _measured(ensemble: Ensemble, image: Tensor) -> Footprint:
+    """The footprint of one image, from the sizes of all layers' outputs."""
+    sizes: list[int] = []
+
+    def record_size(module: torch.nn.Module, inputs: object, output: object) -> None:
+        if isinstance(output, Tensor):
+            sizes.append(output.numel())
+
+    # An ensemble that overrides `logits` may run the network itself; others run a copy of it for each draw.
+    network = ensemble.member(0) if ensemble.runs_its_network else ensemble.network
+    hooks = [module.register_forward_hook(record_size) for module in network.modules()]
+    try:
+        classes = own_logits(ensemble, image, [0]).shape[-1]
+        sizes.append(classes)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Footprint(3 * sum(sizes) * image.element_size(), classes, _can_be_stacked(ensemble, image))
+
+
+def _can_be_stacked(ensemble: Ensemble, image: Tensor) -> bool:
+    """Whether `vmap` can evaluate several draws of the network at once, with the same logits."""
+    if not ensemble.runs_its_network or len(ensemble) < 2:
+        return False
+    block = [0, 1]
+    with warnings.catch_warnings():
+        # torch warns if it has no batched form of an operation, and loops instead.
+        warnings.simplefilter("error")
+        try:
+            stacked = _stacked(ensemble, image, block)
+        except Exception:  # noqa: BLE001 - a network may raise anything; its draws are then evaluated one by one
+            return False
+    expected = ensemble.logits(image, block)
+    return bool((stacked - expected).abs().max() <= 1e-4 * expected.abs().max())

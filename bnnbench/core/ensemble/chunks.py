@@ -1,0 +1,52 @@
+"""Cut a batch of images into chunks whose evaluation needs bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from bnnbench.core.ensemble import batching
+from bnnbench.core.ensemble.protocol import Ensemble
+
+BUDGET = 24 * 2**20
+"""Largest size in bytes of one chunk's activations and of the log-probabilities of all draws at its images."""
+
+
+class Chunk(NamedTuple):
+    """Images that are evaluated together.
+
+    Attributes:
+        x: the images (n, *shape).
+        start: the position of the first of them in the batch.
+        blocks: the positions of the draws, cut into blocks that are evaluated together.
+    """
+
+    x: Tensor
+    start: int
+    blocks: list[list[int]]
+
+
+def chunks(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> Iterator[Chunk]:
+    """The images x (N, *shape) in chunks of nearly equal size that fit the budget, with blocks of the draws.
+
+    The sizes depend on shapes alone, so that results do not depend on the machine.
+    """
+    x = x.to(ensemble.device, ensemble.dtype)
+    footprint = batching.footprint(ensemble, x)
+    # The values held in addition to the activations: gradients of the image, and a few copies of the log-probabilities.
+    values = 3 * x[:1].numel() + 6 * len(draws) * footprint.classes
+    largest = max(1, BUDGET // (footprint.activations + values * x.element_size()))
+    number = max(1, -(-len(x) // largest))
+    start = 0
+    for part in x.tensor_split(number):
+        yield Chunk(part, start, batching.blocks(ensemble, part, draws))
+        start += len(part)
+
+
+def labelled_chunks(ensemble: Ensemble, x: Tensor, y: Tensor, draws: Sequence[int]) -> Iterator[tuple[Chunk, Tensor]]:
+    """The chunks of `chunks`, each with the labels (n,) of its images."""
+    y = y.to(ensemble.device)
+    for chunk in chunks(ensemble, x, draws):
+        yield chunk, y[chunk.start : chunk.start + len(chunk.x)]

@@ -1,0 +1,79 @@
+"""The record of an attack for each image: queries, zero directions and the values of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Ledger:
+    """The record of an attack on N images.
+
+    Attributes:
+        forward: the queries of the whole ensemble for each image, with or without gradient, (N,).
+        gradient: the queries with gradient for each image, (N,).
+        zero_direction: whether a direction that the attack asked for was exactly zero, (N,) bool.
+        steps: recorded diagnostics, name -> one tensor (N,) for each step.
+    """
+
+    def __init__(self, images: int) -> None:
+        import torch
+
+        self.forward, self.gradient = torch.zeros(images), torch.zeros(images)
+        self.zero_direction = torch.zeros(images, dtype=torch.bool)
+        self.steps: dict[str, list[Tensor]] = {}
+        self._followed = self._unattributed = False
+
+    def attributed(self, inputs: int, positions: Tensor) -> Tensor:
+        """The cost (N,) for each image of one query of the images at these positions (n,).
+
+        If the query has n inputs, the cost of an image is the number of times that its position occurs. Another number
+        of inputs cannot be attributed to images; the cost is then spread evenly over the n positions.
+        """
+        counts = positions.bincount(minlength=len(self.forward)).to(self.forward)
+        return counts if inputs == len(positions) else counts * (inputs / max(1, len(positions)))
+
+    def note_zero(self, zero: Tensor, positions: Tensor) -> None:
+        """Record whether a direction was exactly zero, (n,) bool, for the images at these positions (n,)."""
+        if len(zero) != len(positions):
+            self._unattributed = True
+            return
+        self._followed = True
+        self.zero_direction[positions[zero]] = True
+
+    def record(self, name: str, values: Tensor, positions: Tensor) -> None:
+        """Append a step's values (n,) for the images at these positions (n,). All other images get NaN."""
+        import torch
+
+        images = len(self.forward)
+        if len(positions) == images and torch.equal(positions, torch.arange(images)):
+            step = values.clone()
+        else:
+            dtype = values.dtype if values.is_floating_point() else torch.float32
+            step = torch.full((images,), torch.nan, dtype=dtype)
+            step[positions] = values.to(dtype)
+        self.steps.setdefault(name, []).append(step)
+
+    @property
+    def followed(self) -> bool:
+        """Whether the attack asked for directions, all of which could be attributed to images."""
+        return self._followed and not self._unattributed
+
+
+def steps_of(ledgers: Sequence[Ledger]) -> dict[str, Tensor]:
+    """The recorded steps of several ledgers: name -> tensor (steps, N).
+
+    Values of different types under one name become float32.
+    """
+    import torch
+
+    stacked = {}
+    for ledger in ledgers:
+        for name, steps in ledger.steps.items():
+            dtypes = {step.dtype for step in steps}
+            of_one_dtype = steps if len(dtypes) == 1 else [step.to(torch.float32) for step in steps]
+            stacked[name] = torch.stack(of_one_dtype)
+    return stacked

@@ -1,0 +1,94 @@
+"""Fit a posterior to a network and data, under the core's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bnnbench.core.draws import Draws, Progress, no_progress
+from bnnbench.core.local_modules import name_in_messages
+from bnnbench.core.posterior import Posterior
+from bnnbench.core.rules.checksums import traces
+from bnnbench.core.rules.purity import global_state
+from bnnbench.core.seeds import check_seed
+from bnnbench.errors import ContractBreach
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bnnbench.core.dataset import Data
+    from bnnbench.core.predictive import Predictive
+
+
+def fit(
+    posterior: Posterior,
+    network: nn.Module,
+    data: Data,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress = no_progress,
+) -> Predictive:
+    """Fit the posterior of the network's weights given the training data, and return its predictive.
+
+    The network is a template: its weights do not matter and are not changed. `device` is a torch device, or `auto` for
+    CUDA where there is one. The same seed (uint32) gives what a benchmarks file gives at that seed, to the bit where
+    the threads and the visible cores are the same. Raises `ContractBreach` if the posterior returns draws that are not
+    finite or not as many as it said, changes the network or the data, or draws from a global random state.
+    """
+    template = prepared(network, device)
+    check_seed(seed)
+    draws = by_rules(posterior, template, data, lambda: posterior.fit(template, data, seed=seed, progress=progress))
+    check_draws(posterior, draws)
+    predictive = posterior.predictive(template, draws)
+    predictive.fitted_by = posterior
+    return predictive
+
+
+def prepared(network: nn.Module, device: str = "auto") -> nn.Module:
+    """A copy of the network in eval mode on the device."""
+    import copy
+
+    import torch
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return copy.deepcopy(network).eval().to(device)
+
+
+def by_rules(posterior: Posterior, template: nn.Module, data: Data, fit: Callable[[], Draws]) -> Draws:
+    """What `fit` returns; raises `ContractBreach` if it changes what it was handed or draws from a global state."""
+    given = {
+        "the network that it was given": (*template.parameters(), *template.buffers()),
+        "the data that it was given": (*data.train, *data.test),
+    }
+    before = {what: traces(tensors) for what, tensors in given.items()}
+    with global_state(name_of(posterior)):
+        draws = fit()
+    for what, tensors in given.items():
+        if traces(tensors) != before[what]:
+            raise ContractBreach(f"{name_of(posterior)} changed {what}")
+    return draws
+
+
+def check_draws(posterior: Posterior, draws: object, expected: int | None = None) -> None:
+    """Raise `ContractBreach` unless these are finite `Draws`, as many as the posterior's parameters say.
+
+    `expected` draws are those of one chain. There may be fewer where the class says `draws_at_most`.
+    """
+    name = name_of(posterior)
+    expected = expected or posterior.draws
+    if not isinstance(draws, Draws):
+        raise ContractBreach(f"{name} returned {type(draws).__name__}, not Draws")
+    if len(draws) > expected or (len(draws) < expected and not posterior.draws_at_most):
+        raise ContractBreach(f"{name} returned {len(draws)} draws, its parameter says {expected}")
+    bad = [key for key, array in (draws.shared | draws.arrays).items() if not np.isfinite(array).all()]
+    if bad:
+        raise ContractBreach(f"{name} returned draws that are not finite: {', '.join(bad)}")
+
+
+def name_of(posterior: Posterior) -> str:
+    """How a breach of the rules by a posterior names it."""
+    return f"posterior {name_in_messages(type(posterior))}"

@@ -1,0 +1,156 @@
+"""Specifications of fits and cells: components, seed and settings, and the identities and keys computed from these."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from bnnbench.core.chains import IndependentChains
+from bnnbench.core.component import Component
+from bnnbench.core.dataset import Dataset
+from bnnbench.core.network import Network
+from bnnbench.core.posterior import Posterior
+from bnnbench.core.threat import Threat
+from bnnbench.measurements.measurement import Context, Keep, Measurement, measurement_of
+
+SCHEMA = 1
+"""The version of identities; it is part of every key."""
+FIT_REVISION = 1
+"""Raised when the core gives other draws for the same components: every fit and every cell then has another key."""
+CELL_REVISION = 1
+"""Raised when the core gives other results for the same fit: then every cell has another key, and no fit has."""
+FRESH_REVISION = 2
+"""The revision of results under the stream `fresh`; it is part of the keys of their cells."""
+
+
+def key_of(identity: Any) -> str:
+    """The key of an identity: the sha256 of its canonical JSON, in hexadecimal."""
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _revised(revision: int) -> dict[str, int]:
+    """The entry of a revision in an identity; the first one has none, so that the keys of earlier stores stay valid."""
+    return {"revision": revision} if revision > 1 else {}
+
+
+@dataclass(frozen=True)
+class FitSpec:
+    """One fit: a posterior over a network's weights on a data set, at a seed."""
+
+    dataset: Dataset
+    network: Network
+    posterior: Posterior
+    seed: int
+
+    @functools.cached_property
+    def identity(self) -> dict[str, Any]:
+        """The mapping that the fit's key is the checksum of."""
+        return {
+            "schema": SCHEMA,
+            "kind": "fit",
+            "dataset": self.dataset.identity(),
+            "network": self.network.identity(),
+            "posterior": self.posterior.identity(),
+            "seed": self.seed,
+            **_revised(FIT_REVISION),
+        }
+
+    @functools.cached_property
+    def key(self) -> str:
+        """The fit's key in the store."""
+        return key_of(self.identity)
+
+    @property
+    def chains(self) -> int:
+        """The number of chains that are tasks of their own; 0 if the fit is a single task."""
+        chains = self.posterior.chains if isinstance(self.posterior, IndependentChains) else 1
+        return chains if chains > 1 else 0
+
+    def chain_key(self, chain: int) -> str:
+        """The key of the record of one chain; the record is removed when the fit is finished."""
+        return f"{self.key}-{chain}"
+
+    def chain_identity(self, chain: int) -> dict[str, Any]:
+        """The identity in the record of one chain."""
+        return {**self.identity, "chain": chain}
+
+
+@dataclass(frozen=True)
+class CellSpec:
+    """One cell: a measurement of a fit, under a threat if it needs one.
+
+    `dataset`, `network`, `posterior` and `label` are the labels in the file of the fit's components and of `component`,
+    the attack or other component that is measured. Neither labels nor the order of cells enter the key. `images` and
+    `draws` are upper limits.
+    """
+
+    dataset: str
+    network: str
+    posterior: str
+    label: str
+    fit: FitSpec
+    component: Component
+    threat: Threat | None
+    images: int
+    draws: int
+    keep: Keep
+
+    @property
+    def kind(self) -> str:
+        """The kind of the measured component, such as `attack` or `measure`."""
+        return self.component.kind
+
+    @property
+    def seed(self) -> int:
+        """The seed of the fit, which is also the seed of the measurement."""
+        return self.fit.seed
+
+    @functools.cached_property
+    def measurement(self) -> Measurement:
+        """The measurement that the cell's component stands for."""
+        return measurement_of(self.component)
+
+    @property
+    def context(self) -> Context:
+        """The threat and the labels that a result of this cell carries."""
+        return Context(self.threat, self.dataset, self.network, self.posterior, self.label)
+
+    @functools.cached_property
+    def identity(self) -> dict[str, Any]:
+        """The mapping that the cell's key is the checksum of."""
+        evaluation: dict[str, Any] = {"images": self.images, "draws": self.draws}
+        if self.keep != "few":
+            evaluation["keep"] = self.keep
+        if self.threat is not None and self.threat.stream == "fresh":
+            evaluation["revision"] = FRESH_REVISION
+        return {
+            "schema": SCHEMA,
+            "fit": self.fit.key,
+            "kind": self.kind,
+            self.kind: self.component.identity(),
+            "threat": self.threat and self.threat.identity(),
+            "evaluation": evaluation,
+            "seed": self.seed,
+            **_revised(CELL_REVISION),
+        }
+
+    @functools.cached_property
+    def key(self) -> str:
+        """The cell's key in the store."""
+        return key_of(self.identity)
+
+    @property
+    def name(self) -> str:
+        """The name of the cell in messages: its labels and its radius."""
+        radius = f" eps {self.threat.epsilon:g}" if self.threat else ""
+        return f"{self.dataset} {self.network} {self.posterior} {self.label}{radius}"
+
+    def joins(self, other: CellSpec) -> bool:
+        """Whether one task computes both cells; they must have the same component and fit."""
+        if self.threat is None or other.threat is None:
+            return False
+        return self.measurement.may_differ(self.threat, other.threat)

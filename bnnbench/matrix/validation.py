@@ -1,0 +1,66 @@
+"""The messages for values that pydantic refuses, in the words of a benchmarks file."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from bnnbench.core.module_file import ModuleFile
+from bnnbench.errors import clean
+from bnnbench.matrix.source import KeyPath, Source, did_you_mean, dotted, shown
+
+
+def note_problems(
+    source: Source,
+    path: KeyPath,
+    error: ValidationError,
+    model: type[BaseModel],
+    unknown: str,
+    swept: dict[str, Any] | None = None,
+) -> None:
+    """Note in `source` a problem for each value below `path` that pydantic has refused.
+
+    `unknown` begins the message for a key that `model` does not have. Values of `swept` stand below `sweep` in the
+    file.
+    """
+    for detail in error.errors():
+        location = tuple(part for part in detail["loc"] if isinstance(part, str | int))
+        if model is ModuleFile and location[:1] == ("arguments",):
+            # The file has arguments among the parameters, and only their name: the rest of the location is pydantic's.
+            location = location[1:2]
+        inside = ("sweep",) if swept and location and location[0] in swept else ()
+        where = (*path, *inside, *location)
+        if detail["type"] == "extra_forbidden":
+            known = _fields_at(model, location)
+            subject = unknown if len(location) == 1 else f"{dotted(where[:-1])} has no key"
+            text = f"{subject} '{clean(str(location[-1]))}'{did_you_mean(str(location[-1]), known)}"
+            source.problem(where, text, at_key=True)
+            continue
+        message = _message(detail)
+        plain = location and not isinstance(detail["input"], dict | list)
+        value = f" is {shown(detail['input'])}" if plain else ""
+        source.problem(where, f"{dotted((*path, *location))}{value}: {clean(message)}")
+
+
+def _message(detail: Any) -> str:
+    """The message for one of pydantic's error details, in terms of YAML rather than of Python."""
+    given = detail["input"]
+    if detail["type"] in ("list_type", "tuple_type"):
+        return f"a list is meant, such as [{shown(given)}]" if isinstance(given, int | float) else "a list is meant"
+    fraction = re.fullmatch(r"(\d+)/([1-9]\d*)", given) if isinstance(given, str) else None
+    if fraction:
+        return f"YAML has no fractions: write {int(fraction[1]) / int(fraction[2]):.4g}"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def _fields_at(model: Any, location: KeyPath) -> list[str]:
+    """The field names of the model at a location, where the last part of the location is an unknown name."""
+    for part in location[:-1]:
+        annotation = model.model_fields[part].annotation if isinstance(part, str) else model
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        candidates += [inner for candidate in candidates for inner in getattr(candidate, "__args__", ())]
+        model = next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), model)
+    return list(model.model_fields)

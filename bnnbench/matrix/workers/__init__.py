@@ -1,1 +1,0 @@
-"""Worker processes: how they are born, watched, replaced and ended."""

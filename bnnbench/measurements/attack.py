@@ -1,0 +1,136 @@
+"""The measurement of attacks: perturb test images under threats and score them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bnnbench.core.attack import Attack
+from bnnbench.core.objective import Objective, value_of
+from bnnbench.core.threat import Threat
+from bnnbench.measurements.defence import Defence
+from bnnbench.measurements.measurement import Context, Keep, Measurement, Notes
+from bnnbench.measurements.outcome import OUTCOME, Outcome
+from bnnbench.measurements.schema import Schema
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bnnbench.core.rules.attack_run import Crafted
+
+KEPT_INPUTS = 16
+"""The number of perturbed inputs that an outcome keeps, unless all are asked for."""
+
+
+class AttackMeasurement(Measurement):
+    """Perturbs test images and scores them. One run serves threats that differ only in norm and epsilon."""
+
+    needs_threat: ClassVar[bool] = True
+    schema: Schema = OUTCOME
+    component: Attack
+
+    def run(self, defence: Defence, threats: Sequence[Threat], keep: Keep) -> list[Outcome]:
+        """One outcome for each threat, in their order.
+
+        Raises `ContractBreach` if the attack breaks a rule, does not give the same result twice, or the predictive
+        gives values that are not finite.
+        """
+        from bnnbench.core.rules.attack_run import check_repeatable, craft
+
+        attack, x, y = self.component, defence.sample.x, defence.sample.y
+        # Score clean images first, so that a fault of the predictive is not reported as one of the attack.
+        _ = defence.clean
+        check_repeatable(attack, defence.predictive, x, y, threats, seed=defence.seed, limit=defence.limit)
+        crafted = craft(attack, defence.predictive, x, y, threats, seed=defence.seed, limit=defence.limit)
+        return [
+            _outcome(attack, defence, threat, inputs, keep) for threat, inputs in zip(threats, crafted, strict=True)
+        ]
+
+    def restored(self, values: Mapping[str, Any], context: Context) -> Outcome:
+        """The outcome with these arrays and numbers, and with the threat and labels of the context."""
+        return Outcome(
+            **values,
+            threat=context.threat,
+            dataset=context.dataset,
+            posterior=context.posterior,
+            attack=context.label,
+        )
+
+    def row(self, result: Outcome | None) -> dict[str, Any]:
+        """The figures of an outcome by name: accuracies with intervals, shares of zero gradients, mean passes."""
+        if result is None:
+            return dict.fromkeys(_FIGURES)
+        low, high = result.interval
+        clean_low, clean_high = result.clean_interval
+        bounds = {"low": low, "high": high, "clean_low": clean_low, "clean_high": clean_high, "images": len(result)}
+        return {name: bounds[name] if name in bounds else getattr(result, name) for name in _FIGURES}
+
+    def notes(self, result: Outcome) -> Notes:
+        """The marks that apply: `!` for zero gradients, `#` for zero directions, `=` for a constant prediction."""
+        notes = {}
+        if result.zero_gradient.any():
+            notes["!"] = f"plain gradient exactly zero at {int(result.zero_gradient.sum())} images"
+        if result.zero_direction is not None and result.zero_direction.any():
+            notes["#"] = f"attack direction exactly zero at {int(result.zero_direction.sum())} images"
+        if result.constant:
+            notes["="] = "every clean image is given one and the same class"
+        return notes
+
+    def may_differ(self, one: Threat, other: Threat) -> bool:
+        """Whether the threats differ in norm and epsilon alone."""
+        return one.differs_in_radius_alone(other)
+
+
+_FIGURES = (
+    "images",
+    "draws",
+    "attack_draws",
+    "clean_accuracy",
+    "clean_low",
+    "clean_high",
+    "robust_accuracy",
+    "low",
+    "high",
+    "attacked_accuracy",
+    "softmax_robustness",
+    "zero_gradient_share",
+    "zero_direction_share",
+    "mean_passes",
+    "mean_gradient_passes",
+)
+"""The figures of a row, in the order of its columns."""
+
+
+def _outcome(attack: Attack, defence: Defence, threat: Threat, crafted: Crafted, keep: Keep) -> Outcome:
+    """The outcome of an attack's perturbed inputs under one threat."""
+    sample, clean, attacked = defence.sample, defence.clean, defence.judge(crafted.inputs)
+    return Outcome(
+        index=sample.index,
+        label=sample.y.numpy(),
+        clean_log_probs=clean.log_probs,
+        attacked_log_probs=attacked.log_probs,
+        clean_entropy=clean.entropy,
+        attacked_entropy=attacked.entropy,
+        distance=threat.distance(sample.x, crafted.inputs).numpy(),
+        passes=crafted.forward_passes.numpy(),
+        gradient_passes=crafted.gradient_passes.numpy(),
+        objective=_objective_value(attack, attacked.each, sample.y),
+        zero_gradient=defence.zero_gradient,
+        zero_direction=None if crafted.zero_direction is None else crafted.zero_direction.numpy(),
+        inputs=crafted.inputs[: None if keep == "inputs" else KEPT_INPUTS].numpy(),
+        draws=defence.draws,
+        attack_draws=defence.attack_draws,
+        stops_early=attack.stops_early,
+        steps={name: values.numpy() for name, values in crafted.steps.items()},
+        threat=threat,
+        attack=type(attack).__name__,
+    )
+
+
+def _objective_value(attack: Attack, each: Tensor, y: Tensor) -> Any:
+    """The attack's objective at the draws' log-probabilities (S, N, K), (N,); NaN if it has none."""
+    import torch
+
+    objective = getattr(attack, "objective", None)
+    value = value_of(objective, each, y) if isinstance(objective, Objective) else torch.full((len(y),), torch.nan)
+    return value.numpy()

@@ -1,0 +1,104 @@
+"""The registrar that a plugin's hook receives, and the entries that it collects."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from bnnbench.errors import PluginError
+from bnnbench.plugins.kinds import KIND
+from bnnbench.plugins.provenance import Provenance, remember
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+"""The form of component names and labels."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered component. `target` is its class, or "module:Class", which `load` imports."""
+
+    kind: str
+    name: str
+    target: type | str
+    help: str | None
+    plugin: str
+    distribution: str
+    version: str
+
+    def load(self) -> Any:
+        """The component's class. Raises `PluginError` if it cannot be imported or is of another kind."""
+        target = self.target
+        try:
+            if isinstance(target, str):
+                module, _, attribute = target.partition(":")
+                target = getattr(importlib.import_module(module), attribute)
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"{self}: cannot import {self.target}: {type(error).__name__}: {error}") from error
+        if not (isinstance(target, type) and getattr(target, "kind", None) == self.kind):
+            raise PluginError(f"{self}: {target!r} is not a {self.kind} class")
+        remember(target, Provenance(self.distribution, self.version, target.__module__))
+        return target
+
+    @property
+    def summary(self) -> str:
+        """The registered help, or the first line of the class's docstring; empty if the class is not imported yet."""
+        if self.help:
+            return self.help
+        text = "" if isinstance(self.target, str) else (self.target.__doc__ or "")
+        return text.strip().partition("\n")[0]
+
+    def __str__(self) -> str:
+        return f"{self.kind} '{self.name}' of {self.distribution} {self.version}"
+
+
+class Registrar:
+    """Collects the components of one plugin: the argument of its `bnnbench_register`.
+
+    Its methods take a name (`[a-z0-9][a-z0-9._-]{0,63}`), a class or the text "module:Class", which is imported when
+    the component is first used, and optionally one line of help. They raise `PluginError` for a malformed or repeated
+    name, and for a class of another kind.
+    """
+
+    def __init__(self, plugin: str, distribution: str, version: str) -> None:
+        self.entries: list[Entry] = []
+        self._origin = (plugin, distribution, version)
+
+    def dataset(self, name: str, target: type | str, help: str | None = None) -> None:  # noqa: A002
+        """Register a data set: `add("dataset", ...)`."""
+        self.add("dataset", name, target, help)
+
+    def network(self, name: str, target: type | str, help: str | None = None) -> None:  # noqa: A002
+        """Register a network: `add("network", ...)`."""
+        self.add("network", name, target, help)
+
+    def posterior(self, name: str, target: type | str, help: str | None = None) -> None:  # noqa: A002
+        """Register a posterior: `add("posterior", ...)`."""
+        self.add("posterior", name, target, help)
+
+    def objective(self, name: str, target: type | str, help: str | None = None) -> None:  # noqa: A002
+        """Register an objective: `add("objective", ...)`."""
+        self.add("objective", name, target, help)
+
+    def attack(self, name: str, target: type | str, help: str | None = None) -> None:  # noqa: A002
+        """Register an attack: `add("attack", ...)`."""
+        self.add("attack", name, target, help)
+
+    def measure(self, name: str, target: type | str, help: str | None = None) -> None:  # noqa: A002
+        """Register a measure: `add("measure", ...)`."""
+        self.add("measure", name, target, help)
+
+    def add(self, kind: str, name: str, target: type | str, help: str | None = None) -> None:  # noqa: A002
+        """Register a component of any kind. Raises `PluginError` for an unknown kind, too."""
+        if kind not in KIND:
+            raise PluginError(f"there is no kind '{kind}' of component (kinds: {', '.join(KIND)})")
+        if not NAME.fullmatch(name):
+            raise PluginError(f"{kind} name {name!r} does not match {NAME.pattern}")
+        if isinstance(target, str) and not re.fullmatch(r"[\w.]+:\w+", target):
+            raise PluginError(f"{kind} '{name}': target {target!r} is not of the form 'package.module:Class'")
+        if not isinstance(target, str) and getattr(target, "kind", None) != kind:
+            raise PluginError(f"{kind} '{name}': {target!r} is not a {kind} class")
+        if any(entry.kind == kind and entry.name == name for entry in self.entries):
+            raise PluginError(f"{kind} '{name}' is registered twice")
+        self.entries.append(Entry(kind, name, target, help, *self._origin))

@@ -1,0 +1,1 @@
+"""Pools that run jobs: in the calling process, in worker processes, or on a Dask cluster."""

@@ -1,0 +1,176 @@
+"""A slot of a pool: one worker process at a time, on the same cores, replaced when it dies."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor, Future
+from typing import TYPE_CHECKING, Any
+
+from bnnbench.errors import BnnbenchError
+from bnnbench.pool.failures import MemoryExceeded, MemoryInherited, NeverBegan, Raised, TimeExceeded, WorkerDied
+from bnnbench.pool.processes import bootstrap
+from bnnbench.pool.processes.guard import end_marked
+from bnnbench.pool.processes.spawning import MarkedContext
+
+if TYPE_CHECKING:
+    from pebble import ProcessPool
+
+BREAKING_SECONDS = 1.0
+"""The time that a broken pool is given to fail the jobs that it knows of."""
+
+
+class Slot:
+    """Runs one job at a time in a worker process, on the same cores; a worker that dies is replaced.
+
+    `number` is that of the slot, `threads` and `cores` are those of its workers, and `run` identifies the run.
+    """
+
+    def __init__(self, number: int, threads: int, cores: Sequence[int], run: str) -> None:
+        self._threads, self._cores = threads, cores
+        self._context = MarkedContext(f"{run}.{number}")
+        self._pool: ProcessPool | None = None
+        self._job: Future[Any] | None = None
+        """The future of the last job, as the caller knows it."""
+        self._running: Future[Any] = Future()
+        """The future of the same job, as pebble knows it."""
+        self._killed_for_memory: set[int | None] = set()
+        self._broken_since: float | None = None
+        self._jobs_done: Counter[int | None] = Counter()
+        """The number of jobs that each worker has done, by its process id."""
+
+    @property
+    def free(self) -> bool:
+        """Whether the slot has no job that is running."""
+        return self._job is None or self._job.done()
+
+    @property
+    def worker(self) -> int | None:
+        """The id of the worker's process; None if none was started."""
+        worker = self._context.worker
+        return None if worker is None else worker.pid
+
+    def submit(self, payload: bytes, timeout: float) -> Future[Any]:
+        """Run the job that a payload of `bootstrap.perform` describes; `timeout` is in seconds.
+
+        Its future holds the result of the job, or an exception that `failures.failure` takes.
+        """
+        job: Future[Any] = Future()
+        self._job = job
+        try:
+            running = self._schedule(payload, timeout)
+        except RuntimeError:  # The pool broke while its worker was idle.
+            self._replace()
+            running = self._schedule(payload, timeout)
+        self._running = running
+        running.add_done_callback(lambda finished: self._pass_on(finished, job))
+        return job
+
+    def watch(self) -> None:
+        """Fail the job if its worker has ended and pebble does not notice it."""
+        if self.free:
+            return
+        if not self._pool_is_usable():
+            self._fail("it was lost with its pool")
+        elif self._context.ended_with_code_zero():
+            # For pebble, a job that calls `os._exit(0)` looks like a worker that was asked to end.
+            self._fail(_how_it_ended(0))
+
+    def kill_for_memory(self, number: int) -> None:
+        """Kill the worker with this process id, because it uses more memory than it may."""
+        worker = self._context.worker
+        if not self.free and worker is not None and worker.pid == number:
+            self._killed_for_memory.add(number)
+            worker.kill()
+
+    def stop(self) -> None:
+        """Ask the worker to end; `join` waits for that."""
+        if self._pool is not None:
+            self._pool.stop()
+
+    def join(self) -> None:
+        """Wait until the worker has ended."""
+        if self._pool is not None:
+            self._pool.join()
+
+    def _pool_is_usable(self) -> bool:
+        """Whether pebble's pool can still end its job.
+
+        A pool that breaks fails the jobs that it knows of, but loses one that is being handed to it at that moment. So
+        a broken pool counts as usable for `BREAKING_SECONDS`.
+        """
+        if self._pool is not None and self._pool.active:
+            self._broken_since = None
+            return True
+        now = time.monotonic()
+        self._broken_since = self._broken_since or now
+        return now - self._broken_since < BREAKING_SECONDS
+
+    def _fail(self, reason: str) -> None:
+        """Replace the worker, and fail its job unless pebble has done so."""
+        self._replace()
+        if self._job is not None and not self._job.done():
+            self._job.set_exception(WorkerDied(reason))
+
+    def _replace(self) -> None:
+        """End the worker, its pool and its children; the next job gets new ones."""
+        self._running.cancel()
+        self.stop()
+        self.join()
+        end_marked(self._context.marks_of_the_dead().__contains__)
+        self._pool, self._broken_since = None, None
+
+    def _schedule(self, payload: bytes, timeout: float) -> Future[Any]:
+        from pebble import ProcessPool
+
+        if self._pool is None:
+            self._pool = ProcessPool(
+                max_workers=1,
+                context=self._context,
+                initializer=bootstrap.start,
+                initargs=(self._threads, self._cores),
+            )
+        return self._pool.schedule(bootstrap.perform, args=(payload,), timeout=timeout)
+
+    def _pass_on(self, finished: Future[Any], job: Future[Any]) -> None:
+        """Pass the result of pebble's future on to the caller's; the children of a dead worker are ended first."""
+        if finished.cancelled():
+            return  # `_fail` cancelled it, and fails the job itself.
+        error = finished.exception()
+        if error is None:
+            self._jobs_done[self.worker] += 1
+            job.set_result(finished.result())
+            return
+        error = self._translated(error)
+        try:
+            if not isinstance(error, Raised | BnnbenchError):
+                end_marked(self._context.marks_of_the_dead().__contains__)
+        finally:
+            if not job.done():
+                job.set_exception(error)
+
+    def _translated(self, error: BaseException) -> BaseException:
+        """The exception of pebble's future as one of `failures`; one of the job itself is returned as it is."""
+        from pebble import ProcessExpired
+
+        if isinstance(error, ProcessExpired):
+            if error.pid in self._killed_for_memory:
+                self._killed_for_memory.discard(error.pid)
+                return MemoryInherited() if self._jobs_done[error.pid] else MemoryExceeded()
+            return WorkerDied(_how_it_ended(error.exitcode))
+        # A job may raise a TimeoutError of its own; pebble's has this text.
+        if isinstance(error, TimeoutError) and error.args[:1] == ("Task timeout",):
+            return TimeExceeded()
+        return NeverBegan() if isinstance(error, BrokenExecutor) else error
+
+
+def _how_it_ended(code: int | None) -> str:
+    """The signal or the exit code that ended a process, in words."""
+    if code is not None and code < 0:
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(-code).name
+            return f"{name}; is the computer out of memory?" if name == "SIGKILL" else name
+    return f"exit code {code}"

@@ -1,0 +1,59 @@
+"""Tables of measures: one for each data set, network and measure, with a line for each posterior and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bnnbench.evidence.results import Cell, Results
+from bnnbench.report.marks import MARKS
+from bnnbench.report.tables import ATTACK
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of texts: title, column heads, the texts of each line, the marks that it uses, and notes.
+
+    The first `heads` columns name a line: its posterior, and its seed where there are several.
+    """
+
+    title: str
+    heads: int
+    columns: list[str]
+    lines: list[list[str]]
+    marks: list[str]
+    notes: list[str] = field(default_factory=list)
+
+
+def grids(results: Results) -> list[Grid]:
+    """The tables of all measures, in the order of the file."""
+    groups: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in results.cells:
+        if cell.spec.kind != ATTACK:
+            groups.setdefault((cell.spec.dataset, cell.spec.network, cell.spec.label), []).append(cell)
+    return [_grid(*labels, cells) for labels, cells in groups.items()]
+
+
+def _grid(dataset: str, network: str, label: str, cells: Sequence[Cell]) -> Grid:
+    """The table of the cells of one data set, network and measure."""
+    several = len({cell.spec.seed for cell in cells}) > 1
+    names = list(dict.fromkeys(name for cell in cells for name in cell.figures))
+    lines = []
+    for cell in cells:
+        mark = "~" if cell.card == "short" else ""
+        head = [f"{cell.spec.posterior}{mark}", *([str(cell.spec.seed)] if several else [])]
+        texts = [_text(cell.figures.get(name)) if cell.ok else cell.status for name in names]
+        lines.append([*head, *texts])
+    used = "~" if any(cell.card == "short" for cell in cells) else ""
+    notes = dict.fromkeys(f"{cell.spec.posterior}: {cell.status}: {cell.reason}" for cell in cells if not cell.ok)
+    columns = ["posterior", *(["seed"] if several else []), *(name.replace("_", " ") for name in names)]
+    marks = [mark for mark in MARKS if mark in used]
+    return Grid(f"{dataset} / {network}: {label}", 1 + several, columns, lines, marks, [*notes])
+
+
+def _text(value: Any) -> str:
+    """A figure as text: floats with four significant digits, `-` for None."""
+    if value is None:
+        return "-"
+    return str(value) if isinstance(value, int | str) else f"{value:.4g}"

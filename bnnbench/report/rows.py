@@ -1,0 +1,38 @@
+"""Rows of reports as json and csv. They do not pass through rich, which could drop digits."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from bnnbench.evidence.results import Results
+
+
+def to_json(results: Results) -> str:
+    """A JSON list with an object for each cell of the plan, floats in full; the same bytes for the same store."""
+    return json.dumps(results.rows(), indent=1, allow_nan=False) + "\n"
+
+
+def to_csv(results: Results) -> str:
+    """The rows of all cells as comma-separated values with a header line. No text can be taken for a formula."""
+    rows = [{name: _csv_value(value) for name, value in row.items()} for row in results.rows()]
+    # Cells of different kinds have different columns.
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _csv_value(value: Any) -> Any:
+    """A value for csv: lists joined by `; `, mappings as JSON, and `'` before a text that could begin a formula."""
+    if isinstance(value, list):
+        value = "; ".join(str(item) for item in value)
+    if isinstance(value, dict):
+        value = json.dumps(value, sort_keys=True)
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value

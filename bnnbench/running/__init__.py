@@ -1,0 +1,1 @@
+"""Run a plan: schedule its tasks, dispatch them to a pool, keep their results, and repeat runs to compare them."""

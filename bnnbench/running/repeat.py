@@ -1,0 +1,150 @@
+"""Compute finished cells again, from the draws in the store, and compare the results."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bnnbench.evidence.results import Check, Results
+from bnnbench.matrix.plan import CellSpec
+from bnnbench.measurements.outcome import Outcome
+from bnnbench.running.dispatch import dispatched
+from bnnbench.running.pools import local_pool, setting_of
+from bnnbench.running.schedule import Independent, Task
+from bnnbench.store import codec
+from bnnbench.store.environment import gives_the_same_bits
+from bnnbench.store.files import TEMPORARY
+from bnnbench.store.records import changed
+from bnnbench.store.store import CELLS, FITS, RECORD, Store
+
+CLEAN_TOLERANCE = 1e-3
+"""The largest difference of a clean predictive log-probability, in nats, between two environments."""
+ROBUST_TOLERANCE = 0.02
+"""The largest share of images whose robustness may differ between two environments; one image always may."""
+
+
+def repeated(results: Results, count: int, jobs: int | None) -> list[Check]:
+    """The comparisons of `count` finished cells, chosen at random and computed again. The store must be held.
+
+    In the environment in which a cell was computed all arrays must have the same bits. If they have not, something in
+    the cell does not follow from its seed, and its record becomes `invalid`. In another environment rounding differs:
+    clean log-probabilities may differ by `CLEAN_TOLERANCE`, and robustness at the share `ROBUST_TOLERANCE` of images.
+    """
+    finished = [cell.spec for cell in results.cells if cell.status == "ok"]
+    chosen = random.SystemRandom().sample(finished, min(count, len(finished)))
+    checks = []
+    with _scratch_store(results.store, {cell.fit.key for cell in chosen}) as other:
+        tasks = Independent([Task(cell.name, cell.fit, cells=(cell,)) for cell in chosen])
+        limits, setting = results.plan.config.settings.limits, setting_of(results.plan, other)
+        if chosen:
+            with local_pool(results.plan, jobs, len(chosen)) as pool:
+                for task, ended in dispatched(tasks, pool, setting, limits, lambda: None):
+                    (cell,) = task.cells
+                    failed = f"{ended.status}: {ended.reason}" if ended.status != "ok" else ""
+                    checks.append(_checked(cell, results.store, other, failed))
+    return checks
+
+
+@contextmanager
+def _scratch_store(store: Store, fits: set[str]) -> Iterator[Store]:
+    """A temporary store inside the directory of a store, with copies of these fits.
+
+    If the run is killed it remains there until `bnnbench store gc` removes it.
+    """
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=store.path) as folder:
+        other = Store(Path(folder) / "store")
+        for key in fits:
+            # Copy only files that the record names: the directory may hold links to others.
+            if (record := store.verified_record(FITS, key)) is not None:
+                other.place(FITS, key).mkdir(parents=True)
+                for name in (RECORD, *record["artefacts"]):
+                    shutil.copyfile(store.place(FITS, key) / name, other.place(FITS, key) / name)
+        yield other
+
+
+def _checked(cell: CellSpec, store: Store, other: Store, failed: str) -> Check:
+    """The comparison of a cell in `store` with its repetition in `other`; `failed` says why there is no repetition."""
+    before, after = store.record(CELLS, cell.key), other.record(CELLS, cell.key)
+    if before is None or after is None or failed or after["status"] != "ok":
+        why = failed or (after or {}).get("reason", "it has no record any more")
+        return Check(cell, False, f"it could not be computed again: {why}")
+    one, two = (of.arrays(CELLS, cell.key, record) for of, record in ((store, before), (other, after)))
+    # Records of earlier versions may lack optional arrays.
+    optional = {quantity.name for quantity in cell.measurement.schema.arrays if quantity.optional}
+    if same_bits(one, {name: array for name, array in two.items() if name in one or name not in optional}):
+        return Check(cell, True, "the same bits")
+    pair = _of_both(cell, (before, one), (after, two))
+    differs = difference(*pair)
+    if gives_the_same_bits(before["environment"], after["environment"]):
+        reason = f"computed again with the same seed in the same environment it gave a different result ({differs})"
+        store.write(CELLS, cell.key, changed(before, status="invalid", reason=reason))
+        return Check(cell, False, reason)
+    right = within_tolerance(*pair)
+    return Check(cell, right, f"{'within' if right else 'BEYOND'} the tolerance of another environment ({differs})")
+
+
+def same_bits(one: Mapping[str, np.ndarray], two: Mapping[str, np.ndarray]) -> bool:
+    """Whether two mappings have the same names and, bit for bit, the same arrays."""
+    return one.keys() == two.keys() and all(
+        array.dtype == two[name].dtype and array.shape == two[name].shape and array.tobytes() == two[name].tobytes()
+        for name, array in one.items()
+    )
+
+
+def _of_both(cell: CellSpec, *stored: tuple[Mapping[str, Any], Mapping[str, np.ndarray]]) -> list[Any]:
+    """The results that a cell's records and arrays hold, in their order."""
+    measurement = cell.measurement
+    return [
+        measurement.restored(codec.decoded(measurement.schema, record, arrays), cell.context)
+        for record, arrays in stored
+    ]
+
+
+def within_tolerance(one: Any, two: Any) -> bool:
+    """Whether two results differ by no more than results of two environments may."""
+    if not isinstance(one, Outcome) or not isinstance(two, Outcome):
+        return _largest_difference(one, two) <= CLEAN_TOLERANCE
+    if not _comparable(one, two):
+        return False
+    drift = np.abs(one.clean_log_probs - two.clean_log_probs).max()
+    disagreements = int((one.robust != two.robust).sum())
+    return bool(drift <= CLEAN_TOLERANCE and disagreements <= max(1, ROBUST_TOLERANCE * len(one)))
+
+
+def difference(one: Any, two: Any) -> str:
+    """The difference of two results in a few words: accuracies in percent, and the largest change of an array."""
+    if not isinstance(one, Outcome) or not isinstance(two, Outcome):
+        return f"arrays by up to {_largest_difference(one, two):.2g}"
+    if not _comparable(one, two):
+        return "they are about other images or classes"
+    parts = [
+        f"{name.replace('_', ' ')} {100 * before:.2f} and {100 * after:.2f}"
+        for name in ("clean_accuracy", "robust_accuracy")
+        if (before := getattr(one, name)) != (after := getattr(two, name))
+    ]
+    drift = float(np.abs(one.attacked_log_probs - two.attacked_log_probs).max())
+    return ", ".join([*parts, f"attacked log-probabilities by up to {drift:.2g}"])
+
+
+def _largest_difference(one: Mapping[str, Any], two: Mapping[str, Any]) -> float:
+    """The largest absolute difference of the arrays of two results; infinity if their shapes differ."""
+    largest = 0.0
+    for name, array in one.items():
+        if isinstance(array, np.ndarray):
+            other = two.get(name)
+            if not isinstance(other, np.ndarray) or other.shape != array.shape:
+                return float("inf")
+            largest = max(largest, float(np.abs(array.astype(float) - other.astype(float)).max(initial=0.0)))
+    return largest
+
+
+def _comparable(one: Outcome, two: Outcome) -> bool:
+    """Whether two outcomes have the same images and the same number of classes."""
+    return np.array_equal(one.index, two.index) and one.clean_log_probs.shape == two.clean_log_probs.shape

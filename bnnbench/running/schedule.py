@@ -1,0 +1,246 @@
+"""The tasks that compute the outcomes of a plan which a store lacks, and the order of these tasks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bnnbench.errors import StoreError
+from bnnbench.evidence.results import is_about
+from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
+from bnnbench.running.names import chain_name, fit_name
+from bnnbench.store import codec
+from bnnbench.store.records import FINAL
+from bnnbench.store.store import CELLS, CHAINS, DRAWS, FITS, Store
+
+
+@dataclass(frozen=True)
+class Task:
+    """A unit of work: one chain of a fit, a fit, or cells of one measurement of a fit."""
+
+    name: str
+    fit: FitSpec
+    chain: int | None = None
+    cells: tuple[CellSpec, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """The key of the record that it writes, or of the first of them. Its progress is reported under this key."""
+        if self.chain is not None:
+            return self.fit.chain_key(self.chain)
+        return self.cells[0].key if self.cells else self.fit.key
+
+    @property
+    def needs(self) -> tuple[tuple[str, str], ...]:
+        """The (kind, key) of the records that it reads."""
+        if self.cells:
+            return ((FITS, self.fit.key),)
+        if self.chain is not None:
+            return ()
+        return tuple((CHAINS, self.fit.chain_key(chain)) for chain in range(self.fit.chains))
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """The (kind, key) of the records that it writes."""
+        if self.chain is not None:
+            return [(CHAINS, self.key)]
+        return [(CELLS, cell.key) for cell in self.cells] or [(FITS, self.fit.key)]
+
+    @property
+    def shown(self) -> str:
+        """The key for `bnnbench show`: that of the fit for a chain, whose failure the fit's record states."""
+        return self.fit.key if self.chain is not None else self.kept[0][1]
+
+
+@dataclass
+class Independent:
+    """Tasks that wait for no other (see `dispatch.Tasks`)."""
+
+    ready: list[Task]
+    cached: int = 0
+
+    @property
+    def size(self) -> int:
+        """The number of tasks."""
+        return len(self.ready)
+
+    def after(self, task: Task, ok: bool) -> tuple[list[Task], list[Task]]:
+        """Two empty lists: no task waits for another."""
+        return [], []
+
+    def unfinished(self, task: Task) -> list[CellSpec]:
+        """All cells of the task, whatever the store has."""
+        return list(task.cells)
+
+    def finished(self, task: Task) -> bool:
+        """False: the store may have a record of an earlier run."""
+        return False
+
+
+class Schedule:
+    """The tasks of a plan that remain to be done, given a store. A fit waits for its chains, and cells for their fit.
+
+    Making a schedule does not change the store.
+    """
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.ready: list[Task] = []
+        self.tasks: list[Task] = []
+        """All tasks, those that wait included."""
+        self.cached = 0
+        """The number of cells that need no task, because the store has their outcome."""
+        self._draws_of: dict[str, str | None] = {}
+        """The checksum of the draws that each cell in the store was computed with, by the cell's key."""
+        self._followers: dict[str, list[Task]] = defaultdict(list)
+        """The tasks that wait for a task, by its key."""
+        self._needs: dict[str, set[str]] = {}
+        """The keys of the tasks that a task waits for, by its key."""
+        self._uncertain: list[Task] = []
+        """Cells in the store whose fit has no record, grouped as tasks; `outdated` decides about them."""
+        self._store = store
+        for key in plan.fits:
+            self._add_fit(plan, key)
+
+    @property
+    def size(self) -> int:
+        """The number of tasks."""
+        return len(self.tasks)
+
+    def after(self, task: Task, ok: bool) -> tuple[list[Task], list[Task]]:
+        """The tasks that become ready now that `task` has ended, and those that are lost because it was not `ok`."""
+        runnable, lost = [], []
+        for follower in self._followers.pop(task.key, []):
+            needs = self._needs.get(follower.key)
+            if needs is None:
+                continue  # It was lost already, when another task that it waits for failed.
+            needs.discard(task.key)
+            if not ok:
+                del self._needs[follower.key]
+                lost += [follower, *self.after(follower, ok=False)[1]]
+            elif not needs:
+                runnable.append(follower)
+        return runnable, lost
+
+    def unfinished(self, task: Task) -> list[CellSpec]:
+        """The cells of a task that have no outcome yet."""
+        fit = self._store.record(FITS, task.fit.key)
+        return [cell for cell in task.cells if not self._is_stored(cell, fit)]
+
+    def finished(self, task: Task) -> bool:
+        """Whether the store has every record that a task writes: a worker may die after it has written them."""
+        if task.cells:
+            return not self.unfinished(task)
+        ((kind, key),) = task.kept
+        record = self._store.record(kind, key)
+        return record is not None and record["status"] == "ok"
+
+    def outdated(self) -> Independent | None:
+        """Tasks for the cells in the store whose fit had no record and, fitted in this run, has other draws.
+
+        None if there are none.
+        """
+        tasks = []
+        for task in self._uncertain:
+            fit = self._store.record(FITS, task.fit.key)
+            old = [cell for cell in task.cells if fit and not is_about(self._draws_of[cell.key], fit)]
+            if fit and old and fit["status"] == "ok":
+                tasks.append(replace(task, cells=tuple(old)))
+        return Independent(tasks) if tasks else None
+
+    def _add_fit(self, plan: Plan, key: str) -> None:
+        """Add the tasks that a fit and its cells need."""
+        fit, groups = plan.fits[key], plan.tasks[key]
+        name = fit_name(groups[0][0], plan)
+        record = self._fit_record(key)
+        missing = list(self._missing(groups, record))
+        measurements = [_measurement(cells, fit, name) for cells in missing]
+        if record is not None and record["status"] == "ok":
+            self._add(measurements, [])
+        elif record is not None and record["status"] in FINAL:
+            self.cached += sum(len(cells) for cells in missing)
+        elif measurements or record is None:
+            # The fit is computed even if all its cells have outcomes: its card is in its record.
+            kept = [[cell for cell in cells if cell.key in self._draws_of] for cells in groups]
+            self._uncertain += [_measurement(cells, fit, name) for cells in kept if cells]
+            chains = list(self._missing_chains(fit, name))
+            task = Task(name, fit)
+            self._add(chains, [])
+            self._add([task], chains)
+            self._add(measurements, [task])
+
+    def _add(self, tasks: list[Task], needs: list[Task]) -> None:
+        """Add tasks, each of which waits for all tasks of `needs`."""
+        self.tasks += tasks
+        if not needs:
+            self.ready += tasks
+            return
+        for task in tasks:
+            self._needs[task.key] = {needed.key for needed in needs}
+            for needed in needs:
+                self._followers[needed.key].append(task)
+
+    def _missing(self, groups: list[list[CellSpec]], fit: dict[str, Any] | None) -> Iterator[list[CellSpec]]:
+        """The cells of each group that the store has no outcome of; groups without any are left out."""
+        for cells in groups:
+            missing = [cell for cell in cells if not self._is_stored(cell, fit)]
+            self.cached += len(cells) - len(missing)
+            if missing:
+                yield missing
+
+    def _is_stored(self, cell: CellSpec, fit: dict[str, Any] | None) -> bool:
+        """Whether the store has a final outcome of a cell that was computed with the draws of its fit's record."""
+        record = self._store.record(CELLS, cell.key)
+        if record is None or record["status"] not in FINAL:
+            return False
+        draws = record.get("draws_sha256")
+        if fit and not is_about(draws, fit):
+            return False
+        if record["status"] == "ok" and not _is_restorable(self._store, cell, record):
+            return False
+        self._draws_of[cell.key] = draws
+        return True
+
+    def _fit_record(self, key: str) -> dict[str, Any] | None:
+        """The record of a fit; None if there is none, or if it is `ok` but has no draws."""
+        record = self._store.record(FITS, key)
+        return None if record and record["status"] == "ok" and DRAWS not in record["artefacts"] else record
+
+    def _missing_chains(self, fit: FitSpec, name: str) -> Iterator[Task]:
+        """The tasks of the chains of a fit that the store does not have."""
+        for chain in range(fit.chains):
+            record = self._store.record(CHAINS, fit.chain_key(chain))
+            if record is None or record["status"] != "ok" or DRAWS not in record["artefacts"]:
+                yield Task(chain_name(name, chain, fit.chains), fit, chain)
+
+
+def forget(plan: Plan, store: Store, everything: bool) -> None:
+    """Before a run, delete failed chain records, so that only new failures are reported.
+
+    With `everything`, delete all records that the plan asks for. A run that is stopped can then be continued without
+    mixing old outcomes with new ones.
+    """
+    for key, fit in plan.fits.items():
+        for chain in map(fit.chain_key, range(fit.chains)):
+            record = store.record(CHAINS, chain)
+            if record and (everything or record["status"] != "ok"):
+                store.remove(CHAINS, chain)
+        if everything:
+            store.remove(FITS, key)
+    for cell in plan.cells if everything else ():
+        store.remove(CELLS, cell.key)
+
+
+def _is_restorable(store: Store, cell: CellSpec, record: dict[str, Any]) -> bool:
+    """Whether the result of a cell can be loaded. If not, the cell is computed again."""
+    try:
+        codec.loaded(store, cell.key, record, cell.measurement, cell.context)
+    except StoreError:
+        return False
+    return True
+
+
+def _measurement(cells: Sequence[CellSpec], fit: FitSpec, name: str) -> Task:
+    """The task of cells of one measurement; `name` is that of their fit."""
+    return Task(f"{cells[0].label} on {name}", fit, cells=tuple(cells))

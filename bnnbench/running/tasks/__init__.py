@@ -1,0 +1,1 @@
+"""The functions that workers call for each kind of task."""

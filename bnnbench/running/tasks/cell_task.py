@@ -1,0 +1,82 @@
+"""The task of cells: one measurement of a fit, under each threat whose outcome is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from bnnbench.core.rules import fit_run
+from bnnbench.core.threat import Threat
+from bnnbench.errors import DamagedArtefact
+from bnnbench.matrix.plan import CellSpec
+from bnnbench.measurements.defence import Defence
+from bnnbench.pool.job import Setting
+from bnnbench.running.tasks import worker
+from bnnbench.store import codec
+from bnnbench.store.records import FINAL, record_of_cell
+from bnnbench.store.store import CELLS, DRAWS, FITS, Store
+
+
+def run_cells(cells: Sequence[CellSpec], setting: Setting) -> str:
+    """Compute cells of one measurement of one fit, write a record for each, and return their status.
+
+    If several cells fail, no record is written, because one of them may have caused the failure of all.
+    """
+    ending, made = worker.timed(lambda: _results(cells, setting), setting)
+    if len(cells) > 1 and ending.status not in FINAL:
+        return ending.status
+    # The cells are computed together, so each is given an equal share of the time.
+    share = replace(ending, seconds=ending.seconds / len(cells), cpu_seconds=(ending.cpu_seconds or 0.0) / len(cells))
+    store = worker.own_store(setting)
+    for number, cell in enumerate(cells):
+        if made is None:
+            store.write(CELLS, cell.key, record_of_cell(cell, share))
+            continue
+        results, images, draws = made
+        warned = share
+        if images < cell.images:
+            warned = replace(share, warnings=[f"the test set has {images} images, not {cell.images}"])
+        schema, result = cell.measurement.schema, results[number]
+        fields = codec.numbers(schema, result) | {"images": images, "draws_sha256": draws}
+        store.write_arrays(CELLS, cell.key, record_of_cell(cell, warned, **fields), codec.arrays(schema, result))
+    return ending.status
+
+
+def _results(cells: Sequence[CellSpec], setting: Setting) -> tuple[list[Any], int, str]:
+    """The result of each cell, the number of test images, and the checksum of the fit's draws."""
+    first = cells[0]
+    worker.check_code(first.fit.dataset, first.fit.network, first.fit.posterior, first.component)
+    bounds = worker.load(first.fit.dataset, first.seed).bounds
+    threats = [cell.threat.within(bounds) for cell in cells if cell.threat is not None]
+    defence, draws = _defence(first, setting)
+    return first.measurement.run(defence, threats, first.keep), len(defence.sample.y), draws
+
+
+_defences: worker.Last[tuple[Defence, str]] = worker.Last()
+"""The defence of the last task, with the checksum of its fit's draws: a worker does many tasks on the same fit."""
+
+
+def _defence(cell: CellSpec, setting: Setting) -> tuple[Defence, str]:
+    """The defending side of a cell, and the checksum of the fit's draws.
+
+    Raises `StoreError` if the fit is not in the store, and `ContractBreach` if its data have changed.
+    """
+    fit, threat = cell.fit, cell.threat or Threat(epsilon=0.0)
+
+    def make() -> tuple[Defence, str]:
+        store = Store(setting.store)
+        record = store.record(FITS, fit.key)
+        if record is None:
+            # Another task has found it damaged: the cells are computed after the fit is.
+            reason = "; ".join(store.damaged) or "no record"
+            raise DamagedArtefact(f"fit {fit.key} is not in the store any more: {reason}")
+        worker.check_data(fit.dataset, fit.seed, record)
+        data = worker.load(fit.dataset, fit.seed)
+        network = fit_run.prepared(fit.network.build(data), setting.device)
+        predictive = fit.posterior.predictive(network, store.draws(FITS, fit.key, record))
+        any_radius = replace(threat.within(data.bounds), epsilon=0.0)
+        defence = Defence(predictive, data, any_radius, images=cell.images, draws=cell.draws, seed=fit.seed)
+        return defence, str(record["artefacts"][DRAWS]["sha256"])
+
+    return _defences.of((fit.key, threat.stream, threat.attack_draws, cell.images, cell.draws), make)

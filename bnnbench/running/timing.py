@@ -1,0 +1,60 @@
+"""Estimate the time of a run from the times of earlier fits and cells."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from bnnbench.running.schedule import Schedule, Task
+from bnnbench.store.store import CELLS, FITS, Store
+
+
+def estimate(schedule: Schedule, store: Store) -> str:
+    """A line that says how many fits and cells a schedule computes, and how long they will take.
+
+    The time is a sum over these fits and cells: the mean time of the earlier ones in `store` with the same component.
+    """
+    shares = [share for task in schedule.tasks for share in _shares(task)]
+    outcomes = sum(len(task.cells) or task.chain is None for task in schedule.tasks)
+    if not outcomes:
+        return "nothing is left to do"
+    timed = _timed(store)
+    known = [(timed[name], share) for name, share in shares if name in timed]
+    count = "1 outcome is left" if outcomes == 1 else f"{outcomes} outcomes are left"
+    if not known:
+        return f"{count}: no earlier timings to estimate from"
+    seconds = sum(share * sum(times) / len(times) for times, share in known)
+    unknown = sorted({name.rpartition(":")[2] for name, _ in shares if name not in timed})
+    more = f"the time of {', '.join(unknown)} (not timed yet) and " if unknown else ""
+    return f"{count}: about {seconds:.0f} s of work for all workers together, plus {more}their start-up time"
+
+
+def _shares(task: Task) -> list[tuple[str, float]]:
+    """The components that a task spends time on, each with its share of the component's mean time.
+
+    All chains of a fit have equal shares. Joining them takes no time.
+    """
+    if task.cells:
+        return [(cell.identity[cell.kind]["component"], 1.0) for cell in task.cells]
+    name = task.fit.identity["posterior"]["component"]
+    if task.chain is not None:
+        return [(name, 1 / task.fit.chains)]
+    return [] if task.fit.chains else [(name, 1.0)]
+
+
+def _timed(store: Store) -> dict[str, list[float]]:
+    """The seconds that each earlier fit or cell took, by its posterior's or measured component's name."""
+    timed: dict[str, list[float]] = defaultdict(list)
+    for kind in (FITS, CELLS):
+        for key in store.keys(kind):
+            record = store.record(kind, key)
+            if record and record["status"] == "ok":
+                part = "posterior" if kind == FITS else str(record["identity"].get("kind"))
+                timed[_component(record, part)].append(float(record["seconds"]))
+    return timed
+
+
+def _component(record: dict[str, Any], part: str) -> str:
+    """The name of the component that a part of a record's identity states; empty if the record states none."""
+    identity = record["identity"].get(part)
+    return str(identity.get("component", "")) if isinstance(identity, dict) else ""

@@ -1,0 +1,1 @@
+"""Metrics of predictions, and intervals for proportions, in plain numpy."""

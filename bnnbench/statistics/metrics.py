@@ -1,0 +1,81 @@
+"""Metrics of predictive log-probabilities (N, K) and labels (N,) of N images and K classes.
+
+They are in numpy, so that reports load no framework.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.floating]
+Labels = NDArray[np.integer]
+
+
+def correct(log_probs: Array, labels: Labels) -> NDArray[np.bool_]:
+    """Whether the most probable class of each image is its label, (N,)."""
+    return np.argmax(log_probs, -1) == labels
+
+
+def softmax_robustness(clean: Array, attacked: Array) -> Array:
+    """1 - max_k |p_k(x) - p_k(x_adv)| of each image, in [0, 1], (N,), from log-probabilities (N, K).
+
+    Carbone et al. (2020), Section 5.3, report its mean.
+    """
+    return 1 - np.abs(np.exp(clean) - np.exp(attacked)).max(-1)
+
+
+def negative_log_likelihood(log_probs: Array, labels: Labels) -> Array:
+    """-log p[y] of each image, in nats, (N,)."""
+    return -log_probs[np.arange(len(labels)), labels]
+
+
+def brier(log_probs: Array, labels: Labels) -> Array:
+    """The Brier score of each image, in [0, 2], (N,): the squared distance of probabilities and one-hot label."""
+    return ((np.exp(log_probs) - np.eye(log_probs.shape[-1])[labels]) ** 2).sum(-1)
+
+
+def calibration_error(log_probs: Array, labels: Labels, bins: int = 15) -> float:
+    """The expected calibration error (Guo et al. 2017), in [0, 1], with `bins` of equal width of the confidence."""
+    confidence = np.exp(log_probs.max(-1))
+    right = correct(log_probs, labels)
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [abs(float((right[place == b] - confidence[place == b]).sum())) for b in range(bins)]
+    return sum(gaps) / len(labels)
+
+
+def entropy(log_probs: Array) -> Array:
+    """The entropy over the last axis, in nats; a probability of zero adds nothing."""
+    probabilities = np.exp(log_probs)
+    return -(probabilities * np.where(probabilities > 0, log_probs, 0.0)).sum(-1)
+
+
+def mutual_information(log_probs: Array, mean_draw_entropy: Array) -> Array:
+    """The entropy of the predictive less the draws' mean entropy, in nats, (N,): the disagreement of the draws.
+
+    It is not negative, by Jensen's inequality; negative values due to rounding become 0.
+    """
+    return np.maximum(entropy(log_probs) - mean_draw_entropy, 0.0)
+
+
+def auroc(negatives: Array, positives: Array) -> float:
+    """The probability that a positive has a higher score than a negative, in [0, 1]; ties count half.
+
+    It is the area under the ROC curve, computed as the Mann-Whitney statistic.
+    """
+    scores = np.concatenate([negatives, positives])
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    rank_sum = ranks[len(negatives) :].sum()
+    return float((rank_sum / len(positives) - (len(positives) + 1) / 2) / len(negatives))
+
+
+def selective_accuracy(log_probs: Array, labels: Labels, uncertainty: Array, kept: float) -> float:
+    """The accuracy over the share `kept`, in (0, 1], of the images that have the least uncertainty.
+
+    `uncertainty` is (N,). At least one image is kept. Raises `ValueError` for a share out of bounds.
+    """
+    if not 0 < kept <= 1:
+        raise ValueError(f"kept is {kept}, not in (0, 1]")
+    chosen = np.argsort(uncertainty, kind="stable")[: max(1, round(kept * len(labels)))]
+    return float(correct(log_probs[chosen], labels[chosen]).mean())

@@ -1,0 +1,157 @@
+"""Directions and gradients of objectives: which form is used, and in how many passes."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from known import OBJECTIVES, random_ensemble, random_inputs
+from torch import Tensor
+
+import bnnbench as bb
+from bnnbench.core.ensemble import batching
+
+
+def value(log_probs: Tensor, y: Tensor) -> Tensor:
+    return -log_probs.mean(0).log_softmax(-1)[range(len(y)), y]
+
+
+class Declining(bb.Objective):
+    """Has every form of the direction, and declines the first."""
+
+    revision: ClassVar[int | None] = 1
+    asked: ClassVar[list[str]] = []
+
+    def value(self, log_probs: Tensor, y: Tensor) -> Tensor:
+        return value(log_probs, y)
+
+    def ascent(self, log_probs: Tensor, y: Tensor) -> Tensor:
+        self.asked.append("ascent")
+        return 5 * value(log_probs, y)
+
+    def odds_terms(self, log_probs: Tensor, y: Tensor) -> list[bb.OddsTerm] | None:
+        self.asked.append("odds_terms")
+        return [bb.OddsTerm(y, 1.0, log_probs[:, range(len(y)), y])]
+
+    def log_weight(self, right: Tensor, wrong: Tensor) -> Tensor | None:
+        self.asked.append("log_weight")
+        return None
+
+
+class DecliningTwice(Declining):
+    """Declines the second form too."""
+
+    revision: ClassVar[int | None] = 1
+
+    def value(self, log_probs: Tensor, y: Tensor) -> Tensor:
+        return value(log_probs, y)
+
+    def ascent(self, log_probs: Tensor, y: Tensor) -> Tensor:
+        return super().ascent(log_probs, y)
+
+    def odds_terms(self, log_probs: Tensor, y: Tensor) -> list[bb.OddsTerm] | None:
+        super().odds_terms(log_probs, y)
+        return None
+
+    def log_weight(self, right: Tensor, wrong: Tensor) -> Tensor | None:
+        return super().log_weight(right, wrong)
+
+
+@pytest.mark.parametrize(
+    ("objective", "forms"),
+    [
+        (Declining(), ["log_weight", "odds_terms"]),
+        (DecliningTwice(), ["log_weight", "odds_terms", "ascent"]),
+    ],
+)
+def test_a_form_that_declines_is_followed_by_the_next_one(objective: Any, forms: list[str]) -> None:
+    predictive, (x, y) = random_ensemble(), random_inputs()
+    Declining.asked.clear()
+    direction = predictive.direction(x, y, objective)
+    assert list(dict.fromkeys(Declining.asked)) == forms
+    if forms[-1] == "ascent":
+        assert torch.allclose(direction, 5 * predictive.gradient(x, y, objective), rtol=1e-6, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "passes"), [("predictive-nll", 1), ("expected-loss", 1), ("log-margin", 2)])
+def test_a_gradient_takes_one_pass_where_one_does(name: str, passes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictive, (x, y) = random_ensemble(), random_inputs()
+    batching.footprint(predictive, x)
+    seen = []
+    own = batching.logits
+
+    def counted(ensemble: Any, images: Tensor, block: list[int]) -> Tensor:
+        seen.extend(block)
+        return own(ensemble, images, block)
+
+    monkeypatch.setattr(batching, "logits", counted)
+    predictive.gradient(x, y, name)
+    assert len(seen) == passes * len(predictive)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@settings(max_examples=20, deadline=None)
+@given(
+    draws=st.integers(1, 9),
+    classes=st.integers(2, 5),
+    scale=st.sampled_from([0.1, 1.0, 10.0, 40.0]),
+    seed=st.integers(0, 1000),
+)
+def test_the_gradient_is_autograds(name: str, draws: int, classes: int, scale: float, seed: int) -> None:
+    """Draws that are certain included, whose weights differ by hundreds of nats."""
+    predictive = random_ensemble(draws=draws, classes=classes, scale=scale, seed=seed)
+    x, y = random_inputs(classes=classes, seed=seed)
+    leaf = x.clone().requires_grad_()
+    each = torch.stack([predictive.logits(leaf, [draw])[0].log_softmax(-1) for draw in range(draws)])
+    (expected,) = torch.autograd.grad(bb.objective(name).value(each, y).sum(), leaf)
+    found = predictive.gradient(x, y, name)
+    assert torch.allclose(found, expected, rtol=1e-6, atol=1e-10 * max(1.0, float(expected.abs().max())))
+
+
+def test_images_are_cut_into_equal_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bnnbench.core.ensemble import chunks
+
+    predictive = random_ensemble()
+    x, _ = random_inputs(images=500)
+    whole = [len(chunk.x) for chunk in chunks.chunks(predictive, x, range(7))]
+    assert whole == [500]
+    per_image = chunks.BUDGET // 500
+    monkeypatch.setattr(chunks, "BUDGET", 0)
+    assert [len(chunk.x) for chunk in chunks.chunks(predictive, x[:3], range(7))] == [1, 1, 1]
+    found = batching.footprint(predictive, x)
+    one = found.activations + (3 * 5 + 6 * 7 * found.classes) * 8
+    monkeypatch.setattr(chunks, "BUDGET", 457 * one)
+    sizes = [len(chunk.x) for chunk in chunks.chunks(predictive, x, range(7))]
+    assert sizes == [250, 250]
+    assert per_image > 0
+
+
+def test_as_module_holds_one_block_of_draws_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under autograd too: what the backward pass needs is computed again, block by block."""
+    from bnnbench.core.ensemble import chunks
+
+    predictive = random_ensemble(draws=12, hidden=50)
+    x, y = random_inputs(images=40)
+    exact = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(predictive.as_module()(exact)[range(40), y].sum(), exact)
+    found = batching.footprint(predictive, x)
+    monkeypatch.setattr(chunks, "BUDGET", 10 * found.activations)
+    for name in ("ONE_BY_ONE", "STACKED"):
+        monkeypatch.setattr(batching, name, 10 * found.activations)
+    held = []
+
+    def pack(tensor: Tensor) -> Tensor:
+        held.append(tensor.numel() * tensor.element_size())
+        return tensor
+
+    leaf = x.clone().requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        output = predictive.as_module()(leaf)
+    saved = sum(held)
+    (gradient,) = torch.autograd.grad(output[range(40), y].sum(), leaf)
+    assert torch.allclose(gradient, expected, rtol=1e-10, atol=1e-14)
+    # All activations would be 12 draws x 40 images x 50 units; what is kept grows with the outputs alone.
+    assert saved < 12 * 40 * 50 * 8

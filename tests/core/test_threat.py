@@ -1,0 +1,114 @@
+"""The ball, the box, and steps and noise inside of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+import bnnbench as bb
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    epsilon=st.floats(0, 2), norm=st.sampled_from(["linf", "l2"]), seed=st.integers(0, 999), width=st.floats(0.01, 10)
+)
+def test_projections_land_in_ball_and_box_and_stay_there(epsilon: float, norm: str, seed: int, width: float) -> None:
+    threat = bb.Threat(epsilon=epsilon, norm=norm, bounds=(0.0, 1.0))
+    rng = torch.Generator().manual_seed(seed)
+    x = torch.rand(20, 3, 2, generator=rng, dtype=torch.float64)
+    far = x + width * torch.randn(x.shape, generator=rng, dtype=torch.float64)
+    near = threat.project(x, far)
+    assert (threat.distance(x, near) <= epsilon + 1e-12).all()
+    assert near.min() >= 0
+    assert near.max() <= 1
+    assert torch.allclose(threat.project(x, near), near, atol=1e-12)
+    inside = threat.uniform(x, rng)
+    assert torch.allclose(threat.project(x, inside), inside, atol=1e-12)
+
+
+def test_uniform_noise_fills_the_ball() -> None:
+    """The share within half the radius is 2^-d in the l2 ball of d dimensions: 5 standard errors, error rate 6e-7."""
+    x = torch.zeros(20_000, 3)
+    rng = torch.Generator().manual_seed(0)
+    for norm in ("linf", "l2"):
+        threat = bb.Threat(epsilon=1.0, norm=norm, bounds=(-2.0, 2.0))
+        share = (threat.distance(x, threat.uniform(x, rng)) < 0.5).double().mean().item()
+        assert abs(share - 1 / 8) < 5 * math.sqrt(1 / 8 * 7 / 8 / len(x))
+
+
+def test_the_steepest_step_has_length_one_however_small_the_direction() -> None:
+    direction = torch.tensor([[3e-30, -4e-30], [3e30, -4e30], [0.0, 0.0]])
+    l2 = bb.Threat(epsilon=1.0, norm="l2").steepest(direction)
+    assert torch.allclose(l2, torch.tensor([[0.6, -0.8], [0.6, -0.8], [0.0, 0.0]]))
+    linf = bb.Threat(epsilon=1.0).steepest(direction)
+    assert linf.tolist() == [[1, -1], [1, -1], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"epsilon": -0.1},
+        {"epsilon": math.nan},
+        {"epsilon": True},
+        {"epsilon": 0.1, "norm": "l1"},
+        {"epsilon": 0.1, "bounds": (1.0, 0.0)},
+        {"epsilon": 0.1, "stream": "fresh"},
+        {"epsilon": 0.1, "attack_draws": 0},
+    ],
+)
+def test_threats_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        bb.Threat(**wrong)
+
+
+@pytest.fixture
+def double_by_default() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def test_the_hosts_default_dtype_does_not_matter(double_by_default: None) -> None:
+    x = torch.rand(5, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float32)
+    threat = bb.Threat(epsilon=0.1)
+    with_double = threat.uniform(x, torch.Generator().manual_seed(3))
+    torch.set_default_dtype(torch.float32)
+    assert torch.equal(with_double, threat.uniform(x, torch.Generator().manual_seed(3)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.sampled_from([1, 2, 784, 3072, 12288]),
+    epsilon=st.sampled_from([0.0, 1e-3, 0.5, 1.0, 3.0, 6.0]),
+    level=st.sampled_from([None, 0.0, 0.5, 1.0]),
+    norm=st.sampled_from(["linf", "l2"]),
+    bounds=st.sampled_from([(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (100.0, 101.0)]),
+    seed=st.integers(0, 99),
+)
+def test_the_cores_own_moves_keep_the_cores_rules(
+    size: int, epsilon: float, level: float | None, norm: Any, bounds: tuple[float, float], seed: int
+) -> None:
+    """Rounding of thousands of float32 coordinates included."""
+    rng = torch.Generator().manual_seed(seed)
+    low, high = bounds
+    share = torch.rand(3, size, generator=rng) if level is None else torch.full((3, size), level)
+    x = (low + (high - low) * share).clamp(low, high)
+    threat = bb.Threat(epsilon=epsilon * (high - low), norm=norm, bounds=bounds)
+    direction = torch.randn(3, size, generator=rng)
+    for made in (
+        threat.signs(x, rng),
+        threat.uniform(x, rng),
+        threat.project(x, x + threat.epsilon * threat.steepest(direction)),
+        threat.project(x, x + 3 * (high - low) * direction),
+    ):
+        slack = max(1e-6 * (high - low), 2.5e-7 * max(abs(low), abs(high)))
+        assert threat.distance(x, made).max() <= threat.epsilon + slack
+        assert low <= made.min()
+        assert made.max() <= high

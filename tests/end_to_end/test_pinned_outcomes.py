@@ -1,0 +1,208 @@
+"""One tiny outcome of each bundled component is pinned, so that no number can change unnoticed.
+
+`pinned_outcomes.json` holds the outcome of each component and the `revision` that gave it. After an intended change,
+raise the component's `revision` and run this file as a program. It writes the new outcomes, and refuses those of
+components whose revision is still the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import bnnbench as bb
+from bnnbench.plugins.loading import load_registry
+
+PINS = Path(__file__).with_name("pinned_outcomes.json")
+COMMAND = "python tests/end_to_end/test_pinned_outcomes.py"
+BUNDLED = {f"{entry.kind} {entry.name}": entry for entry in load_registry().entries if entry.distribution == "bnnbench"}
+NEED_FILES = ("dataset mnist", "dataset fashion-mnist")
+"""Components that need data files, below the folder that BNNBENCH_DATA names."""
+TOLERANCE = {"posterior": 2e-3}
+"""Largest difference from a pinned number, 2e-4 for other kinds. Another processor's rounding gives a tenth of it."""
+
+FITS: dict[str, dict[str, Any]] = {
+    "sgd": {"epochs": 3, "batch_size": 8, "learning_rate": 0.05},
+    "bayes-by-backprop": {"epochs": 3, "batch_size": 8, "learning_rate": 0.05, "draws": 2},
+    "saved": {"draws": 2},
+    "pyro-hmc": {"warmup": 8, "thin": 2, "draws": 2, "leapfrog_steps": 3},
+    "numpyro-hmc": {"warmup": 8, "thin": 2, "draws": 2, "leapfrog_steps": 3},
+    "numpyro-nuts": {"warmup": 8, "thin": 2, "draws": 2, "max_tree_depth": 3},
+}
+"""Parameters of the posteriors; one that is not named here has two draws and its default parameters."""
+
+
+def waves(*shape: int, phase: float = 0.0) -> np.ndarray:
+    """Irregular numbers in [-1, 1], float64, without a random generator: the same on every machine."""
+    return np.sin(phase + 1.7 * np.arange(np.prod(shape)) ** 2).reshape(shape)
+
+
+def ensemble() -> bb.Predictive:
+    """Seven draws of a small network with fixed weights, float64: 4 inputs, 3 classes."""
+    network = torch.nn.Sequential(torch.nn.Linear(4, 6), torch.nn.Tanh(), torch.nn.Linear(6, 3)).double()
+    weights = {
+        name: 2.0 * waves(7, *tensor.shape, phase=number)
+        for number, (name, tensor) in enumerate(network.state_dict().items())
+    }
+    return bb.Predictive(network, weights)
+
+
+def points(number: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
+    """Inputs in the unit box, (number, 4), with labels of three classes."""
+    return torch.from_numpy(0.5 + 0.4 * waves(number, 4, phase=0.5)), torch.arange(number) % 3
+
+
+def data_set(name: str) -> Any:
+    """The checksum of a small sample: inputs, labels, bounds and classes, bit by bit."""
+    data = bb.dataset(name, train_size=6, test_size=4).load(seed=3)
+    found = hashlib.sha256(repr((data.bounds, data.classes, data.shape)).encode())
+    for tensor in (*data.train, *data.test):
+        found.update(tensor.numpy().tobytes())
+    return {"sha256": found.hexdigest()}
+
+
+def network(name: str) -> Any:
+    """Logits of the template that the default parameters build, for images of 16x16 pixels and 3 classes."""
+    x = torch.from_numpy(0.5 + 0.5 * waves(2, 1, 16, 16)).float()
+    data = bb.Data(train=(x, torch.tensor([0, 2])), test=(x, torch.tensor([0, 2])), classes=3)
+    with torch.no_grad():
+        return {"logits": bb.network(name).build(data).eval()(10 * x).tolist()}
+
+
+def posterior(name: str) -> Any:
+    """Log-probabilities at three points of a fit to twenty points."""
+    data = bb.dataset("half-moons", train_size=20, test_size=3).load(seed=0)
+    template = bb.network("fc", hidden=(6,)).build(data)
+    parameters = FITS.get(name, {"draws": 2})
+    with tempfile.TemporaryDirectory() as folder:
+        if name == "saved":
+            draws = {key: waves(8, *tensor.shape) for key, tensor in template.state_dict().items()}
+            parameters = parameters | {"path": f"{folder}/draws.safetensors"}
+            bb.Predictive(template, draws).save(parameters["path"])
+        predictive = bb.fit(bb.posterior(name, **parameters), template, data, seed=1, device="cpu")
+    return {"log_probs": predictive.log_probs(data.test[0]).tolist()}
+
+
+def objective(name: str) -> Any:
+    """Value, gradient and direction (each image's largest component scaled to 1) on the fixed ensemble."""
+    predictive, (x, y) = ensemble(), points()
+    direction = predictive.direction(x, y, name)
+    return {
+        "value": bb.objective(name).value(predictive.draw_log_probs(x), y).tolist(),
+        "gradient": predictive.gradient(x, y, name).tolist(),
+        "direction": (direction / direction.abs().amax(1, keepdim=True)).tolist(),
+    }
+
+
+def attack(name: str) -> Any:
+    """Perturbed inputs on the fixed ensemble, in a ball of either norm."""
+    predictive, (x, y) = ensemble(), points()
+    threats = [bb.Threat(epsilon=0.1), bb.Threat(epsilon=0.2, norm="l2")]
+    made = bb.attack(name)(predictive, x, y, threats, seed=4)
+    return {threat.norm: inputs.tolist() for threat, inputs in zip(threats, made, strict=True)}
+
+
+def measure(name: str) -> Any:
+    """The figures of the fixed ensemble."""
+    x, y = points(40)
+    data = bb.Data(train=(x, y), test=(x, y))
+    defence = bb.Defence(ensemble(), data, bb.Threat(epsilon=0.0, bounds=(0, 1)), images=40, draws=None, seed=0)
+    component = load_registry().create("measure", name, {})
+    return component.figures(component.measure(defence))
+
+
+OUTCOMES: dict[str, Callable[[str], Any]] = {
+    "dataset": data_set,
+    "network": network,
+    "posterior": posterior,
+    "objective": objective,
+    "attack": attack,
+    "measure": measure,
+}
+
+
+def rounded(outcome: dict[str, Any]) -> dict[str, Any]:
+    """The outcome with four decimals."""
+    return {
+        name: value if isinstance(value, str | None) else np.round(value, 4).tolist() for name, value in outcome.items()
+    }
+
+
+def differences(kind: str, outcome: dict[str, Any], pinned: dict[str, Any]) -> list[str]:
+    """The names of the parts of an outcome that are not as pinned."""
+
+    def same(value: Any, pin: Any) -> bool:
+        if isinstance(value, str | None) or isinstance(pin, str | None) or np.shape(value) != np.shape(pin):
+            return bool(value == pin)
+        return np.allclose(value, pin, rtol=0, atol=TOLERANCE.get(kind, 2e-4))
+
+    return sorted(name for name in outcome.keys() | pinned.keys() if not same(outcome.get(name), pinned.get(name)))
+
+
+@pytest.fixture(scope="module")
+def pins() -> dict[str, Any]:
+    """What the file holds: component -> revision and outcome."""
+    held: dict[str, Any] = json.loads(PINS.read_text())
+    return held
+
+
+@pytest.mark.parametrize("component", BUNDLED)
+def test_the_outcome_of_each_bundled_component_is_as_pinned(component: str, pins: dict[str, Any]) -> None:
+    if component in NEED_FILES and "BNNBENCH_DATA" not in os.environ:
+        pytest.skip("BNNBENCH_DATA names no folder with its files")
+    entry = BUNDLED[component]
+    assert component in pins, f"no outcome of {component} is pinned: run  {COMMAND}"
+    changed = differences(entry.kind, OUTCOMES[entry.kind](entry.name), pins[component]["outcome"])
+    assert not changed, (
+        f"{component} gives another outcome ({', '.join(changed)}) than at revision {pins[component]['revision']}. "
+        f"If that is meant, raise the `revision` of {entry.load().__qualname__} and run  {COMMAND}  (otherwise stores "
+        "would mix old and new results under one key)"
+    )
+
+
+def test_every_bundled_component_is_pinned_at_its_revision_and_nothing_else_is(pins: dict[str, Any]) -> None:
+    assert {name: pin["revision"] for name, pin in pins.items()} == {
+        name: entry.load().revision for name, entry in BUNDLED.items()
+    }, f"the components or their revisions are not those that are pinned: run  {COMMAND}"
+
+
+@pytest.mark.parametrize("component", BUNDLED)
+def test_each_bundled_component_declares_a_revision_of_its_own(component: str) -> None:
+    own = vars(BUNDLED[component].load()).get("revision")
+    assert type(own) is int, f"{component} declares no revision: each release of bnnbench would compute it anew"
+    assert own >= 1
+
+
+def main() -> int:
+    """Write the outcomes of new components and of raised revisions."""
+    pins = json.loads(PINS.read_text()) if PINS.exists() else {}
+    refused = []
+    for component, entry in BUNDLED.items():
+        if component in NEED_FILES and "BNNBENCH_DATA" not in os.environ:
+            print(f"{component} is left as it was: BNNBENCH_DATA names no folder with its files")
+            continue
+        outcome, revision = OUTCOMES[entry.kind](entry.name), entry.load().revision
+        known = pins.get(component)
+        if known and known["revision"] == revision:
+            refused += [component] if differences(entry.kind, outcome, known["outcome"]) else []
+        else:
+            pins[component] = {"revision": revision, "outcome": rounded(outcome)}
+    lines = [f" {json.dumps(name)}: {json.dumps(pins[name])}" for name in sorted(BUNDLED) if name in pins]
+    PINS.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    if refused:
+        print(f"another outcome, but the same revision: {', '.join(refused)}")
+    return bool(refused)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

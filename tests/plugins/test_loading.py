@@ -1,0 +1,75 @@
+"""Plugins are loaded one by one, and a broken one disturbs no other."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from one_plugin import GOOD, Install
+
+import bnnbench as bb
+from bnnbench.plugins.loading import load_registry
+
+
+def test_a_plugin_in_one_file_is_found(install: Install) -> None:
+    registry = load_registry(install("bnnbench-noise", "noise_plugin", GOOD))
+    entry = registry.find("attack", "uniform")
+    assert (entry.distribution, entry.version, entry.summary) == ("bnnbench-noise", "1.2", "Uniform noise in the ball.")
+    assert registry.create("attack", "uniform", {}).identity()["version"] == "1.2"
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import gone_for_good", "ModuleNotFoundError: No module named 'gone_for_good'"),
+        ("raise SystemExit('no licence')", "SystemExit: no licence"),
+        ("def f(:", "SyntaxError"),
+        ("x = 1", "no function bnnbench_register marked with @hookimpl"),
+        (GOOD.replace("def bnnbench_register", "def bnnbench_registr"), "unknown hook"),
+        (GOOD.replace('"uniform"', '"Uni form"'), "does not match"),
+        (GOOD.replace("registry.attack", "registry.posterior"), "is not a posterior class"),
+        (GOOD.replace('"uniform", Uniform', '"uniform", "nowhere"'), "'package.module:Class'"),
+        (GOOD + '    registry.attack("uniform", Uniform)\n', "registered twice"),
+        (GOOD.replace("def perturb", "copy: int = 1\n    def perturb"), "shadows an attribute of pydantic.BaseModel"),
+        (GOOD.replace("def perturb", "strength: int\n    def perturb"), "parameter 'strength' has no default"),
+        (GOOD.replace("def perturb", "def __call__(self): ...\n    def perturb"), "belongs to the core"),
+    ],
+)
+def test_a_broken_plugin_disturbs_nobody_and_says_why(install: Install, source: str, reason: str) -> None:
+    points = install("bnnbench-bad", "bad_plugin", source) + install("bnnbench-noise", "noise_plugin", GOOD)
+    registry = load_registry(points)
+    assert registry.names("attack") == ["uniform"]
+    (broken,) = registry.quarantined
+    assert reason in broken.reason
+    assert (broken.plugin, broken.distribution, broken.version) == ("bad_plugin", "bnnbench-bad", "1.2")
+    with pytest.raises(bb.UnknownComponent, match="bad_plugin"):
+        registry.find("attack", "wanted")
+
+
+def test_distributions_without_a_name_disturb_nobody(install: Install, tmp_path: Path) -> None:
+    points = install("bnnbench-noise", "noise_plugin", GOOD)
+    for name in ("some", "other"):
+        info = tmp_path / f"{name}-1.0.dist-info"
+        info.mkdir()
+        (info / "entry_points.txt").write_text("[bnnbench]\nnowhere = gone_for_good\n")
+        points += metadata.PathDistribution(info).entry_points
+    registry = load_registry(points)
+    assert registry.names("attack") == ["uniform"]
+    assert {str(broken)[:43] for broken in registry.quarantined} == {"plugin 'nowhere' (unknown 0) could not be l"}
+
+
+def test_two_distributions_with_one_name_must_be_told_apart(install: Install) -> None:
+    registry = load_registry(install("one", "one_plugin", GOOD) + install("two", "two_plugin", GOOD))
+    with pytest.raises(bb.UnknownComponent, match="'one:uniform' or 'two:uniform'"):
+        registry.find("attack", "uniform")
+    assert registry.find("attack", "two:uniform").distribution == "two"
+
+
+def test_allow_and_block_lists(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = install("one", "one_plugin", GOOD) + install("two", "two_plugin", GOOD.replace('"uniform"', '"other"'))
+    monkeypatch.setenv("BNNBENCH_PLUGINS", "two, unheard-of")
+    assert load_registry(points).names("attack") == ["other"]
+    monkeypatch.delenv("BNNBENCH_PLUGINS")
+    monkeypatch.setenv("BNNBENCH_BLOCK", "two_plugin")
+    assert load_registry(points).names("attack") == ["uniform"]

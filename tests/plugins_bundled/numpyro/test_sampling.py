@@ -1,0 +1,48 @@
+"""NumPyro's samplers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from logistic import NoBias, problem
+from torch import nn
+
+import bnnbench as bb
+
+pytestmark = pytest.mark.integration
+
+
+def test_trees_have_the_depth_allowed_and_what_hits_it_is_counted() -> None:
+    settings = {"draws": 30, "warmup": 0, "step_size": 1e-3}
+    for depth in (1, 3):
+        posterior = bb.posterior("numpyro-nuts", max_tree_depth=depth, **settings)
+        diagnostics = posterior.fit(NoBias(2), problem(2), seed=0).diagnostics
+        assert (diagnostics["leapfrog_steps"] == 2**depth - 1).all()
+        assert diagnostics["depth_cap_hits"] == 30
+    free = bb.posterior("numpyro-nuts", max_tree_depth=10, draws=30, warmup=0, step_size=0.5)
+    assert free.fit(NoBias(2), problem(2), seed=0).diagnostics["depth_cap_hits"] == 0
+
+
+def test_a_network_that_jax_cannot_run_is_incompatible() -> None:
+    with pytest.raises(bb.Incompatible, match="Hardshrink"):
+        bb.posterior("numpyro-nuts").fit(nn.Sequential(nn.Linear(2, 2), nn.Hardshrink()), problem(2), seed=0)
+
+
+def test_numpyro_compiles_a_shape_once_for_the_process() -> None:
+    from bnnbench_plugins.numpyro import sampling
+
+    def fitted(prior: float, seed: int, hidden: int = 3) -> tuple[bb.Predictive, int]:
+        before = len(sampling._programs)
+        data = problem(2)
+        posterior = bb.posterior("numpyro-nuts", draws=4, warmup=3, max_tree_depth=2, prior_scale=prior)
+        predictive = bb.fit(posterior, bb.network("fc", hidden=(hidden,)).build(data), data, seed=seed)
+        return predictive, len(sampling._programs) - before
+
+    first, programs = fitted(0.7, 0)
+    assert programs == 2  # The start of a chain, and its transition.
+    assert fitted(0.7, 1)[1] == 0
+    again, programs = fitted(0.7, 0)
+    assert programs == 0
+    assert all(torch.equal(first.draws[name], again.draws[name]) for name in first.draws)
+    assert fitted(0.8, 0)[1] == 2
+    assert fitted(0.7, 0, hidden=4)[1] == 2

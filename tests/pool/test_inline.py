@@ -1,0 +1,42 @@
+"""Jobs in the calling process."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from bnnbench.errors import BnnbenchError
+from bnnbench.pool.inline import InlinePool
+from bnnbench.pool.job import Job, Setting
+
+SETTING = Setting("store", "cpu", 1)
+
+
+def number(offset: int, setting: Setting) -> str:
+    return f"{os.getpid() + offset} {setting.store}"
+
+
+def failing(error: Exception, setting: Setting) -> str:
+    raise error
+
+
+def test_a_job_runs_in_this_process_before_submit_returns() -> None:
+    with InlinePool() as pool:
+        future = pool.submit(Job(number, (1,), (), 1.0), SETTING)
+        assert future.done()
+        assert future.result() == f"{os.getpid() + 1} store"
+        assert pool.capacity == 1
+        pool.watch()
+
+
+@pytest.mark.parametrize("error", [ValueError("on purpose"), BnnbenchError("on purpose")])
+def test_what_a_job_raises_is_the_failure_of_its_future(error: Exception) -> None:
+    with InlinePool() as pool:
+        future = pool.submit(Job(failing, (error,), (), 1.0), SETTING)
+        assert "on purpose" in str(future.exception())
+
+
+def test_an_interrupt_is_not_taken_for_a_failure() -> None:
+    with InlinePool() as pool, pytest.raises(KeyboardInterrupt):
+        pool.submit(Job(failing, (KeyboardInterrupt(),), (), 1.0), SETTING)

@@ -1,0 +1,45 @@
+"""Outcomes and cells of ten images, made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import bnnbench as bb
+from bnnbench.evidence.results import Cell
+from bnnbench.matrix.specs import CellSpec, FitSpec
+from bnnbench.measurements.outcome import Outcome
+
+
+def outcome(robust: str, clean: str = "1111111111", *, zero: bool = False) -> Outcome:
+    """Ten images of two classes, all of label 0: 1 where right, 0 where wrong."""
+
+    def log_probs(pattern: str) -> np.ndarray:
+        return np.log([[0.9, 0.1] if bit == "1" else [0.2, 0.8] for bit in pattern])
+
+    nothing, no = np.zeros(10), np.zeros(10, bool)
+    return Outcome(
+        index=np.arange(10),
+        label=np.zeros(10, int),
+        clean_log_probs=log_probs(clean),
+        attacked_log_probs=log_probs(robust),
+        clean_entropy=nothing,
+        attacked_entropy=nothing,
+        distance=nothing,
+        passes=nothing,
+        objective=nothing,
+        zero_gradient=no,
+        zero_direction=no | zero,
+        inputs=nothing,
+        draws=3,
+        attack_draws=3,
+    )
+
+
+def cell(attack: str, seed: int, found: Outcome | None, *, status: str = "ok", card: str = "converged") -> Cell:
+    fit = FitSpec(bb.dataset("half-moons"), bb.network("fc"), bb.posterior("sgd"), seed)
+    spec = CellSpec(
+        "moons", "fc", "sgd", attack, fit, bb.attack("fgsm"), bb.Threat(epsilon=0.1), images=10, draws=3, keep="few"
+    )
+    measurement, notes = spec.measurement, spec.measurement.notes(found) if found else {}
+    robust = found.robust if found else None
+    return Cell(spec, status, "" if found else "on purpose", [], card, measurement.row(found), notes, robust)

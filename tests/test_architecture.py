@@ -1,0 +1,41 @@
+"""The shape of the source: small files, small functions, and a test for each room."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import bnnbench_plugins
+
+import bnnbench
+
+LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 250, 60
+PACKAGES = (Path(bnnbench.__file__).parent, Path(next(iter(bnnbench_plugins.__path__))))
+FILES = {str(file.relative_to(package.parent)): file for package in PACKAGES for file in sorted(package.rglob("*.py"))}
+
+
+def test_no_file_is_long() -> None:
+    lengths = {name: len(file.read_text().splitlines()) for name, file in FILES.items()}
+    assert len(lengths) > 100
+    assert {name: lines for name, lines in lengths.items() if lines > LINES_OF_A_FILE} == {}
+
+
+def functions(file: Path) -> Iterator[tuple[str, int]]:
+    """The name of each function and method of a file, and its number of lines from its `def` to its end."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def test_no_function_is_long() -> None:
+    lengths = {f"{name}: {function}": lines for name, file in FILES.items() for function, lines in functions(file)}
+    assert len(lengths) > 500
+    assert {name: lines for name, lines in lengths.items() if lines > LINES_OF_A_FUNCTION} == {}
+
+
+def test_every_room_of_the_source_has_its_folder_of_tests() -> None:
+    here = Path(__file__).parent
+    rooms = [entry for entry in PACKAGES[0].iterdir() if (entry / "__init__.py").exists()]
+    assert len(rooms) > 10
+    assert not [room.name for room in rooms if not list((here / room.name).rglob("test_*.py"))]
