@@ -64,12 +64,12 @@ class Attack(Component):
 
     @property
     def stops_early(self) -> bool:
-        """Whether the attack leaves an image alone once the goal is reached; False by default.
+        """Whether the attack leaves an image alone once the goal is reached; by default, whether an attack in it does.
 
         The perturbed input is then not the worst one in the ball, so figures that depend on how wrong the prediction is
         (softmax robustness, uncertainty) are not reported.
         """
-        return False
+        return any(inner.stops_early for _, inner in self.components() if isinstance(inner, Attack))
 
     def stronger(self) -> Attack | None:
         """The same attack with about twice the effort, or None (the default) if it has no parameter for its effort."""

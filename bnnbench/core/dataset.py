@@ -87,7 +87,7 @@ def _checked(name: str, pair: Any, low: float, high: float) -> tuple[Tensor, Ten
 
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise InvalidData(f"{name} is not a pair (inputs, labels)")
-    x, y = torch.as_tensor(pair[0]), torch.as_tensor(pair[1])
+    x, y = (torch.as_tensor(part).cpu() for part in pair)
     if x.ndim < 2 or len(x) == 0:
         raise InvalidData(f"{name} inputs of shape {tuple(x.shape)}: (N, *shape) with N >= 1 was expected")
     if y.shape != (len(x),):

@@ -22,8 +22,8 @@ class Ledger:
     def __init__(self, images: int) -> None:
         import torch
 
-        self.forward, self.gradient = torch.zeros(images), torch.zeros(images)
-        self.zero_direction = torch.zeros(images, dtype=torch.bool)
+        self.forward, self.gradient = torch.zeros(images, device="cpu"), torch.zeros(images, device="cpu")
+        self.zero_direction = torch.zeros(images, dtype=torch.bool, device="cpu")
         self.steps: dict[str, list[Tensor]] = {}
         self._followed = self._unattributed = False
 
@@ -49,11 +49,11 @@ class Ledger:
         import torch
 
         images = len(self.forward)
-        if len(positions) == images and torch.equal(positions, torch.arange(images)):
+        if len(positions) == images and torch.equal(positions, torch.arange(images, device="cpu")):
             step = values.clone()
         else:
             dtype = values.dtype if values.is_floating_point() else torch.float32
-            step = torch.full((images,), torch.nan, dtype=dtype)
+            step = torch.full((images,), torch.nan, dtype=dtype, device="cpu")
             step[positions] = values.to(dtype)
         self.steps.setdefault(name, []).append(step)
 
@@ -70,10 +70,11 @@ def steps_of(ledgers: Sequence[Ledger]) -> dict[str, Tensor]:
     """
     import torch
 
-    stacked = {}
+    recorded: dict[str, list[Tensor]] = {}
     for ledger in ledgers:
         for name, steps in ledger.steps.items():
-            dtypes = {step.dtype for step in steps}
-            of_one_dtype = steps if len(dtypes) == 1 else [step.to(torch.float32) for step in steps]
-            stacked[name] = torch.stack(of_one_dtype)
-    return stacked
+            recorded[name] = [*recorded.get(name, []), *steps]
+    return {
+        name: torch.stack(steps if len({step.dtype for step in steps}) == 1 else [step.float() for step in steps])
+        for name, steps in recorded.items()
+    }

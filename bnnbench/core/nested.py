@@ -29,16 +29,17 @@ def replaced(value: Any, kind: type, replacement: Callable[[Any], Any]) -> Any:
     if isinstance(value, kind):
         return replacement(value)
     items = _items(value)
-    new = {name: replaced(item, kind, replacement) for name, item in items}
-    if all(new[name] is item for name, item in items):
+    new = [replaced(item, kind, replacement) for _, item in items]
+    if all(part is item for part, (_, item) in zip(new, items, strict=True)):
         return value
+    fields = dict(zip((name for name, _ in items), new, strict=True))
     if isinstance(value, BaseModel):
-        return value.model_copy(update=new)
+        return value.model_copy(update=fields)
     if isinstance(value, Mapping):
-        return type(value)(zip(value, new.values(), strict=True))  # type: ignore[call-arg]
+        return type(value)(zip(value, new, strict=True))  # type: ignore[call-arg]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.replace(value, **new)
-    return type(value)(new.values())
+        return dataclasses.replace(value, **fields)
+    return type(value)(*new) if hasattr(value, "_fields") else type(value)(new)
 
 
 def with_identities(value: Any, dumped: Any, kind: type) -> Any:
@@ -55,14 +56,17 @@ def with_identities(value: Any, dumped: Any, kind: type) -> Any:
     if isinstance(value, kind):
         return value.identity()  # type: ignore[attr-defined]
     items = _items(value)
-    if not any(True for _ in nested(value, kind)):
-        return dumped
+    if isinstance(value, set | frozenset) and isinstance(dumped, list):
+        # The order of a set differs between processes.
+        parts = [item.identity() if isinstance(item, kind) else item for _, item in items]  # type: ignore[attr-defined]
+        return parts if any(isinstance(item, kind) for _, item in items) else sorted(dumped, key=repr)
     if isinstance(dumped, dict) and len(dumped) == len(items):
         pairs = zip(items, dumped.items(), strict=True)
         return {key: with_identities(item, part, kind) for (_, item), (key, part) in pairs}
     if isinstance(dumped, list) and len(dumped) == len(items):
         return [with_identities(item, part, kind) for (_, item), part in zip(items, dumped, strict=True)]
-    return {"value": dumped, "components": [component.identity() for _, component in nested(value, kind)]}
+    components = [component.identity() for _, component in nested(value, kind)]
+    return {"value": dumped, "components": components} if components else dumped
 
 
 def _items(value: Any) -> list[tuple[str, Any]]:

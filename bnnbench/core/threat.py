@@ -167,22 +167,22 @@ def _signs(x: Tensor, rng: torch.Generator) -> Tensor:
     import torch
 
     # The numbers are drawn on the CPU, so that the same seed gives the same noise on every device.
-    return (torch.randint(0, 2, x.shape, generator=rng) * 2 - 1).to(x)
+    return (torch.randint(0, 2, x.shape, generator=rng, device="cpu") * 2 - 1).to(x)
 
 
 def _uniform_linf(x: Tensor, rng: torch.Generator) -> Tensor:
     import torch
 
     # The dtype is explicit, because another default dtype would give other numbers.
-    return (torch.rand(x.shape, generator=rng, dtype=torch.float32) * 2 - 1).to(x)
+    return (torch.rand(x.shape, generator=rng, dtype=torch.float32, device="cpu") * 2 - 1).to(x)
 
 
 def _uniform_l2(x: Tensor, rng: torch.Generator) -> Tensor:
     import torch
 
-    normal = torch.randn(x.shape, generator=rng, dtype=torch.float32).to(x)
+    normal = torch.randn(x.shape, generator=rng, dtype=torch.float32, device="cpu").to(x)
     # In d dimensions, the fraction r^d of the unit ball's volume lies within radius r.
-    radius = torch.rand(len(x), generator=rng, dtype=torch.float32).to(x) ** (1 / x[0].numel())
+    radius = torch.rand(len(x), generator=rng, dtype=torch.float32, device="cpu").to(x) ** (1 / math.prod(x.shape[1:]))
     return normal * _per_image(radius / _length(normal), x)
 
 

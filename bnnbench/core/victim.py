@@ -46,7 +46,7 @@ class Victim:
         import torch
 
         self._predictive, self._threat, self._draws, self._seed = predictive, threat, draws, seed
-        self._positions = torch.arange(images)
+        self._positions = torch.arange(images, device="cpu")
         self._rng: torch.Generator = seeds.torch_generator(seed, seeds.QUERIES)
         self.ledger = Ledger(images)
         self._shared: Ledger | None = None
@@ -69,9 +69,11 @@ class Victim:
         """
         if not threat.differs_in_radius_alone(self._threat):
             raise ValueError("the threat differs in more than norm and epsilon from the threat of this victim")
+        if self._shared is not None and threat == self._threat:
+            return self
         if threat not in self._of_threats:
             victim = Victim(self._predictive, threat, self._draws, len(self.ledger.forward), self._seed)
-            victim._shared = self.ledger
+            victim._shared, victim._of_threats = self._shared or self.ledger, self._of_threats
             self._of_threats[threat] = victim
         return self._of_threats[threat]._at(self._positions)
 
@@ -98,11 +100,13 @@ class Victim:
         requires a gradient.
         """
         import torch
+        from torch.autograd import forward_ad
 
         if self._threat.access == "scores":
             self._count(x, gradient=False)
             with torch.no_grad():
-                return self._predictive.logits(x, self._query())
+                # Without a tangent: forward-mode differentiation would give a gradient too.
+                return self._predictive.logits(forward_ad.unpack_dual(x.detach()).primal, self._query())
         self._count(x, gradient=x.requires_grad)
         return self._predictive.logits(x, self._query())
 
@@ -186,8 +190,16 @@ class Victim:
         return draw_split.at_query(self._threat, self._draws, self._rng)
 
     def _spent(self) -> Tensor:
-        """The queries (N,) made for each image, including those that count for all threats."""
-        return self.ledger.forward + (self._shared.forward if self._shared is not None else 0)
+        """The queries of each image of the attack so far (N,): those for all threats, and those for one threat.
+
+        The victim of all threats counts the threat with the most queries.
+        """
+        import torch
+
+        if self._shared is not None:
+            return self._shared.forward + self.ledger.forward
+        of_threats = [victim.ledger.forward for victim in self._of_threats.values()]
+        return self.ledger.forward + (torch.stack(of_threats).amax(0) if of_threats else 0)
 
     def _count(self, x: Tensor, *, gradient: bool) -> None:
         """Count a query of these inputs. Raises `GradientRefused` or `QueriesSpent` if the threat does not allow it."""
@@ -197,9 +209,9 @@ class Victim:
         allowed = self._threat.queries
         if allowed is not None and bool((self._spent() + cost > allowed + 1e-6).any()):
             raise QueriesSpent(f"the threat allows {allowed} queries for each image, and the attack asked for more")
-        self.ledger.forward += cost
+        self.ledger.forward = self.ledger.forward + cost
         if gradient:
-            self.ledger.gradient += cost
+            self.ledger.gradient = self.ledger.gradient + cost
 
     def _note_zero(self, direction: Tensor) -> None:
         self.ledger.note_zero((direction.flatten(1) == 0).all(1).cpu(), self._positions)

@@ -5,6 +5,7 @@ The store writes and checks results by their schema alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -97,7 +98,7 @@ class Schema:
         return [
             quantity.name
             for quantity in self.numbers
-            if type(numbers.get(quantity.name)) is not _PLAIN[quantity.dtype]
+            if not _is_number(numbers.get(quantity.name), quantity.dtype)
             and not (quantity.optional and numbers.get(quantity.name) is None)
         ]
 
@@ -136,8 +137,15 @@ def _wrong(quantity: Quantity, value: Any, sizes: Mapping[str, int]) -> Iterator
             yield name
 
 
+def _is_number(value: Any, dtype: Dtype) -> bool:
+    """Whether a value is a plain, finite number of a type."""
+    return type(value) is _PLAIN[dtype] and isinstance(value, int | float) and math.isfinite(value)
+
+
 def _fits(quantity: Quantity, array: np.ndarray, sizes: Mapping[str, int]) -> bool:
     """Whether an array has the type and shape of a quantity; an attack may also record bools at its steps."""
+    if not isinstance(array, np.ndarray):
+        return False
     if array.dtype.kind not in _KINDS[quantity.dtype] and not (quantity.is_mapping and array.dtype.kind == "b"):
         return False
     axes = quantity.axes

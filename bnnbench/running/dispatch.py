@@ -88,7 +88,7 @@ def dispatched(
             ended = _ended(future, _limit(task, limits), limits.memory, time.perf_counter() - began.pop(future))
             if ended.failure and tasks.finished(task):
                 ended = Ended("ok", recorded=True)
-            if len(task.cells) > 1 and ended.status not in FINAL and not ended.damaged:
+            if len(task.cells) > 1 and _is_split(tasks, task, ended):
                 parts = [replace(task, cells=(cell,)) for cell in tasks.unfinished(task)]
                 waiting.extendleft(reversed(parts))
                 yield task, Ended(ended.status, ended.reason, parts=len(parts))
@@ -101,6 +101,13 @@ def dispatched(
             waiting.extendleft(reversed(ready))
             for follower in lost:
                 yield follower, Ended("skipped", lost=True)
+
+
+def _is_split(tasks: Tasks, task: Task, ended: Ended) -> bool:
+    """Whether the cells of a task are tried one by one, because one of them may have caused the ending of all."""
+    if ended.damaged or ended.status == "ok":
+        return False
+    return ended.status not in FINAL or bool(tasks.unfinished(task))
 
 
 class Tries:

@@ -75,10 +75,12 @@ def _checked(cell: CellSpec, store: Store, other: Store, failed: str) -> Check:
     if before is None or after is None or failed or after["status"] != "ok":
         why = failed or (after or {}).get("reason", "it has no record any more")
         return Check(cell, False, f"it could not be computed again: {why}")
+    numbers = [number.name for number in cell.measurement.schema.numbers]
     one, two = (of.arrays(CELLS, cell.key, record) for of, record in ((store, before), (other, after)))
     # Records of earlier versions may lack optional arrays.
     optional = {quantity.name for quantity in cell.measurement.schema.arrays if quantity.optional}
-    if same_bits(one, {name: array for name, array in two.items() if name in one or name not in optional}):
+    same_numbers = all(before.get(name) == after.get(name) for name in numbers)
+    if same_numbers and same_bits(one, {name: two[name] for name in two if name in one or name not in optional}):
         return Check(cell, True, "the same bits")
     pair = _of_both(cell, (before, one), (after, two))
     differs = difference(*pair)
@@ -134,15 +136,25 @@ def difference(one: Any, two: Any) -> str:
 
 
 def _largest_difference(one: Mapping[str, Any], two: Mapping[str, Any]) -> float:
-    """The largest absolute difference of the arrays of two results; infinity if their shapes differ."""
+    """The largest absolute difference of the numbers and arrays of two results.
+
+    Infinity if their names or shapes differ, or if NaN stands at different places.
+    """
+    if one.keys() != two.keys():
+        return float("inf")
     largest = 0.0
-    for name, array in one.items():
-        if isinstance(array, np.ndarray):
-            other = two.get(name)
-            if not isinstance(other, np.ndarray) or other.shape != array.shape:
-                return float("inf")
-            largest = max(largest, float(np.abs(array.astype(float) - other.astype(float)).max(initial=0.0)))
+    for name, value in one.items():
+        if isinstance(value, Mapping):
+            largest = max(largest, _largest_difference(value, two[name]))
+        elif value is not None or two[name] is not None:
+            largest = max(largest, _difference_of(np.asarray(value, float), np.asarray(two[name], float)))
     return largest
+
+
+def _difference_of(one: np.ndarray, two: np.ndarray) -> float:
+    if one.shape != two.shape or not np.array_equal(np.isnan(one), np.isnan(two)):
+        return float("inf")
+    return float(np.nan_to_num(np.abs(one - two)).max(initial=0.0))
 
 
 def _comparable(one: Outcome, two: Outcome) -> bool:

@@ -76,4 +76,4 @@ def loaded(store: StoreReader, key: str, record: Mapping[str, Any], measurement:
 
 
 def _value(result: Any, name: str) -> Any:
-    return result[name] if isinstance(result, Mapping) else getattr(result, name)
+    return result.get(name) if isinstance(result, Mapping) else getattr(result, name)

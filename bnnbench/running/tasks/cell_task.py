@@ -8,7 +8,7 @@ from typing import Any
 
 from bnnbench.core.rules import fit_run
 from bnnbench.core.threat import Threat
-from bnnbench.errors import DamagedArtefact
+from bnnbench.errors import DamagedArtefact, QueriesSpent
 from bnnbench.matrix.plan import CellSpec
 from bnnbench.measurements.defence import Defence
 from bnnbench.pool.job import Setting
@@ -21,10 +21,19 @@ from bnnbench.store.store import CELLS, DRAWS, FITS, Store
 def run_cells(cells: Sequence[CellSpec], setting: Setting) -> str:
     """Compute cells of one measurement of one fit, write a record for each, and return their status.
 
-    If several cells fail, no record is written, because one of them may have caused the failure of all.
+    If several cells fail, or spend their queries, no record is written: one of them may have caused it for all.
     """
-    ending, made = worker.timed(lambda: _results(cells, setting), setting)
-    if len(cells) > 1 and ending.status not in FINAL:
+    spent = []
+
+    def work() -> tuple[list[Any], int, str]:
+        try:
+            return _results(cells, setting)
+        except QueriesSpent:
+            spent.append(True)
+            raise
+
+    ending, made = worker.timed(work, setting)
+    if len(cells) > 1 and (ending.status not in FINAL or spent):
         return ending.status
     # The cells are computed together, so each is given an equal share of the time.
     share = replace(ending, seconds=ending.seconds / len(cells), cpu_seconds=(ending.cpu_seconds or 0.0) / len(cells))
