@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import multiprocessing.util
 import os
-import platform
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
-platform.platform()  # It asks a process once, and remembers the answer.
-
 OTHER_TIERS = ("slow", "integration")
 NO_UNITS = ("end_to_end", "faults", "security")
 """Folders that mirror no part of the source."""
+ASKED = ("git", "ldconfig", "lscpu", "uname")
+"""Programs that manifests ask, and libraries when they are imported."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -36,7 +35,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def _units_stay_in_this_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test of the tier `unit` starts no process but git, which manifests ask, and asks no other computer."""
+    """A test of the tier `unit` starts no process but those of `ASKED`, and asks no other computer."""
     if request.node.get_closest_marker("unit") is None:
         return
     start = subprocess.Popen.__init__
@@ -44,9 +43,9 @@ def _units_stay_in_this_process(request: pytest.FixtureRequest, monkeypatch: pyt
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a unit test starts no process and asks no other computer: mark it `integration`")
 
-    def only_git(self: Any, command: Any, *arguments: Any, **options: Any) -> None:
-        (start if command[0] == "git" else refuse)(self, command, *arguments, **options)
+    def only_asked(self: Any, command: Any, *arguments: Any, **options: Any) -> None:
+        (start if Path(command[0]).name in ASKED else refuse)(self, command, *arguments, **options)
 
-    monkeypatch.setattr(subprocess.Popen, "__init__", only_git)
+    monkeypatch.setattr(subprocess.Popen, "__init__", only_asked)
     monkeypatch.setattr(multiprocessing.util, "spawnv_passfds", refuse)
     monkeypatch.setattr("socket.create_connection", refuse)

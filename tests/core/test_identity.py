@@ -150,3 +150,18 @@ def test_identities_of_attacks_with_an_objective_are_what_stores_hold() -> None:
             }
         },
     }
+
+
+class Words(bb.Attack):
+    """An attack with a set, and with a named tuple."""
+
+    revision: ClassVar[int | None] = 1
+    words: frozenset[str] = frozenset()
+    """A set."""
+
+
+def test_the_identity_of_a_set_has_an_order() -> None:
+    """The order of a set of texts differs between processes, and the key must not."""
+    letters = [chr(code) for code in range(97, 123)]
+    identity = Words(words=frozenset(letters)).identity()
+    assert identity["parameters"]["words"] == letters

@@ -191,3 +191,78 @@ def test_a_query_about_no_image_has_no_rows(draws: int) -> None:
     assert empty.direction(x[none], y[none], "predictive-nll").shape == (0, 5)
     assert empty.gradient(x[none], y[none], "log-margin").shape == (0, 5)
     assert whole.ledger.forward.tolist() == [0.0] * 6
+
+
+class Nesting(bb.Attack):
+    """Runs an attack by `perturb_each`, on a victim that is already under its threat."""
+
+    revision: ClassVar[int | None] = 1
+    attack: bb.AttackParameter = "pgd"  # type: ignore[assignment]
+    """The attack."""
+
+    def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: bb.Threat, rng: torch.Generator) -> Tensor:
+        return self.attack.perturb_each(victim, x, y, [threat], [rng])[0]
+
+
+def test_an_attack_run_by_perturb_each_inside_of_another_is_booked_as_if_run_alone() -> None:
+    predictive, (x, y) = random_ensemble(), random_inputs()
+    inner = bb.attack("pgd", steps=3)
+    alone, nested = (
+        craft(attack, predictive, x, y, [THREAT, bb.Threat(epsilon=0.2)], seed=0)
+        for attack in (inner, Nesting(attack=Nesting(attack=inner)))
+    )
+    for one, other in zip(alone, nested, strict=True):
+        assert torch.equal(one.inputs, other.inputs)
+        assert other.forward_passes.tolist() == one.forward_passes.tolist() == [4.0] * len(x)
+        assert other.gradient_passes.tolist() == one.gradient_passes.tolist()
+        assert torch.equal(one.steps["objective"], other.steps["objective"])
+        assert other.zero_direction is not None
+
+
+@pytest.mark.parametrize("shared_first", [True, False])
+def test_the_budget_holds_in_whatever_order_victims_are_asked(shared_first: bool) -> None:
+    threat = bb.Threat(epsilon=0.1, queries=3)
+    whole = victim(images=2, threat=threat)
+    x, _ = random_inputs(images=2)
+    order = [whole, whole.under(threat)] if shared_first else [whole.under(threat), whole]
+    order[0].log_probs(x)
+    order[0].log_probs(x)
+    order[1].log_probs(x)
+    for one in (*order, whole.under(threat).under(threat)):
+        with pytest.raises(bb.QueriesSpent):
+            one.log_probs(x)
+
+
+def test_scores_alone_give_no_gradient_by_forward_mode_either() -> None:
+    from torch.autograd import forward_ad
+
+    whole = victim(images=2, threat=bb.Threat(epsilon=0.1, access="scores"))
+    x, _ = random_inputs(images=2)
+    with forward_ad.dual_level():
+        found = whole.logits(forward_ad.make_dual(x, torch.ones_like(x)))
+        assert forward_ad.unpack_dual(found).tangent is None
+
+
+def test_steps_recorded_for_all_threats_and_for_one_are_both_kept() -> None:
+    from bnnbench.core.ledger import steps_of
+
+    whole = victim(images=2)
+    whole.record("s", torch.tensor([1.0, 2.0]))
+    whole.under(THREAT).record("s", torch.tensor([3.0, 4.0]))
+    assert steps_of(whole.ledgers(THREAT))["s"].tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_an_attack_that_holds_one_that_stops_early_stops_early() -> None:
+    assert Staged(attacks=("fgsm", bb.attack("pgd", stop_when_broken=True))).stops_early
+    assert not Staged(attacks=("fgsm", "pgd")).stops_early
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+def test_an_attack_on_no_image_returns_none(norm: str) -> None:
+    threat = bb.Threat(epsilon=0.1, norm=norm)  # type: ignore[arg-type]
+    whole = victim(threat=threat)
+    x, y = random_inputs(images=6)
+    none = torch.tensor([], dtype=torch.long)
+    rng = torch.Generator().manual_seed(0)
+    for name in ("pgd", "fgsm", "random-sign"):
+        assert bb.attack(name).perturb(whole.among(none), x[none], y[none], threat, rng).shape == (0, 5)

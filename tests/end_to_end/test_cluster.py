@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from commands import called
 from light import MATRIX, ONE_FIT, written
 from plugged import install
 from waiting import is_gone, text_of, within
@@ -183,16 +184,10 @@ def kill_when_something_is_kept(dask: Cluster, store: Path) -> None:
     dask.scheduler.kill()
 
 
-def test_no_scheduler_is_one_line(tmp_path: Path) -> None:
+def test_no_scheduler_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bnnbench.pool.dask.CONNECT_SECONDS", 1)
     written(tmp_path, MATRIX)
-    done = subprocess.run(
-        [sys.executable, "-m", "bnnbench", "run", "--dask", "tcp://127.0.0.1:1"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = called("run", "--dask", "tcp://127.0.0.1:1", folder=tmp_path)
     assert done.returncode == 1
     assert "no Dask scheduler answers at tcp://127.0.0.1:1" in done.stderr
     assert "Traceback" not in done.stderr

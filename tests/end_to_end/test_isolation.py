@@ -136,17 +136,24 @@ def test_what_meets_a_limit_dies_alone_with_its_children(tmp_path: Path) -> None
     assert is_gone(int((tmp_path / "child").read_text()))
 
 
+INTERRUPTIBLE = """
+import os, signal, sys
+
+# A shell starts what it puts into the background with the signal ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, "-m", "bnnbench", *sys.argv[1:]])
+"""
+
+
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """A run whose only network loops in C, once its child is born; it leads a group of its own."""
     matrix(folder, ["Fine", "LoopsInC"])
     process = subprocess.Popen(
-        [sys.executable, "-m", "bnnbench", "run", "-j", "2", *arguments],
+        [sys.executable, "-c", INTERRUPTIBLE, "run", "-j", "2", *arguments],
         cwd=folder,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # A shell starts what it puts into the background with the signal ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     there = folder / "store" / "cells"
     assert within(60, lambda: text_of(folder / "child") and list(there.glob("*/record.json")))
