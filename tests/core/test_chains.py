@@ -1,4 +1,4 @@
-"""Chains are joined with what is known of them."""
+"""Chains are joined with their diagnostics."""
 
 from __future__ import annotations
 

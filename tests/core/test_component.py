@@ -1,4 +1,4 @@
-"""Components: parameters, identities, and what belongs to the core."""
+"""Components: parameters, identities, and methods that belong to the core."""
 
 from __future__ import annotations
 

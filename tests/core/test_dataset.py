@@ -1,4 +1,4 @@
-"""Data that are not what they should be."""
+"""Data that break a rule are refused with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seed decides over the weights that a network begins with."""
+"""`initialise`: the seed alone decides the weights."""
 
 from __future__ import annotations
 

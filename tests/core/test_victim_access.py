@@ -1,4 +1,4 @@
-"""What an attack may ask of its victim, and what is counted and recorded."""
+"""Access of an attack to its victim: refused gradients, counted queries, recorded values."""
 
 from __future__ import annotations
 

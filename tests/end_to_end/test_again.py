@@ -1,4 +1,4 @@
-"""The same bits whatever is around a run."""
+"""Runs have the same bits under other locales, hash seeds, folders and orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line as a person meets it."""
+"""The command line in processes of its own: pipes, signals and imports."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_plan_report_and_show_import_no_framework(ran: tuple[Path, subprocess.Co
 
 
 def piped(words: str, reader: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """What is told where the reader of a command goes away: standard error, and the exit code of what failed last."""
+    """The standard error and the exit code of a command whose reader goes away."""
     script = f"set -o pipefail; {sys.executable} -m bnnbench {words} | {reader}"
     return subprocess.run(["bash", "-c", script], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a task stays there, and nothing that a run has started outlives it."""
+"""A task that fails or dies disturbs no other, and no process of a run outlives the run."""
 
 from __future__ import annotations
 
@@ -291,7 +291,7 @@ def test_a_full_disk_ends_the_run_and_what_was_kept_stays(tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_what_earlier_tasks_have_left_in_memory_is_nobodys_fault(tmp_path: Path) -> None:
-    """Each of these keeps 400 MiB; the third in one process would be killed for what the others hold."""
+    """Each task leaves 400 MiB behind: the third one in a process would exceed the limit, though not by itself."""
     names = [f"Keeps{number}" for number in range(4)]
     keeps = "    def happen(self):\n        torch.kept_{0} = torch.ones(100, 2**20)\n        time.sleep(1)\n"
     keeping = "".join(f"class {name}(Named):\n{keeps.format(name)}\n" for name in names)

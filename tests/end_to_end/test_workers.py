@@ -1,4 +1,4 @@
-"""Runs in worker processes give what runs in this process give."""
+"""Runs in worker processes have the outcomes of runs in the calling process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outcomes of attacks: what counts as robust, and what else is said."""
+"""Outcomes of attacks: robustness, zero gradients, and wrong arguments."""
 
 from __future__ import annotations
 

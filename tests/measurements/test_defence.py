@@ -1,4 +1,4 @@
-"""The defending side: which draws judge, and what is refused of a predictive."""
+"""The defending side: the draws that judge, and predictives that break a rule."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_network_that_mixes_its_images_is_caught() -> None:
 
 @pytest.mark.parametrize("epsilon", [0.0, 0.05])
 def test_draws_of_half_precision_move_no_image(epsilon: float) -> None:
-    """The ball is around the caller's image, not around what half precision makes of it."""
+    """The ball is around the caller's image, not around the image in half precision."""
     data = HALF_MOONS.load(seed=0)
     weights = {name: value[0].half() for name, value in bad_plugins.weights(network(data), 3).items()}
     predictive = bb.Predictive(network(data), weights)

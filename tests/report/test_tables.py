@@ -1,4 +1,4 @@
-"""Tables as data: the worst case, several seeds, and what has no number."""
+"""Tables as data: the worst case, several seeds, and cells without a number."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_doubtful_rows_are_marked() -> None:
 
 def test_a_classifier_of_one_class_says_nothing_and_is_marked() -> None:
     found = outcome("1111111111")
-    assert not found.constant  # One class of labels too: nobody can say.
+    assert not found.constant  # There is only one class of labels.
     found = replace(found, label=np.array([0] * 6 + [1] * 4))
     assert found.constant
     block = tables._block("moons", "fc", [cell("a", 0, found)])

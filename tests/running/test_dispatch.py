@@ -1,4 +1,4 @@
-"""What becomes of tasks whose process dies; no process is started here."""
+"""Tasks whose process dies; no process is started here."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def planned(folder: Path, text: str = FILE) -> tuple[Plan, Store]:
 
 
 class DyingPool:
-    """Work is done, or is not, and then whoever did it dies."""
+    """A pool whose worker dies after each job, with the job's record written or not."""
 
     capacity = 1
 

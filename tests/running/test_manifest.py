@@ -1,4 +1,4 @@
-"""The manifest of a run: what it says, what it must not say, and what is not believed of it."""
+"""The manifest of a run: its content, the secrets that it leaves out, and the checks when it is read."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def test_verification_in_another_environment_allows_rounding_alone(finished: Res
 
 
 def test_a_tampered_outcome_is_found_though_its_checksums_are_right(finished: Results, tmp_path: Path) -> None:
-    """Somebody who writes a better number, checksums and all, is caught by computing the cell again."""
+    """A better number that was written with right checksums is found by computing the cell again."""
     results = copied(finished, tmp_path, "sgd", "pgd")
     cell = results.cells[-1].spec
     with results.store.held():

@@ -1,4 +1,4 @@
-"""Whole runs: what is computed, and what is not computed again."""
+"""Whole runs compute each outcome once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts of plugins."""
+"""Texts of plugins reach a terminal without control characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records and arrays of strangers: whoever can write a file can give it a checksum."""
+"""Records and arrays of strangers, with right checksums: a person who can write a file can give it one."""
 
 from __future__ import annotations
 

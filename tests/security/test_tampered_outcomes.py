@@ -29,7 +29,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 @pytest.fixture
 def tampered(finished: Results, tmp_path: Path) -> Results:
-    """The same, of which somebody has made the first attack on 10 images only."""
+    """A copy of the run in which the first outcome has been cut to 10 images."""
     shutil.copytree(finished.store.path.parent, tmp_path, dirs_exist_ok=True)
     results = Results(finished.plan, Store(tmp_path / "store"))
     key, record = results.cells[0].spec.key, in_store(results)

@@ -1,4 +1,4 @@
-"""`bnnbench store`: what it finds, moves and removes."""
+"""`bnnbench store`: info, verify and gc."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was changed on disk is noticed when it is read."""
+"""Damaged records and artefacts are noticed when they are read."""
 
 from __future__ import annotations
 

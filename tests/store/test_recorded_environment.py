@@ -1,4 +1,4 @@
-"""What is recorded of the environment, and of the command line."""
+"""The environment and the command line that manifests record."""
 
 from __future__ import annotations
 

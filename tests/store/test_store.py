@@ -1,4 +1,4 @@
-"""The store keeps what it was given, and nothing else."""
+"""Records, arrays and draws that were written come back unchanged."""
 
 from __future__ import annotations
 

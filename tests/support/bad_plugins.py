@@ -1,4 +1,4 @@
-"""Plugins that break the rules, each in its own way; `WRONG` says with what words each must be caught."""
+"""Plugins that break one rule each; `WRONG` maps their names to the messages that must name the breach."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class WrongDtype(Attack):
 
 
 class InPlace(Attack):
-    """Changes what it was given."""
+    """Changes the data that it was given."""
 
     def perturb(self, victim, x, y, threat, rng):
         return x.mul_(0.999)
@@ -248,7 +248,7 @@ class LabelShuffling(Sampler):
 
 
 class GradientForbidding(Sampler):
-    """Needs no gradients, and lets nobody else have any."""
+    """Switches gradients off for the whole process."""
 
     def fit(self, network, data, *, seed, progress=no_progress):
         torch.set_grad_enabled(False)

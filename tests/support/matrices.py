@@ -1,4 +1,4 @@
-"""Small matrices that several test files run, and what they do with the runs."""
+"""Small benchmarks files for several test files, and helpers for their runs."""
 
 from __future__ import annotations
 
@@ -45,5 +45,5 @@ def manifest_of(results: Results) -> Path:
 
 
 def unsealed(record: dict[str, Any]) -> dict[str, Any]:
-    """A record without what the store adds to it, to be changed and written again."""
+    """A record without the fields that the store adds, to be changed and written again."""
     return {name: value for name, value in record.items() if name not in ("sha256", "artefacts", "key")}

@@ -1,4 +1,4 @@
-"""Stores in which a stranger has put records of his own making, checksums and all."""
+"""Stores with records that a stranger has written, with right checksums."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Trap:
 
 
 def stored(folder: Path, record: dict[str, object], arrays: dict[str, np.ndarray] | None, **fit: object) -> Results:
-    """A store in which somebody has put a cell and a fit of his own making, checksums and all."""
+    """The results of a store with this record of a cell, and the record of its fit, with right checksums."""
     (folder / "benchmarks.yaml").write_text(FILE)
     plan = make_plan(read_config(folder / "benchmarks.yaml"))
     store = Store(folder / "store")

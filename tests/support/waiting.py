@@ -1,4 +1,4 @@
-"""Wait for what other processes do."""
+"""Wait for other processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def text_of(file: Path) -> str:
 
 
 def is_gone(number: int) -> bool:
-    """Whether a process has ended, though nobody may have asked for its exit code."""
+    """Whether a process has ended. It may be a zombie whose parent has not asked for its exit code."""
     try:
         return bool(psutil.Process(number).status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Blocks of draws give what draw by draw in float64 gives."""
+"""Blocks of draws have the results of single draws in float64."""
 
 from __future__ import annotations
 

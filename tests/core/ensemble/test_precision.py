@@ -85,7 +85,7 @@ def test_the_variable_does_not_make_inaccurate_products_be_used(wide: pytest.Mon
 def test_the_trial_asks_for_a_clear_margin(
     default: float, switched: float, faster: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a clock on which every look costs what the setting in force says."""
+    """The clock is replaced: each reading advances it by the cost of the setting in force."""
     now = 0.0
 
     def clock() -> float:

@@ -87,7 +87,7 @@ def test_inputs_outside_the_box_are_refused() -> None:
 
 
 class Careless(bb.Attack):
-    """Writes into what it is given, and hands it back."""
+    """Changes the inputs in place and returns them."""
 
     def perturb(self, victim: bb.Victim, x: Tensor, y: Tensor, threat: bb.Threat, rng: torch.Generator) -> Tensor:
         x.add_(0.01)
@@ -95,7 +95,7 @@ class Careless(bb.Attack):
 
 
 class Idle(bb.Attack):
-    """Hands back what it was given."""
+    """Returns the inputs unchanged, the same tensor."""
 
     def perturb(self, victim: bb.Victim, x: Tensor, y: Tensor, threat: bb.Threat, rng: torch.Generator) -> Tensor:
         return x

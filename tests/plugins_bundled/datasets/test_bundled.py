@@ -1,4 +1,4 @@
-"""Bundled data sets against what is known of them."""
+"""Bundled data sets: sizes, labels, disjoint parts, and samples that follow the seed."""
 
 from __future__ import annotations
 

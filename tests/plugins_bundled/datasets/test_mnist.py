@@ -1,4 +1,4 @@
-"""The real files: what they hold, and what is said where they are absent or damaged."""
+"""The real MNIST files: their content, and the errors for absent and damaged ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training by gradient descent, and what it shares with variational training."""
+"""Training by gradient descent, and the behaviour that it shares with variational training."""
 
 from __future__ import annotations
 
