@@ -155,7 +155,11 @@ class Results:
         index = _index(result)
         if index is not None and not np.array_equal(index, self._images.setdefault(spec.fit.key, index)):
             return without_result("missing", "it is about other images than other outcomes of its fit")
-        return self._with_result(spec, record, result, level, why)
+        try:
+            return self._with_result(spec, record, result, level, why)
+        except Exception as error:  # noqa: BLE001 - a plugin computes figures, and the other rows must be reported
+            cause = f"its figures cannot be computed: {type(error).__name__}: {error}"
+            return without_result("invalid", one_line(cause))
 
     def _with_result(self, spec: CellSpec, record: Mapping[str, Any], result: Any, level: str | None, why: str) -> Cell:
         """A cell that is `ok`, with the figures, marks and warnings of its result; `why` is the reason of its card."""

@@ -11,14 +11,14 @@ from bnnbench.core.threat import Threat
 from bnnbench.errors import ContractBreach, PluginError
 from bnnbench.measurements.defence import Defence
 from bnnbench.measurements.measurement import Context, Keep, Measurement
-from bnnbench.measurements.schema import RESERVED, Quantity, Schema
+from bnnbench.measurements.schema import RESERVED, ROW_FIELDS, Quantity, Schema
 
 
 class Measure(Component):
     """The parameters of figures that are computed from test images and the draws that defend.
 
     An author declares `quantities` and `figure_names`, and writes `measure` and `figures`. Raises `PluginError` while a
-    subclass is defined if a quantity has the name of a field of records.
+    subclass is defined if a quantity has the name of a field of records, or a figure that of a field of rows.
     """
 
     kind: ClassVar[str] = "measure"
@@ -32,6 +32,8 @@ class Measure(Component):
         super().__pydantic_init_subclass__(**kwargs)
         if taken := sorted({one.name for one in cls.quantities} & RESERVED):
             raise PluginError(f"{name_in_messages(cls)}: records have a field '{taken[0]}': rename that quantity")
+        if taken := sorted(set(cls.figure_names) & ROW_FIELDS):
+            raise PluginError(f"{name_in_messages(cls)}: rows have a field '{taken[0]}': rename that figure")
 
     def measure(self, defence: Defence) -> dict[str, Any]:
         """The declared quantities by name, as numpy arrays and plain Python numbers."""

@@ -46,6 +46,26 @@ RESERVED = frozenset(
 """Fields of records that no quantity may have the name of, because numbers stand beside them."""
 
 
+ROW_FIELDS = frozenset(
+    [
+        "card",
+        "cell",
+        "dataset",
+        "fit",
+        "kind",
+        "measure",
+        "network",
+        "parameters",
+        "posterior",
+        "reason",
+        "seed",
+        "status",
+        "warnings",
+    ]
+)
+"""Fields of a row in reports that no figure may have the name of."""
+
+
 @dataclass(frozen=True)
 class Quantity:
     """One array or number of a result.

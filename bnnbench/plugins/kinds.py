@@ -21,11 +21,6 @@ class Kind:
     measurement: str | None = None
     needs_threat: bool = False
 
-    @property
-    def plural(self) -> str:
-        """The plural of the kind's name."""
-        return f"{self.name}s"
-
 
 KINDS = (
     Kind("dataset", "bnnbench.core.dataset:Dataset", "datasets"),

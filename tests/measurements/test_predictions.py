@@ -166,3 +166,35 @@ def test_a_table_of_a_measure_splits_no_number(width: int, tmp_path: Path) -> No
     for grid in grids(results):
         for line in grid.lines:
             assert all(value in text.split() for value in line)
+
+
+def test_no_figure_overwrites_a_field_of_rows() -> None:
+    from bnnbench.evidence.rows import row_of
+    from bnnbench.matrix.specs import CellSpec, FitSpec
+    from bnnbench.measurements.schema import ROW_FIELDS
+
+    fit = FitSpec(bb.dataset("half-moons"), bb.network("fc"), bb.posterior("sgd"), 0)
+    spec = CellSpec("d", "n", "p", "m", fit, bb.measure("predictions"), None, 10, 5, "few")
+    assert set(row_of(spec, "ok", "", [], None, {})) == ROW_FIELDS
+    with pytest.raises(bb.PluginError, match="'status'"):
+        type("Taking", (bb.Measure,), {"figure_names": ("status",), "__module__": __name__})
+
+
+def test_a_measure_whose_figures_fail_is_invalid_and_the_others_are_reported(tmp_path: Path) -> None:
+    (tmp_path / "failing.py").write_text(
+        "import bnnbench as bb\n"
+        "class Failing(bb.Measure):\n"
+        "    quantities = (bb.Quantity('one', (), 'int', '', 'a number'),)\n"
+        "    figure_names = ('one',)\n"
+        "    def measure(self, defence):\n"
+        "        return {'one': 1}\n"
+        "    def figures(self, values):\n"
+        "        raise ZeroDivisionError('on purpose')\n"
+    )
+    text = FILE[: FILE.index("measures:")] + "measures: {failing: {use: failing.py:Failing}, predictions: }\n"
+    (tmp_path / "benchmarks.yaml").write_text(text)
+    results = bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store", jobs=0)
+    found = {(row["measure"], row["status"]) for row in results.rows()}
+    assert found == {("failing", "invalid"), ("predictions", "ok")}
+    assert "ZeroDivisionError: on purpose" in results.rows()[0]["reason"]
+    assert not results.complete
