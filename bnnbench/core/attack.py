@@ -22,7 +22,7 @@ class Attack(Component):
     """A method that perturbs the inputs of a victim under a threat. Its fields are its parameters.
 
     An author writes `perturb`. The core checks the perturbed inputs against the ball and the box, and scores them. An
-    attack may hold other attacks (`AttackParameter`) and run them on `victim.among(positions)`.
+    attack may hold other attacks (`AttackParameter`) and call their `run` on `victim.among(positions)`.
     """
 
     kind: ClassVar[str] = "attack"
@@ -61,6 +61,19 @@ class Attack(Component):
         return [
             self.perturb(victim.under(threat), x, y, threat, rng) for threat, rng in zip(threats, rngs, strict=True)
         ]
+
+    @final
+    def run(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
+        """Perturbed inputs (N, *shape) inside the threat's ball around x, for an attack that holds this one.
+
+        The arguments are those of `perturb`; the threat may differ from the victim's in norm and epsilon. Queries, zero
+        directions and steps are booked to the images of `victim`. A `minimal-norm` attack runs under a radius that
+        covers the box, and what lies outside of the ball is projected into it. Raises `ContractBreach` if this attack
+        breaks a rule.
+        """
+        from bnnbench.core.rules.nested_run import run_nested
+
+        return run_nested(self, victim, x, y, threat, rng)
 
     @property
     def stops_early(self) -> bool:

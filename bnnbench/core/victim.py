@@ -51,6 +51,7 @@ class Victim:
         self.ledger = Ledger(images)
         self._shared: Ledger | None = None
         self._of_threats: dict[Threat, Victim] = {}
+        self._one_threat = False
 
     def __len__(self) -> int:
         """The number of draws that one query evaluates."""
@@ -67,9 +68,8 @@ class Victim:
         The threat may differ from that of this victim in norm and epsilon only. Raises `ValueError` for any other, so
         that an attack gets no more access than its threat allows.
         """
-        if not threat.differs_in_radius_alone(self._threat):
-            raise ValueError("the threat differs in more than norm and epsilon from the threat of this victim")
-        if self._shared is not None and threat == self._threat:
+        self._check(threat)
+        if self._one_threat or (self._shared is not None and threat == self._threat):
             return self
         if threat not in self._of_threats:
             victim = Victim(self._predictive, threat, self._draws, len(self.ledger.forward), self._seed)
@@ -80,6 +80,17 @@ class Victim:
     def among(self, positions: Tensor) -> Victim:
         """A victim for the images of this victim at these positions (n,). A position may occur several times."""
         return self._at(self._positions[positions.cpu()])
+
+    def for_one_threat(self, threat: Threat) -> Victim:
+        """A victim for the same images, for an attack that runs inside of another one under this threat.
+
+        Its `under` returns the victim itself, so that all queries of the inner attack are counted where those of the
+        outer attack are. Raises `ValueError` as `under` does.
+        """
+        self._check(threat)
+        view = self._at(self._positions)
+        view._one_threat = True
+        return view
 
     def ledgers(self, threat: Threat) -> list[Ledger]:
         """The ledgers that count for one threat: the one of all threats, and the threat's own if it has one."""
@@ -174,6 +185,10 @@ class Victim:
         if values.shape != (self.images,):
             raise ValueError(f"a step's '{name}' has shape {tuple(values.shape)}, not ({self.images},)")
         self.ledger.record(name, values.detach().cpu(), self._positions)
+
+    def _check(self, threat: Threat) -> None:
+        if not threat.differs_in_radius_alone(self._threat):
+            raise ValueError("the threat differs in more than norm and epsilon from the threat of this victim")
 
     def _at(self, positions: Tensor) -> Victim:
         view = copy.copy(self)

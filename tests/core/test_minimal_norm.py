@@ -49,6 +49,18 @@ class Walking(Nearest):
         return [found for _ in threats]
 
 
+class Holding(bb.Attack):
+    """Runs another attack, on the images in reverse order."""
+
+    revision: ClassVar[int | None] = 1
+    attack: bb.AttackParameter = "pgd"  # type: ignore[assignment]
+    """The attack."""
+
+    def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: bb.Threat, rng: torch.Generator) -> Tensor:
+        order = torch.arange(len(x)).flip(0)
+        return self.attack.run(victim.among(order), x[order], y[order], threat, rng).flip(0)
+
+
 def problem() -> tuple[bb.Predictive, Tensor, Tensor, np.ndarray]:
     rng = np.random.default_rng(0)
     weight = rng.normal(size=(2, 4))
@@ -112,3 +124,51 @@ def test_in_a_matrix_it_is_ok_at_every_radius() -> None:
     found = [bb.evaluate(predictive, Nearest(), data, epsilon=radius).robust_accuracy for radius in (0.01, 0.1, 0.3)]
     assert found == sorted(found, reverse=True)
     assert found[0] > found[2]
+
+
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("attack", [Nearest(), Walking()])
+def test_inside_of_another_attack_it_gives_what_it_gives_alone(attack: bb.Attack, norm: str) -> None:
+    """Such an attack defines `perturb` or `perturb_each` alone; its queries are counted in both cases."""
+    predictive, x, y, _ = problem()
+    threats = [bb.Threat(epsilon=radius, norm=norm) for radius in (0.01, 0.2)]  # type: ignore[arg-type]
+    alone = craft(attack, predictive, x, y, threats, seed=0)
+    for threat, one in zip(threats, alone, strict=True):
+        (nested,) = craft(Holding(attack=Holding(attack=attack)), predictive, x, y, [threat], seed=0)
+        assert torch.equal(nested.inputs, one.inputs)
+        assert nested.forward_passes.tolist() == one.forward_passes.tolist()
+        assert nested.gradient_passes.tolist() == one.gradient_passes.tolist()
+
+
+class Leaving(bb.Attack):
+    """Leaves the ball."""
+
+    revision: ClassVar[int | None] = 1
+
+    def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: bb.Threat, rng: torch.Generator) -> Tensor:
+        return x + 2 * threat.epsilon
+
+
+class Spoiling(bb.Attack):
+    """Changes its arguments."""
+
+    revision: ClassVar[int | None] = 1
+
+    def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: bb.Threat, rng: torch.Generator) -> Tensor:
+        return x.add_(threat.epsilon / 2)
+
+
+@pytest.mark.parametrize(
+    ("inner", "told"), [(Leaving(), "Leaving left the linf ball"), (Spoiling(), "Spoiling changed")]
+)
+def test_an_attack_inside_of_another_is_held_to_the_rules_by_its_own_name(inner: bb.Attack, told: str) -> None:
+    predictive, x, y, _ = problem()
+    with pytest.raises(bb.ContractBreach, match=told):
+        Holding(attack=inner)(predictive, x, y, bb.Threat(epsilon=0.05))
+
+
+def test_an_attack_inside_of_another_gets_no_more_access() -> None:
+    predictive, x, y, _ = problem()
+    whole = Victim(predictive, bb.Threat(epsilon=0.05, access="scores"), range(1), len(x))
+    with pytest.raises(ValueError, match="differs in more than norm and epsilon"):
+        bb.attack("fgsm").run(whole, x, y, bb.Threat(epsilon=0.05), torch.Generator())

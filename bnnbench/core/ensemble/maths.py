@@ -26,11 +26,12 @@ def log_probs(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> Tensor:
     """Log predictive probabilities (N, K) of the draws at inputs x (N, *shape), differentiable in x.
 
     If x requires a gradient and the activations of all draws exceed the budget, they are not kept: the backward pass
-    evaluates each block of draws again, so that memory stays bounded.
+    evaluates each block of draws again, so that memory stays bounded. Under the transforms of `torch.func`, which
+    cannot evaluate again, they are kept.
     """
     image = x[:1].to(ensemble.device, ensemble.dtype)
     activations = batching.footprint(ensemble, image).activations * len(x) * len(draws)
-    recompute = torch.is_grad_enabled() and x.requires_grad and activations > chunks.BUDGET
+    recompute = torch.is_grad_enabled() and x.requires_grad and activations > chunks.BUDGET and _can_recompute()
     return torch.cat([_mean_log_probs(ensemble, chunk, recompute) for chunk in chunks.chunks(ensemble, x, draws)])
 
 
@@ -73,6 +74,15 @@ def log_odds_against(logits: Tensor, y: Tensor) -> Tensor:
     """
     is_label = torch.nn.functional.one_hot(y, logits.shape[-1]).bool()
     return logits.masked_fill(is_label, -torch.inf).logsumexp(-1) - logits.gather(1, y[:, None])[:, 0]
+
+
+def _can_recompute() -> bool:
+    """Whether `checkpoint` works here: it needs hooks on saved tensors, which the transforms of `torch.func` refuse."""
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor):
+            return True
+    except RuntimeError:
+        return False
 
 
 def _mean_log_probs(ensemble: Ensemble, chunk: Chunk, recompute: bool) -> Tensor:

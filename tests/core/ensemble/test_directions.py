@@ -155,3 +155,20 @@ def test_as_module_holds_one_block_of_draws_at_a_time(monkeypatch: pytest.Monkey
     assert torch.allclose(gradient, expected, rtol=1e-10, atol=1e-14)
     # All activations would be 12 draws x 40 images x 50 units; what is kept grows with the outputs alone.
     assert saved < 12 * 40 * 50 * 8
+
+
+def test_as_module_is_differentiable_by_torch_func_above_the_budget_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jacobians by `torch.func` agree with autograd; forward and backward mode, and both inside of `vmap`."""
+    from bnnbench.core.ensemble import chunks
+
+    predictive = random_ensemble(draws=6, hidden=20)
+    module = predictive.as_module()
+    x, _ = random_inputs(images=5)
+    expected = torch.stack([torch.autograd.functional.jacobian(lambda row: module(row[None])[0], row) for row in x])
+    monkeypatch.setattr(chunks, "BUDGET", 1)
+    for jacobian in (torch.func.jacrev, torch.func.jacfwd):
+        rows = torch.stack([jacobian(lambda row: module(row[None])[0])(row) for row in x])
+        assert torch.allclose(rows, expected, rtol=1e-10, atol=1e-14)
+        together = torch.func.vmap(jacobian(lambda row: module(row[None])[0]))(x)
+        assert torch.allclose(together, expected, rtol=1e-10, atol=1e-14)
+    assert torch.allclose(torch.autograd.functional.jacobian(lambda row: module(row[None])[0], x[0]), expected[0])

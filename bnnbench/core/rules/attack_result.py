@@ -1,0 +1,89 @@
+"""The rules for what an attack returns: the form of the perturbed inputs, and their place in ball and box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor
+
+from bnnbench.core.local_modules import name_in_messages
+from bnnbench.core.threat import TOLERANCE, Threat
+from bnnbench.core.victim import Victim
+from bnnbench.errors import ContractBreach
+
+MINIMAL_NORM = "minimal-norm"
+"""The trait of attacks that look for the nearest input that reaches the goal, whatever its distance."""
+
+
+class Attacker(Protocol):
+    """What the rules need of an attack; `Attack` is one."""
+
+    traits: ClassVar[frozenset[str]]
+
+    def perturb_each(
+        self, victim: Victim, x: Tensor, y: Tensor, threats: Sequence[Threat], rngs: Sequence[torch.Generator]
+    ) -> list[Tensor]:
+        """Perturbed inputs for each threat."""
+
+
+def perturbed(
+    attack: Attacker, victim: Victim, x: Tensor, y: Tensor, threats: Sequence[Threat], rngs: Sequence[torch.Generator]
+) -> list[Tensor]:
+    """Call the attack's `perturb_each` on copies of x (N, *shape) and y (N,), and return one batch for each threat.
+
+    Raises `ContractBreach` if the attack changes the copies or returns something else. The batches are not checked.
+    """
+    given_x, given_y = x.clone(), y.clone()
+    made = attack.perturb_each(victim, given_x, given_y, list(threats), list(rngs))
+    if not isinstance(made, list | tuple) or len(made) != len(threats):
+        raise ContractBreach(f"{name_of(attack)} returned no list with one batch for each threat")
+    if not (torch.equal(given_x, x) and torch.equal(given_y, y)):
+        raise ContractBreach(f"{name_of(attack)} changed the inputs or labels that it was given")
+    return list(made)
+
+
+def check_form(attack: Attacker, x: Tensor, adversarial: Any) -> None:
+    """Raise `ContractBreach` unless the result is a tensor of x's shape, dtype, layout and device."""
+    if not isinstance(adversarial, Tensor):
+        raise ContractBreach(f"{name_of(attack)} returned {type(adversarial).__name__}, not a tensor")
+    if adversarial.layout != x.layout or adversarial.device != x.device:
+        found = f"a tensor of layout {adversarial.layout} on {adversarial.device}"
+        raise ContractBreach(f"{name_of(attack)} returned {found}, not {x.layout} on {x.device}")
+    if adversarial.shape != x.shape or adversarial.dtype != x.dtype:
+        found = f"{tuple(adversarial.shape)} {adversarial.dtype}"
+        raise ContractBreach(f"{name_of(attack)} returned {found}, not {tuple(x.shape)} {x.dtype}")
+
+
+def check_place(attack: Attacker, x: Tensor, adversarial: Tensor, threat: Threat) -> None:
+    """Raise `ContractBreach` unless the perturbed inputs are finite and lie in the threat's ball around x and its box.
+
+    Rounding is allowed for: `TOLERANCE` of the box's width, and two units in the last place.
+    """
+    if len(x) == 0:
+        return  # An attack inside of another one may be run on no image.
+    if not adversarial.isfinite().all():
+        raise ContractBreach(f"{name_of(attack)} returned inputs that are not finite")
+    low, high = threat.box
+    # Far from zero neighbouring floats are further apart than the tolerance.
+    slack = max(TOLERANCE * threat.width, 2 * torch.finfo(x.dtype).eps * max(abs(low), abs(high)))
+    outside = max(low - float(adversarial.min()), float(adversarial.max()) - high)
+    if outside > slack:
+        raise ContractBreach(f"{name_of(attack)} left the box [{low:g}, {high:g}] by {outside:.3g}")
+    beyond = float((threat.distance(x, adversarial) - threat.epsilon).max())
+    if beyond > slack:
+        raise ContractBreach(
+            f"{name_of(attack)} left the {threat.norm} ball of radius {threat.epsilon:g} by {beyond:.3g}"
+        )
+
+
+def within_radius(x: Tensor, nearest: Tensor, threat: Threat) -> Tensor:
+    """The nearest inputs found where they lie in the threat's ball, and their projections into the ball elsewhere."""
+    inside = threat.distance(x, nearest) <= threat.epsilon
+    return nearest.where(inside.view(-1, *[1] * (x.ndim - 1)), threat.project(x, nearest))
+
+
+def name_of(attack: Attacker) -> str:
+    """The name of the attack in error messages."""
+    return f"attack {name_in_messages(type(attack))}"
