@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -61,19 +62,37 @@ class MeasureMeasurement(Measurement):
         """
         _ = defence.clean
         values = self.component.measure(defence)
-        wrong = self.schema.wrong_numbers(values) + self.schema.wrong_arrays(values)
+        if not isinstance(values, Mapping):
+            raise ContractBreach(f"{self._name} gave {type(values).__name__}, not a mapping from names to quantities")
+        wrong = self.schema.wrong_numbers(values) + self.schema.wrong_arrays(values, len(defence.sample.y))
         wrong += sorted(values.keys() - {quantity.field for quantity in self.schema.quantities})
         if wrong:
-            name = f"measure {name_in_messages(type(self.component))}"
-            raise ContractBreach(f"{name} gave {', '.join(wrong)} that its quantities do not allow")
-        return [values]
+            raise ContractBreach(f"{self._name} gave {', '.join(wrong)} that its quantities do not allow")
+        return [dict(values)]
 
     def restored(self, values: Mapping[str, Any], context: Context) -> dict[str, Any]:
         """The quantities by name, unchanged."""
         return dict(values)
 
     def row(self, result: Mapping[str, Any] | None) -> dict[str, Any]:
-        """The figures of the measure by name."""
+        """The figures of the measure by name.
+
+        Raises `ContractBreach` if `figures` returns other names than `figure_names`, or a value that is neither None
+        nor a finite number.
+        """
+        names = self.component.figure_names
         if result is None:
-            return dict.fromkeys(self.component.figure_names)
-        return self.component.figures(result)
+            return dict.fromkeys(names)
+        figures = self.component.figures(result)
+        if not isinstance(figures, Mapping) or set(figures) != set(names):
+            given = ", ".join(map(str, figures)) if isinstance(figures, Mapping) else type(figures).__name__
+            raise ContractBreach(f"{self._name} gave the figures {given}, not {', '.join(names)}")
+        for name in names:
+            value = figures[name]
+            if value is not None and not (isinstance(value, float | int) and math.isfinite(value)):
+                raise ContractBreach(f"{self._name} gave a figure {name} that is no finite number: {value!r}")
+        return {name: figures[name] for name in names}
+
+    @property
+    def _name(self) -> str:
+        return f"measure {name_in_messages(type(self.component))}"

@@ -122,13 +122,13 @@ class Schema:
             and not (quantity.optional and numbers.get(quantity.name) is None)
         ]
 
-    def wrong_arrays(self, values: Mapping[str, Any]) -> list[str]:
+    def wrong_arrays(self, values: Mapping[str, Any], images: int) -> list[str]:
         """The names of the schema's arrays that are absent from `values` or have a wrong shape, type or value.
 
-        `values` maps fields to arrays, to None for absent optional ones, or to mappings of arrays. Arrays that share an
-        axis must agree in its length.
+        `values` maps fields to arrays, to None for absent optional ones, or to mappings of arrays. `images` is the
+        length of the axis `image`. Arrays that share another axis must agree in its length.
         """
-        sizes = _sizes(self.arrays, values)
+        sizes = _sizes(self.arrays, values) | {IMAGE: images}
         return [name for quantity in self.arrays for name in _wrong(quantity, values.get(quantity.field), sizes)]
 
 

@@ -37,7 +37,7 @@ def numbers(schema: Schema, result: Any) -> dict[str, Any]:
 def decoded(schema: Schema, record: Mapping[str, Any], stored: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The quantities of a result by field, from its record and its arrays.
 
-    Raises `ValueError` if they cannot be those of one result.
+    Raises `ValueError` if they cannot be those of one result for the record's number of images.
     """
     values: dict[str, Any] = {quantity.name: record.get(quantity.name) for quantity in schema.numbers}
     if wrong := schema.wrong_numbers(values):
@@ -55,7 +55,10 @@ def decoded(schema: Schema, record: Mapping[str, Any], stored: Mapping[str, np.n
         raise ValueError(f"without {', '.join(sorted(absent))}")
     if remaining:
         raise ValueError(f"with {', '.join(sorted(remaining))}, which are not in the schema")
-    if wrong := schema.wrong_arrays(values):
+    images = record.get("images")
+    if type(images) is not int or images < 1:
+        raise ValueError("images of another type in its record")
+    if wrong := schema.wrong_arrays(values, images):
         raise ValueError(f"{', '.join(wrong)} of another shape, type or range")
     return values
 

@@ -6,7 +6,10 @@ import csv
 import io
 import json
 import math
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -198,3 +201,45 @@ def test_a_measure_whose_figures_fail_is_invalid_and_the_others_are_reported(tmp
     assert found == {("failing", "invalid"), ("predictions", "ok")}
     assert "ZeroDivisionError: on purpose" in results.rows()[0]["reason"]
     assert not results.complete
+
+
+class Wrong(bb.Measure):
+    """Gives what its parameter says."""
+
+    quantities: ClassVar[tuple[bb.Quantity, ...]] = (bb.Quantity("one", ("image",), "float", "", "numbers"),)
+    figure_names: ClassVar[tuple[str, ...]] = ("mean", "none")
+    how: str = ""
+
+    def measure(self, defence: bb.Defence) -> dict[str, Any]:
+        images = len(defence.sample.y) - (self.how == "fewer images")
+        return {"one": np.zeros(images)}
+
+    def figures(self, values: Mapping[str, Any]) -> dict[str, float | int | None]:
+        figures = {"mean": float(values["one"].mean()), "none": None}
+        changes: dict[str, dict[str, Any]] = {
+            "more": {"further": 1.0},
+            "infinite": {"mean": math.inf},
+            "text": {"mean": "1"},
+        }
+        return {"none": None} if self.how == "less" else figures | changes.get(self.how, {})
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("fewer images", "gave one that its quantities do not allow"),
+        ("more", "gave the figures mean, none, further, not mean, none"),
+        ("less", "gave the figures none, not mean, none"),
+        ("infinite", "gave a figure mean that is no finite number: inf"),
+        ("text", "gave a figure mean that is no finite number: '1'"),
+    ],
+)
+def test_a_measure_is_held_to_what_it_declares(how: str, told: str) -> None:
+    predictive = bb.Predictive(torch.nn.Linear(2, 2), {"weight": np.zeros((1, 2, 2)), "bias": np.zeros((1, 2))})
+    x, y = np.full((4, 2), 0.5, "f4"), np.array([0, 1, 0, 1])
+    data = bb.Data(train=(x, y), test=(x, y))
+    defence = bb.Defence(predictive, data, bb.Threat(epsilon=0.0), images=4, draws=None, seed=0)
+    assert MeasureMeasurement(Wrong()).run(defence, [], "few")[0]["one"].shape == (4,)
+    measurement = MeasureMeasurement(Wrong(how=how))
+    with pytest.raises(bb.ContractBreach, match=re.escape(told)):
+        measurement.row(measurement.run(defence, [], "few")[0])

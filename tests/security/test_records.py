@@ -102,7 +102,15 @@ def test_arrays_of_strangers_are_missing_with_a_reason(tmp_path: Path, changes: 
         write(results)
 
 
-@pytest.mark.parametrize("changes", [{"draws": "5"}, {"attack_draws": None}, {"stops_early": 1}, {"draws": 1.5}])
+def test_arrays_of_another_number_of_images_than_the_records_are_missing_with_a_reason(tmp_path: Path) -> None:
+    (row,) = stored(tmp_path, OK | {"images": 11}, IN_ORDER).rows()
+    assert row["status"] == "missing"
+    assert "not those of an outcome" in row["reason"]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"draws": "5"}, {"attack_draws": None}, {"stops_early": 1}, {"draws": 1.5}, {"images": "10"}]
+)
 def test_numbers_of_strangers_are_missing_with_a_reason(tmp_path: Path, changes: dict[str, object]) -> None:
     (row,) = stored(tmp_path, OK | changes, IN_ORDER).rows()
     assert row["status"] == "missing"

@@ -26,7 +26,9 @@ attacks: {fgsm: {}}
 """
 EVIL = "\x1b[31mred\x1b[0m [bold]\u202edesrever\x00 <script>alert(1)</script> | =cmd()"
 IN_ORDER = codec.arrays(OUTCOME, outcome("1111100000"))
-OK = {"status": "ok", "reason": "", "warnings": [], "kind": "attack"} | codec.numbers(OUTCOME, outcome("1111100000"))
+OK = {"status": "ok", "reason": "", "warnings": [], "kind": "attack", "images": 10} | codec.numbers(
+    OUTCOME, outcome("1111100000")
+)
 
 
 class Trap:
