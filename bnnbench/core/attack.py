@@ -22,7 +22,7 @@ class Attack(Component):
     """A method that perturbs the inputs of a victim under a threat. Its fields are its parameters.
 
     An author writes `perturb`. The core checks the perturbed inputs against the ball and the box, and scores them. An
-    attack may hold other attacks (`AttackParameter`) and call their `run` on `victim.among(positions)`.
+    attack may hold other attacks (`AttackParameter`) and call their `run_on` on `victim.among(positions)`.
     """
 
     kind: ClassVar[str] = "attack"
@@ -63,7 +63,7 @@ class Attack(Component):
         ]
 
     @final
-    def run(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
+    def run_on(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         """Perturbed inputs (N, *shape) inside the threat's ball around x, for an attack that holds this one.
 
         The arguments are those of `perturb`; the threat may differ from the victim's in norm and epsilon. Queries, zero

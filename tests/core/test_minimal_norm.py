@@ -58,7 +58,7 @@ class Holding(bb.Attack):
 
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: bb.Threat, rng: torch.Generator) -> Tensor:
         order = torch.arange(len(x)).flip(0)
-        return self.attack.run(victim.among(order), x[order], y[order], threat, rng).flip(0)
+        return self.attack.run_on(victim.among(order), x[order], y[order], threat, rng).flip(0)
 
 
 def problem() -> tuple[bb.Predictive, Tensor, Tensor, np.ndarray]:
@@ -171,4 +171,4 @@ def test_an_attack_inside_of_another_gets_no_more_access() -> None:
     predictive, x, y, _ = problem()
     whole = Victim(predictive, bb.Threat(epsilon=0.05, access="scores"), range(1), len(x))
     with pytest.raises(ValueError, match="differs in more than norm and epsilon"):
-        bb.attack("fgsm").run(whole, x, y, bb.Threat(epsilon=0.05), torch.Generator())
+        bb.attack("fgsm").run_on(whole, x, y, bb.Threat(epsilon=0.05), torch.Generator())

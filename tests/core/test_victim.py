@@ -95,7 +95,7 @@ class Staged(bb.Attack):
         found, standing = x.clone(), torch.arange(len(x))
         for attack in self.attacks:
             some = victim.among(standing)
-            candidates = attack.run(some, x[standing], y[standing], threat, rng)
+            candidates = attack.run_on(some, x[standing], y[standing], threat, rng)
             broken = threat.broken(some.log_probs(candidates), y[standing])
             found[standing[broken]] = candidates[broken]
             standing = standing[~broken]
@@ -265,4 +265,4 @@ def test_an_attack_on_no_image_returns_none(norm: str) -> None:
     none = torch.tensor([], dtype=torch.long)
     rng = torch.Generator().manual_seed(0)
     for name in ("pgd", "fgsm", "random-sign"):
-        assert bb.attack(name).run(whole.among(none), x[none], y[none], threat, rng).shape == (0, 5)
+        assert bb.attack(name).run_on(whole.among(none), x[none], y[none], threat, rng).shape == (0, 5)
