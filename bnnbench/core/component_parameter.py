@@ -16,7 +16,9 @@ from bnnbench.plugins.registry import made
 
 
 def component_parameter(kind: str) -> tuple[Any, Any, Any]:
-    """The annotations of a field that takes a component of a kind: `Annotated[Objective, *component_parameter(...)]`.
+    """The annotations of a field that takes a component of one kind.
+
+    Use: `ObjectiveParameter = Annotated[Objective, *component_parameter("objective")]`.
 
     The field accepts an instance, a registered name, or a mapping with `use` and parameters. It is written to JSON as
     such a mapping. In a benchmarks file, and only there, `file.py:Name` names a class of a file: the files of draws
@@ -46,7 +48,7 @@ def component_parameter(kind: str) -> tuple[Any, Any, Any]:
 
 
 def _made(kind: str, use: str, parameters: dict[str, Any], context: Mapping[str, Any]) -> Any:
-    """The component that a benchmarks file, or the parameters of another component, describe.
+    """The component of this kind, class and parameters.
 
     The context tells the folder of the benchmarks file; it is empty elsewhere. Raises `ValueError`.
     """

@@ -18,14 +18,14 @@ SHARED = "shared:"
 def write_draws(path: str | Path, draws: Draws, header: dict[str, Any] | None = None) -> None:
     """Write draws as a safetensors file, with their diagnostics and a header that `read_draws` returns.
 
-    The header must consist of JSON values. Diagnostics are written as `plain` gives them.
+    The header must consist of JSON values. Diagnostics are written as `as_json` gives them.
     """
     from safetensors.numpy import save_file
 
     arrays = draws.arrays | {SHARED + name: array for name, array in draws.shared.items()}
     # safetensors writes wrong numbers for arrays that are not contiguous.
     contiguous = {name: np.ascontiguousarray(array).reshape(array.shape) for name, array in arrays.items()}
-    text = json.dumps((header or {}) | {"diagnostics": plain(draws.diagnostics)}, sort_keys=True)
+    text = json.dumps((header or {}) | {"diagnostics": as_json(draws.diagnostics)}, sort_keys=True)
     save_file(contiguous, str(path), metadata={"bnnbench": text})
 
 
@@ -61,14 +61,14 @@ def read_draws(path: str | Path) -> tuple[Draws, dict[str, Any]]:
         raise StoreError(f"{path} does not hold draws written by bnnbench: {error}") from error
 
 
-def plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """A diagnostic as JSON values: arrays become lists, numpy scalars Python ones, and non-finite numbers None."""
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): as_json(item) for key, item in value.items()}
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [as_json(item) for item in value]
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value

@@ -64,7 +64,7 @@ class Threat:
         """The smallest and the largest allowed value of an input: `bounds`, or (0, 1) if there are none."""
         return (0.0, 1.0) if self.bounds is None else self.bounds
 
-    def within(self, bounds: tuple[float, float]) -> Threat:
+    def with_box(self, bounds: tuple[float, float]) -> Threat:
         """The same threat with the box of some data. Raises `ValueError` if the threat has another box."""
         if self.bounds is not None and self.bounds != bounds:
             mine, data = (f"[{low:g}, {high:g}]" for low, high in (self.bounds, bounds))

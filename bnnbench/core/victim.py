@@ -55,7 +55,7 @@ class Victim:
 
     def __len__(self) -> int:
         """The number of draws that one query evaluates."""
-        return draw_split.seen(self._threat, self._draws)
+        return draw_split.draws_per_query(self._threat, self._draws)
 
     @property
     def images(self) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bnnbench.core import seeds
-from bnnbench.core.draws_file import plain
+from bnnbench.core.draws_file import as_json
 from bnnbench.core.posterior import Posterior
 from bnnbench.measurements.sample import sample_of
 
@@ -47,7 +47,7 @@ def posterior_card(predictive: Predictive, data: Data) -> dict[str, Any]:
       last draw of a chain, over weights
     - `acceptance`, `gradients`, `depth_cap_hits`, `seconds`: the sampler's diagnostics, if it gives them
     """
-    return dict(plain(_card(predictive, data)))
+    return dict(as_json(_card(predictive, data)))
 
 
 def _card(predictive: Predictive, data: Data) -> dict[str, Any]:

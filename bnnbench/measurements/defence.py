@@ -53,8 +53,10 @@ class Defence:
         self.sample = sample_of(data, images)
         self._threat = threat
         attackers, self._defenders = draw_split.split(threat, predictive.chains, predictive.per_chain, draws)
-        self.attack_draws = draw_split.seen(threat, attackers)
-        self.draws = draw_split.seen(threat, self._defenders) if threat.stream == "fresh" else len(self._defenders)
+        self.attack_draws = draw_split.draws_per_query(threat, attackers)
+        self.draws = (
+            draw_split.draws_per_query(threat, self._defenders) if threat.stream == "fresh" else len(self._defenders)
+        )
 
     def judge(self, x: Tensor) -> Judgement:
         """The prediction at `x` (N, *shape), which holds the sample's images, clean or attacked, in their order.

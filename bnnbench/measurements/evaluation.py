@@ -40,7 +40,7 @@ def evaluate(
         raise TypeError(f"epsilon is one number, not {epsilon!r}; call evaluate once for each")
     if images < 1 or (draws is not None and draws < 1):
         raise ValueError("evaluate needs at least one image and one draw")
-    chosen = (threat or Threat(epsilon=float(epsilon or 0.0))).within(data.bounds)
+    chosen = (threat or Threat(epsilon=float(epsilon or 0.0))).with_box(data.bounds)
     defence = Defence(predictive, data, chosen, images=images, draws=draws, seed=seed)
     (outcome,) = AttackMeasurement(attack).run(defence, [chosen], "few")
     return outcome

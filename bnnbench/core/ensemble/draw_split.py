@@ -68,7 +68,7 @@ def spaced(chains: Sequence[Sequence[int]], limit: int | None) -> list[int]:
     return chosen
 
 
-def seen(threat: Threat, draws: Sequence[int]) -> int:
+def draws_per_query(threat: Threat, draws: Sequence[int]) -> int:
     """The number of draws that one query evaluates, given the positions of the draws that may be used."""
     return threat.attack_draws or len(draws)
 
@@ -79,7 +79,7 @@ def at_query(threat: Threat, draws: Sequence[int], rng: torch.Generator) -> list
         return list(draws)
     import torch
 
-    order = torch.randperm(len(draws), generator=rng)[: seen(threat, draws)]
+    order = torch.randperm(len(draws), generator=rng)[: draws_per_query(threat, draws)]
     return [draws[position] for position in order.tolist()]
 
 
@@ -91,4 +91,4 @@ def at_each(threat: Threat, draws: Sequence[int], images: int, rng: torch.Genera
     """
     import torch
 
-    return torch.rand(images, len(draws), generator=rng).argsort(1)[:, : seen(threat, draws)].T
+    return torch.rand(images, len(draws), generator=rng).argsort(1)[:, : draws_per_query(threat, draws)].T

@@ -57,7 +57,7 @@ def _results(cells: Sequence[CellSpec], setting: Setting) -> tuple[list[Any], in
     first = cells[0]
     worker.check_code(first.fit.dataset, first.fit.network, first.fit.posterior, first.component)
     bounds = worker.load(first.fit.dataset, first.seed).bounds
-    threats = [cell.threat.within(bounds) for cell in cells if cell.threat is not None]
+    threats = [cell.threat.with_box(bounds) for cell in cells if cell.threat is not None]
     defence, draws = _defence(first, setting)
     return first.measurement.run(defence, threats, first.keep), len(defence.sample.y), draws
 
@@ -84,7 +84,7 @@ def _defence(cell: CellSpec, setting: Setting) -> tuple[Defence, str]:
         data = worker.load(fit.dataset, fit.seed)
         network = fit_run.prepared(fit.network.build(data), setting.device)
         predictive = fit.posterior.predictive(network, store.draws(FITS, fit.key, record))
-        any_radius = replace(threat.within(data.bounds), epsilon=0.0)
+        any_radius = replace(threat.with_box(data.bounds), epsilon=0.0)
         defence = Defence(predictive, data, any_radius, images=cell.images, draws=cell.draws, seed=fit.seed)
         return defence, str(record["artefacts"][DRAWS]["sha256"])
 

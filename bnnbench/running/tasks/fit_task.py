@@ -171,5 +171,5 @@ def _summary(diagnostics: dict[str, Any]) -> dict[str, Any]:
         array = np.asarray(value)
         if array.size > 16 and array.dtype.kind in "biuf":
             value = {"mean": float(array.mean()), "min": float(array.min()), "max": float(array.max())}
-        short[name] = draws_file.plain(value)
+        short[name] = draws_file.as_json(value)
     return short
