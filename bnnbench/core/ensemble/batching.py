@@ -21,6 +21,8 @@ from bnnbench.errors import ContractBreach
 
 ONE_BY_ONE = 24 * 2**20
 """Largest size in bytes of the activations of a block of draws that are evaluated one after another."""
+HELD = 72 * 2**20
+"""Largest size in bytes of the activations of the blocks that are held at the same time."""
 STACKED = 16 * 2**20
 """Largest size in bytes of the activations of a stacked block on a CPU. They should fit into its cache."""
 STACKED_ON_GPU = 2**30
@@ -51,6 +53,13 @@ def blocks(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> list[list[int
         budget = STACKED if x.device.type == "cpu" else STACKED_ON_GPU
     size = max(1, budget // (footprint(ensemble, x).activations * max(1, len(x))))
     return [list(draws[start : start + size]) for start in range(0, len(draws), size)]
+
+
+def grouped(ensemble: Ensemble, x: Tensor, every: list[list[int]]) -> list[list[list[int]]]:
+    """Blocks of draws in groups whose activations may be held at the same time."""
+    block = footprint(ensemble, x).activations * max(1, len(x)) * max(map(len, every), default=1)
+    size = max(1, HELD // block)
+    return [every[start : start + size] for start in range(0, len(every), size)]
 
 
 def logits(ensemble: Ensemble, x: Tensor, block: Sequence[int]) -> Tensor:

@@ -113,20 +113,23 @@ def _weighted(ensemble: Ensemble, chunk: Chunk, y: Tensor, objective: Objective)
     """
     each, weights, total = [], [], torch.zeros_like(chunk.x)
     largest = torch.full_like(y, -torch.inf, dtype=chunk.x.dtype)
-    for block in chunk.blocks:
-        logits, pull = batching.forward(ensemble, chunk.x, block)
-        log_probs, right, wrong, slope = _against(logits, y)
-        weight = _log_weights(objective, right, wrong)
-        if weight is None:
+    for group in batching.grouped(ensemble, chunk.x, chunk.blocks):
+        passes = [batching.forward(ensemble, chunk.x, block) for block in group]
+        # The log odds are computed for a group of blocks at once: for one block, calls of torch cost more than sums.
+        log_probs, right, wrong, slopes = _against(torch.cat([logits for logits, _ in passes]), y)
+        group_weights = _log_weights(objective, right, wrong)
+        if group_weights is None:
             return None
-        top = torch.maximum(largest, weight.amax(0))
-        if (top > largest).any():
-            total.mul_(_relative(largest, top).view(-1, *[1] * (total.ndim - 1)))
-        # Pulling back is linear, so the weights are applied to the few logits instead of to every pixel.
-        pull(slope.mul_(_relative(weight, top)[..., None]), total)
-        largest = top
+        sizes = [len(block) for block in group]
+        for (_, pull), weight, slope in zip(passes, group_weights.split(sizes), slopes.split(sizes), strict=True):
+            top = torch.maximum(largest, weight.amax(0))
+            if (top > largest).any():
+                total.mul_(_relative(largest, top).view(-1, *[1] * (total.ndim - 1)))
+            # Pulling back is linear, so the weights are applied to the few logits instead of to every pixel.
+            pull(slope.mul_(_relative(weight, top)[..., None]), total)
+            largest = top
         each.append(log_probs)
-        weights.append(weight)
+        weights.append(group_weights)
     return _Weighted(torch.cat(each), torch.cat(weights), total)
 
 

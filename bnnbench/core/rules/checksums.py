@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-WORDS = 2**17
-"""The number of 64-bit words that are summed at a time; they stay in the processor's cache."""
+COLUMNS = 16381
+"""The number of columns in which 64-bit words are summed. It is prime, so that the rows of a tensor do not fall on the
+same columns, and so small that the sums stay in the processor's cache."""
 
 
 def traces(tensors: Iterable[Tensor]) -> list[tuple[int, int]]:
-    """For each tensor, torch's count of changes and a 64-bit checksum of its bits and their places.
+    """For each tensor, torch's count of changes and a 64-bit checksum of its bits and of their places.
 
     Equal lists mean unchanged tensors: the count also notices a change that was undone, the checksum also notices a
     change that torch does not see, as through `tensor.data`. Inference tensors have no count, and 0 stands for it. The
@@ -63,12 +64,12 @@ def _changes(tensor: Tensor) -> int:
 
 @functools.cache
 def _factors(device: torch.device) -> Tensor:
-    """An odd factor for each place of a word, so that exchanging two words changes the sum."""
+    """An odd factor for each column, so that exchanging two words of different columns changes the sum."""
     import torch
 
     generator = torch.Generator().manual_seed(0)
     # On the generator's device, whatever the host's default device is.
-    return (torch.randint(-(2**62), 2**62, (WORDS,), generator=generator, device="cpu") * 2 + 1).to(device)
+    return (torch.randint(-(2**62), 2**62, (COLUMNS,), generator=generator, device="cpu") * 2 + 1).to(device)
 
 
 def _checksum(tensor: Tensor) -> int:
@@ -78,7 +79,10 @@ def _checksum(tensor: Tensor) -> int:
     if every.storage_offset() % 8:  # A view as words must start at one.
         every = every.clone()
     words, rest = every[: every.numel() // 8 * 8].view(torch.int64), every[every.numel() // 8 * 8 :]
+    rows = words.numel() // COLUMNS
+    # Sums of columns read the memory once, which takes half the time of a product with a factor for each word.
+    columns = words[: rows * COLUMNS].view(rows, COLUMNS).sum(0)
     total, factors = 0, _factors(words.device)
-    for number, part in enumerate((*words.split(WORDS), rest.to(torch.int64))):
+    for number, part in enumerate((columns, words[rows * COLUMNS :], rest.to(torch.int64))):
         total += (2 * number + 1) * int((part * factors[: len(part)]).sum())
     return total % 2**64

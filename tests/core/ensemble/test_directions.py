@@ -172,3 +172,22 @@ def test_as_module_is_differentiable_by_torch_func_above_the_budget_too(monkeypa
         together = torch.func.vmap(jacobian(lambda row: module(row[None])[0]))(x)
         assert torch.allclose(together, expected, rtol=1e-10, atol=1e-14)
     assert torch.allclose(torch.autograd.functional.jacobian(lambda row: module(row[None])[0], x[0]), expected[0])
+
+
+@pytest.mark.parametrize("objective", ["predictive-nll", "expected-loss"])
+def test_the_size_of_groups_changes_no_bit(objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups only decide how many blocks of draws are held at once; sums keep their order."""
+    predictive = random_ensemble(draws=11, hidden=50, scale=5.0)
+    x, y = random_inputs(images=9)
+    block = batching.footprint(predictive, x).activations * len(x)
+    for name in ("ONE_BY_ONE", "STACKED"):
+        monkeypatch.setattr(batching, name, 2 * block)
+    found = []
+    for held in (1, 5, 8, 100):
+        monkeypatch.setattr(batching, "HELD", held * block)
+        every = batching.blocks(predictive, x, range(11))
+        groups = batching.grouped(predictive, x, every)
+        assert [one for group in groups for one in group] == every
+        assert max(map(len, groups)) == min(6, max(1, held // 2))
+        found.append(predictive.direction(x, y, objective))
+    assert all(torch.equal(one, found[0]) for one in found)

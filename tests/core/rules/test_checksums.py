@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from bnnbench.core.rules.checksums import WORDS, traces
+from bnnbench.core.rules.checksums import COLUMNS, traces
 
 
 def numbers(size: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -17,7 +17,7 @@ def numbers(size: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
 @pytest.mark.parametrize(
     "dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.uint8]
 )
-@pytest.mark.parametrize("size", [1, 2, 7, 8, 4 * WORDS + 3])
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 4 * COLUMNS + 3])
 def test_one_bit_changes_the_checksum(dtype: torch.dtype, size: int) -> None:
     for place in {0, size // 2, size - 1}:
         tensor = numbers(size, dtype)
@@ -28,11 +28,19 @@ def test_one_bit_changes_the_checksum(dtype: torch.dtype, size: int) -> None:
         assert total != total_before
 
 
-@pytest.mark.parametrize(("one", "other"), [(0, 2), (1, 3), (0, 2 * WORDS), (5, 4 * WORDS + 5)])
-def test_exchanged_words_change_the_checksum(one: int, other: int) -> None:
-    tensor = numbers(6 * WORDS)
+@pytest.mark.parametrize(("one", "other"), [(0, 2), (1, 3), (0, 2 * COLUMNS + 2), (5, 4 * COLUMNS + 9)])
+def test_exchanged_words_of_different_columns_change_the_checksum(one: int, other: int) -> None:
+    tensor = numbers(6 * COLUMNS)
     before = traces([tensor])
     tensor.data[[one, other]] = tensor.data[[other, one]]
+    assert traces([tensor]) != before
+
+
+@pytest.mark.parametrize("shape", [(512, 784), (1024, 1024), (32, 1, 5, 5), (10, 512), (256,), (64, 64, 3, 3)])
+def test_exchanged_draws_change_the_checksum(shape: tuple[int, ...]) -> None:
+    tensor = torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
+    before = traces([tensor])
+    tensor.data[[0, 3]] = tensor.data[[3, 0]]
     assert traces([tensor]) != before
 
 
