@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from bnnbench.errors import GradientRefused as GradientRefused
     from bnnbench.errors import Incompatible as Incompatible
     from bnnbench.errors import InvalidData as InvalidData
+    from bnnbench.errors import NetworkError as NetworkError
     from bnnbench.errors import ParameterError as ParameterError
     from bnnbench.errors import PluginError as PluginError
     from bnnbench.errors import QueriesSpent as QueriesSpent
@@ -89,6 +90,7 @@ _HOMES = {
         "GradientRefused",
         "Incompatible",
         "InvalidData",
+        "NetworkError",
         "ParameterError",
         "PluginError",
         "QueriesSpent",

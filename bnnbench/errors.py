@@ -15,10 +15,11 @@
     |-- GradientRefused      an attack with `access="scores"` asked for a gradient: its cells are skipped
     |-- QueriesSpent         an attack asked for more queries than its threat allows: its cells are skipped
     `-- ContractBreach       a plugin returned what the core's rules forbid: the outcome is invalid
+        `-- NetworkError     a network cannot be copied, or is no fixed function from inputs to logits
 
 Wrong arguments of public functions raise the built-in `ValueError` or `TypeError`. Unknown or wrong parameters of a
-component raise `ParameterError` from the functions that make components by name (`bnnbench.attack("pgd", ...)`), and
-`pydantic.ValidationError` from the component's class. Both are `ValueError`s.
+component raise `ParameterError`, which is a `ValueError`, from the functions that make components by name
+(`bnnbench.attack("pgd", ...)`) and from the component's class alike.
 """
 
 from __future__ import annotations
@@ -86,6 +87,10 @@ class QueriesSpent(BnnbenchError):
 
 class ContractBreach(BnnbenchError):
     """A plugin returned what the core's rules forbid: the outcome is `invalid`."""
+
+
+class NetworkError(ContractBreach):
+    """A network cannot be copied, or is no fixed function from inputs (N, *shape) to logits (N, classes)."""
 
 
 class InvalidData(DataError, ContractBreach):

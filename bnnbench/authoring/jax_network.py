@@ -21,7 +21,6 @@ so a wrong form cannot give a wrong posterior unnoticed.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,6 +30,8 @@ from torch import fx, nn
 
 from bnnbench.authoring import jax_layers as layers
 from bnnbench.authoring.jax_tables import FUNCTIONS, METHODS, MODULES
+from bnnbench.core.network_copy import copied, in_eval_mode
+from bnnbench.core.network_outputs import logarithm
 from bnnbench.errors import Incompatible
 
 
@@ -61,7 +62,8 @@ class JaxNetwork:
     ) -> None:
         self._layer_forms = {**MODULES, **(modules or {})}
         self._functions, self._methods = {**FUNCTIONS, **(functions or {})}, {**METHODS, **(methods or {})}
-        module = copy.deepcopy(module).eval()
+        module = in_eval_mode(copied(module))
+        self._returns_probabilities = getattr(module, "bnnbench_outputs", None) == "probabilities"
         self._traced = _traced(module, self._layer_forms)
         self._modules = dict(self._traced.named_modules())
         # A tied weight has several names. The arrays hold it under the first, as `named_parameters` does.
@@ -93,6 +95,8 @@ class JaxNetwork:
             except Exception as error:
                 reason = str(error).partition("\n")[0]
                 raise Incompatible(f"no JAX form of {_described(node)} with these arguments: {reason}") from error
+        if self._returns_probabilities:
+            return jnp.log(jnp.maximum(values[node], jnp.finfo(values[node].dtype).tiny))
         return values[node]
 
     def _run(self, node: fx.Node, arrays: Mapping[str, Array], x: Array, arguments: Any, keywords: Any) -> Any:
@@ -187,8 +191,8 @@ def _refuse_overwriting(node: fx.Node, layer: nn.Module | None = None) -> None:
 
 
 def _refuse_hooks(module: nn.Module) -> None:
-    """Raise `Incompatible` if a layer has forward hooks."""
+    """Raise `Incompatible` if a layer has forward hooks, other than the one of declared probabilities."""
     for name, part in module.named_modules():
-        if part._forward_hooks or part._forward_pre_hooks:
+        if set(part._forward_hooks.values()) - {logarithm} or part._forward_pre_hooks:
             place = f"layer {type(part).__name__} ('{name}')" if name else type(part).__name__
             raise Incompatible(f"{place} has forward hooks, which torch.fx does not trace")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bnnbench.core.component import Component
+from bnnbench.core.network_copy import copied
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,7 +60,7 @@ def initialise(network: nn.Module, seed: int) -> nn.Module:
     submodules without that method keep the values of the template, so they start from the same values in every fit and
     chain. No global random state is changed.
     """
-    fresh = copy.deepcopy(network)
+    fresh = copied(network)
     with _seeded(seed):
         _reset(fresh)
     return fresh

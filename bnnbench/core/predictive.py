@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,10 @@ from bnnbench.core.draws import Draws
 from bnnbench.core.draws_file import write_draws
 from bnnbench.core.ensemble import members
 from bnnbench.core.local_modules import name_in_messages
+from bnnbench.core.network_copy import copied, in_eval_mode
+from bnnbench.core.network_outputs import Outputs, checked_logits, with_outputs
 from bnnbench.core.objective import Objective, as_objective
+from bnnbench.core.standard_settings import standard_settings
 from bnnbench.plugins.installed import registry
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ class Predictive:
         network: an `nn.Module` from inputs (N, *shape) to logits (N, K). The predictive keeps a frozen copy in eval
             mode, on the same device and in the precision of the draws.
         draws: `Draws`, or a mapping from `state_dict` names to arrays of shape (S, *weight).
+        outputs: what the network returns: `logits`, `probabilities` or `log-probabilities`. By default logits or
+            log-probabilities; outputs that look like probabilities are then refused.
 
     Attributes:
         network: the copy of the network.
@@ -49,12 +53,10 @@ class Predictive:
         footprints: measured costs of one image, by the shape of inputs; the numerics keep them here.
 
     Raises `ValueError` if a parameter of the network has no draws, a name is not in its `state_dict`, or a shape
-    differs; `TypeError` if the draws are no mapping.
+    differs; `TypeError` if the draws are no mapping; `NetworkError` if the network cannot be copied.
     """
 
-    def __init__(self, network: nn.Module, draws: Draws | Mapping[str, Any]) -> None:
-        import torch
-
+    def __init__(self, network: nn.Module, draws: Draws | Mapping[str, Any], *, outputs: Outputs | None = None) -> None:
         if not isinstance(draws, Draws | Mapping):
             raise TypeError(
                 f"draws are a mapping from names to arrays (S, *weight), not {type(draws).__name__}; to use several "
@@ -62,7 +64,13 @@ class Predictive:
             )
         if not isinstance(draws, Draws):
             draws = Draws({name: _with_chain_axis(array) for name, array in draws.items()})
-        self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        with standard_settings():
+            self._prepare(network, draws, outputs)
+
+    def _prepare(self, network: nn.Module, draws: Draws, outputs: Outputs | None) -> None:
+        import torch
+
+        self.network = in_eval_mode(with_outputs(copied(network), outputs)).requires_grad_(False)
         arrays = draws.flat()
         if self.runs_its_network:
             members.check_names(self.network, draws)
@@ -75,13 +83,13 @@ class Predictive:
             torch.from_numpy(np.zeros(1, np.result_type(*floating))).dtype if floating else torch.float32
         )
         self.network.to(self.dtype)
-        self.draws: dict[str, Tensor] = {
-            name: members.fast_layout(self._copied(array)) for name, array in arrays.items()
-        }
+        self.draws: dict[str, Tensor] = {name: self._copied(array) for name, array in arrays.items()}
         self.shared: dict[str, Tensor] = {name: self._copied(array) for name, array in draws.shared.items()}
         self.fitted_by: Component | None = None
         self._members: dict[int, nn.Module] = {}
         self.footprints: dict[tuple[int, ...], Footprint] = {}
+        if self.runs_its_network:
+            self.draws |= members.fast_layouts(self.network, self.draws, self.shared)
 
     def _copied(self, array: np.ndarray) -> Tensor:
         """A copy of an array as a tensor on the device, so that later changes of the array have no effect."""
@@ -108,8 +116,10 @@ class Predictive:
         """
         import torch
 
-        x = x.to(self.device, self.dtype)
-        return torch.stack([self.member(index)(x) for index in self.indices(draws)])
+        # Networks that call `view` need contiguous inputs.
+        x = x.to(self.device, self.dtype).contiguous()
+        outputs = (self.member(index)(x) for index in self.indices(draws))
+        return torch.stack([checked_logits(output, self.network, len(x)) for output in outputs])
 
     def member(self, index: int) -> nn.Module:
         """The network with the weights of one draw. Its tensors are those of the ensemble, not copies."""

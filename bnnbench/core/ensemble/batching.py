@@ -8,17 +8,22 @@ once for each block. Only the network's own forward is called; autograd gives th
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
 from bnnbench.core.ensemble.protocol import Ensemble, Footprint
+from bnnbench.core.network_outputs import check_no_probabilities
 from bnnbench.errors import ContractBreach
 
+TRIED = 4
+"""The number of images on which a network is tried."""
 ONE_BY_ONE = 24 * 2**20
 """Largest size in bytes of the activations of a block of draws that are evaluated one after another."""
 HELD = 72 * 2**20
@@ -38,11 +43,13 @@ Pull = Callable[[Tensor, Tensor], None]
 
 
 def footprint(ensemble: Ensemble, x: Tensor) -> Footprint:
-    """The footprint of images of x's shape. It is measured at the first call for a shape, on one image."""
+    """The footprint of images of x's shape. It is measured at the first call for a shape, on images of its own.
+
+    Raises `NetworkError` if the network returns probabilities that it has not declared.
+    """
     shape = tuple(x.shape[1:])
     if shape not in ensemble.footprints:
-        with torch.no_grad():
-            ensemble.footprints[shape] = _measured(ensemble, x[:1] if len(x) else x.new_zeros(1, *shape))
+        ensemble.footprints[shape] = _measured(ensemble, shape)
     return ensemble.footprints[shape]
 
 
@@ -120,24 +127,50 @@ def _stacked(ensemble: Ensemble, x: Tensor, block: Sequence[int]) -> Tensor:
         return vmap(logits_of_draw, in_dims=(0, None))(weights, x)
 
 
-def _measured(ensemble: Ensemble, image: Tensor) -> Footprint:
-    """The footprint of one image, from the sizes of all layers' outputs."""
+def _measured(ensemble: Ensemble, shape: tuple[int, ...]) -> Footprint:
+    """The footprint of images of this shape, from the sizes of what autograd keeps and of all layers' outputs.
+
+    Layers' outputs alone would leave out what functions and the insides of layers hold.
+    """
+    images = torch.linspace(0, 1, TRIED * math.prod(shape), dtype=ensemble.dtype, device=ensemble.device)
+    images = images.view(TRIED, *shape)
+    if ensemble.runs_its_network and not getattr(ensemble.network, "bnnbench_outputs", None):
+        with torch.no_grad():
+            check_no_probabilities(own_logits(ensemble, images, sorted({0, len(ensemble) - 1})), ensemble.network)
     sizes: list[int] = []
+    kept: dict[int, int] = {}
 
     def record_size(module: torch.nn.Module, inputs: object, output: object) -> None:
         if isinstance(output, Tensor):
-            sizes.append(output.numel())
+            sizes.append(output.numel() * output.element_size())
+
+    def record_kept(tensor: Tensor) -> Tensor:
+        if not tensor.is_leaf:  # Weights are kept too, but take no more memory.
+            kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
 
     # An ensemble that overrides `logits` may run the network itself; others run a copy of it for each draw.
     network = ensemble.member(0) if ensemble.runs_its_network else ensemble.network
     hooks = [module.register_forward_hook(record_size) for module in network.modules()]
     try:
-        classes = own_logits(ensemble, image, [0]).shape[-1]
-        sizes.append(classes)
+        with torch.enable_grad(), _recorded(record_kept):
+            values = own_logits(ensemble, images[:1].requires_grad_(), [0])
     finally:
         for hook in hooks:
             hook.remove()
-    return Footprint(3 * sum(sizes) * image.element_size(), classes, _can_be_stacked(ensemble, image))
+    sizes.append(values.shape[-1] * values.element_size())
+    held = max(sum(sizes), sum(kept.values()))
+    return Footprint(3 * held, values.shape[-1], _can_be_stacked(ensemble, images[:1].detach()))
+
+
+def _recorded(pack: Callable[[Tensor], Tensor]) -> AbstractContextManager[object]:
+    """A context that calls `pack` on what autograd keeps; it does nothing inside of the transforms of `torch.func`."""
+    try:
+        with torch.autograd.graph.saved_tensors_hooks(pack, pack):
+            pass
+    except RuntimeError:
+        return nullcontext()
+    return torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
 
 
 def _can_be_stacked(ensemble: Ensemble, image: Tensor) -> bool:
@@ -149,8 +182,10 @@ def _can_be_stacked(ensemble: Ensemble, image: Tensor) -> bool:
         # torch warns if it has no batched form of an operation, and loops instead.
         warnings.simplefilter("error")
         try:
-            stacked = _stacked(ensemble, image, block)
+            with torch.no_grad():
+                stacked = _stacked(ensemble, image, block)
         except Exception:  # noqa: BLE001 - a network may raise anything; its draws are then evaluated one by one
             return False
-    expected = ensemble.logits(image, block)
+    with torch.no_grad():
+        expected = ensemble.logits(image, block)
     return bool((stacked - expected).abs().max() <= 1e-4 * expected.abs().max())

@@ -33,7 +33,7 @@ def chunks(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> Iterator[Chun
 
     The sizes depend on shapes alone, so that results do not depend on the machine.
     """
-    x = x.to(ensemble.device, ensemble.dtype)
+    x = usable(x.to(ensemble.device, ensemble.dtype))
     footprint = batching.footprint(ensemble, x)
     # The values held in addition to the activations: gradients of the image, and a few copies of the log-probabilities.
     values = 3 * x[:1].numel() + 6 * len(draws) * footprint.classes
@@ -45,8 +45,13 @@ def chunks(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> Iterator[Chun
         start += len(part)
 
 
+def usable(tensor: Tensor) -> Tensor:
+    """The tensor itself or, if it was made in inference mode, a copy: autograd refuses such tensors."""
+    return tensor.clone() if tensor.is_inference() else tensor
+
+
 def labelled_chunks(ensemble: Ensemble, x: Tensor, y: Tensor, draws: Sequence[int]) -> Iterator[tuple[Chunk, Tensor]]:
     """The chunks of `chunks`, each with the labels (n,) of its images."""
-    y = y.to(ensemble.device)
+    y = usable(y.to(ensemble.device))
     for chunk in chunks(ensemble, x, draws):
         yield chunk, y[chunk.start : chunk.start + len(chunk.x)]

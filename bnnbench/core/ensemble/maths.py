@@ -20,6 +20,7 @@ from bnnbench.core.ensemble.directions import Probe
 from bnnbench.core.ensemble.precision import fast_products
 from bnnbench.core.ensemble.protocol import Ensemble
 from bnnbench.core.objective import Objective
+from bnnbench.core.standard_settings import standard_settings
 
 
 def log_probs(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> Tensor:
@@ -29,15 +30,16 @@ def log_probs(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> Tensor:
     evaluates each block of draws again, so that memory stays bounded. Under the transforms of `torch.func`, which
     cannot evaluate again, they are kept.
     """
-    image = x[:1].to(ensemble.device, ensemble.dtype)
-    activations = batching.footprint(ensemble, image).activations * len(x) * len(draws)
-    recompute = torch.is_grad_enabled() and x.requires_grad and activations > chunks.BUDGET and _can_recompute()
-    return torch.cat([_mean_log_probs(ensemble, chunk, recompute) for chunk in chunks.chunks(ensemble, x, draws)])
+    with standard_settings(gradients=False):
+        image = x[:1].to(ensemble.device, ensemble.dtype)
+        activations = batching.footprint(ensemble, image).activations * len(x) * len(draws)
+        recompute = torch.is_grad_enabled() and x.requires_grad and activations > chunks.BUDGET and _can_recompute()
+        return torch.cat([_mean_log_probs(ensemble, chunk, recompute) for chunk in chunks.chunks(ensemble, x, draws)])
 
 
 def draw_log_probs(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> Tensor:
     """Log-probabilities (S, N, K) of each draw at inputs x (N, *shape), without gradient."""
-    with torch.no_grad(), fast_products(ensemble.device):
+    with standard_settings(), torch.no_grad(), fast_products(ensemble.device):
         return torch.cat(
             [directions.each_log_probs(ensemble, chunk) for chunk in chunks.chunks(ensemble, x, draws)], dim=1
         )
@@ -45,7 +47,7 @@ def draw_log_probs(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> Tenso
 
 def gradient(ensemble: Ensemble, x: Tensor, y: Tensor, objective: Objective, draws: Sequence[int]) -> Tensor:
     """The gradient (N, *shape) of the objective's value at inputs x (N, *shape) with labels y (N,)."""
-    with fast_products(ensemble.device):
+    with standard_settings(), fast_products(ensemble.device):
         parts = [
             directions.true_gradient(ensemble, chunk, labels, objective)
             for chunk, labels in labelled_chunks(ensemble, x, y, draws)
@@ -58,7 +60,7 @@ def probe(ensemble: Ensemble, x: Tensor, y: Tensor, objective: Objective, draws:
 
     It takes one pass over the draws if the objective has a `log_weight`, and two otherwise.
     """
-    with fast_products(ensemble.device):
+    with standard_settings(), fast_products(ensemble.device):
         parts = [
             directions.direction(ensemble, chunk, labels, objective)
             for chunk, labels in labelled_chunks(ensemble, x, y, draws)

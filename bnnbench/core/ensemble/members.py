@@ -30,16 +30,45 @@ def first_names_only(network: nn.Module, arrays: dict[str, np.ndarray]) -> dict[
     return kept
 
 
-def fast_layout(draws: Tensor) -> Tensor:
-    """Draws (S, *weight) in the memory layout that is fastest to evaluate; the values are the same.
+def fast_layouts(network: nn.Module, draws: dict[str, Tensor], shared: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The draws of two-dimensional convolutions in the memory layout that is fastest on a CPU, with the same values.
 
-    Weights of two-dimensional convolutions on a CPU are laid out with channels last: torch then uses kernels that are
-    up to twice as fast. All others stay as they are.
+    With channels last, torch uses kernels that are up to twice as fast. Then outputs have that layout too, and `view`
+    after a convolution fails. So a draw in this layout is tried on an input of the shape that the network was built
+    for. The result is empty if the trial fails, if the shape is not known, or if there is no such convolution.
     """
     import torch
 
-    if draws.ndim != 5 or draws.device.type != "cpu":
-        return draws
+    shape = shape_of(network)
+    if shape is None or not any(_is_convolution(weight) for weight in draws.values()):
+        return {}
+    fast = {name: _channels_last(weight) for name, weight in draws.items() if _is_convolution(weight)}
+    first = {name: weight[0] for name, weight in (draws | fast).items()}
+    dtype = next(iter(fast.values())).dtype
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            with_weights(network, shared | first)(torch.zeros(2, *shape, dtype=dtype))
+    except Exception:  # noqa: BLE001 - a network may raise anything; its own layout is then kept
+        return {}
+    return fast
+
+
+def shape_of(network: nn.Module) -> tuple[int, ...] | None:
+    """The shape of an input that a network was built or fitted for; None if it is not known."""
+    shape = getattr(network, "bnnbench_shape", None)
+    if shape is None and (recipe := getattr(network, "bnnbench_recipe", None)):
+        shape = recipe[1]
+    return None if shape is None else tuple(shape)
+
+
+def _is_convolution(draws: Tensor) -> bool:
+    return draws.ndim == 5 and draws.device.type == "cpu"
+
+
+def _channels_last(draws: Tensor) -> Tensor:
+    """Draws (S, outputs, channels, height, width) with channels last in memory; the values are the same."""
+    import torch
+
     _, outputs, channels, height, width = draws.shape
     # The strides are given in full, because with one channel both layouts hold the same bytes and torch looks only at
     # the strides.

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bnnbench.core import seeds
 from bnnbench.core.ensemble import draw_split
+from bnnbench.core.ensemble.chunks import usable
 from bnnbench.core.ledger import Ledger, steps_of
 from bnnbench.core.predictive import Predictive
 from bnnbench.core.rules.attack_result import (
@@ -28,6 +29,7 @@ from bnnbench.core.rules.checksums import Unchanged
 from bnnbench.core.rules.purity import global_state, processor_times
 from bnnbench.core.rules.random_operations import no_global_draws
 from bnnbench.core.rules.repetition import repeats
+from bnnbench.core.standard_settings import standard_settings
 from bnnbench.core.threat import Threat
 from bnnbench.core.victim import Victim
 from bnnbench.errors import ContractBreach, Incompatible
@@ -89,16 +91,16 @@ def _perturbed(
 ) -> list[Crafted]:
     """Run `perturb_each` once, and check what it returns and leaves behind."""
     draws = draw_split.split(threats[0], predictive.chains, predictive.per_chain, limit).attack
-    with torch.inference_mode(False):
-        given_x = x.detach().to(predictive.device, torch.promote_types(predictive.dtype, torch.float32))
-        given_y = y.to(predictive.device, torch.long)
+    with standard_settings():
+        given_x = usable(x.detach().to(predictive.device, torch.promote_types(predictive.dtype, torch.float32)))
+        given_y = usable(y.to(predictive.device, torch.long))
         weights = _weights(predictive)
         weights.begin()
     # A copy that shares all large tensors: attributes that the attack sets are gone when its inputs are judged.
     victim = Victim(copy.copy(predictive), threats[0], draws, len(x), seed)
     rngs = [seeds.torch_generator(seed, seeds.ATTACK) for _ in threats]
-    # Gradients are available whatever the caller's mode, and the global random states stay as they are.
-    with torch.inference_mode(False), torch.enable_grad(), global_state(name_of(attack)):
+    # The host's settings do not matter, and the global random states stay as they are.
+    with standard_settings(), global_state(name_of(attack)):
         made = perturbed(attack, victim, given_x, given_y, threats, rngs)
     if not weights.holds():
         raise ContractBreach(f"{name_of(attack)} changed the weights of the predictive")

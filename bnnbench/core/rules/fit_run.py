@@ -11,8 +11,11 @@ from bnnbench.core.draws import Draws, Progress, no_progress
 from bnnbench.core.local_modules import name_in_messages
 from bnnbench.core.posterior import Posterior
 from bnnbench.core.rules.checksums import traces
+from bnnbench.core.rules.network_trial import check_network
+from bnnbench.core.rules.preparation import prepared
 from bnnbench.core.rules.purity import global_state
 from bnnbench.core.seeds import check_seed
+from bnnbench.core.standard_settings import standard_settings
 from bnnbench.errors import ContractBreach
 
 if TYPE_CHECKING:
@@ -38,24 +41,15 @@ def fit(
     the threads and the visible cores are the same. Raises `ContractBreach` if the posterior returns draws that are not
     finite or not as many as it said, changes the network or the data, or draws from a global random state.
     """
-    template = prepared(network, device)
     check_seed(seed)
+    template = prepared(network, device)
+    template.bnnbench_shape = data.shape  # type: ignore[assignment]
+    check_network(template, data)
     draws = by_rules(posterior, template, data, lambda: posterior.fit(template, data, seed=seed, progress=progress))
     check_draws(posterior, draws)
     predictive = posterior.predictive(template, draws)
     predictive.fitted_by = posterior
     return predictive
-
-
-def prepared(network: nn.Module, device: str = "auto") -> nn.Module:
-    """A copy of the network in eval mode on the device."""
-    import copy
-
-    import torch
-
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    return copy.deepcopy(network).eval().to(device)
 
 
 def by_rules(posterior: Posterior, template: nn.Module, data: Data, fit: Callable[[], Draws]) -> Draws:
@@ -65,7 +59,7 @@ def by_rules(posterior: Posterior, template: nn.Module, data: Data, fit: Callabl
         "the data that it was given": (*data.train, *data.test),
     }
     before = {what: traces(tensors) for what, tensors in given.items()}
-    with global_state(name_of(posterior)):
+    with standard_settings(), global_state(name_of(posterior)):
         draws = fit()
     for what, tensors in given.items():
         if traces(tensors) != before[what]:

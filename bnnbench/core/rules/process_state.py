@@ -15,6 +15,8 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from bnnbench.core.standard_settings import matmul_precision, set_matmul_precision
+
 CUDA_FLAGS = (
     "cuda.matmul.allow_tf32",
     "cudnn.allow_tf32",
@@ -29,8 +31,6 @@ _NEWER = {
     "cudnn.allow_tf32": ("cudnn.conv.fp32_precision", "cudnn.rnn.fp32_precision"),
 }
 """For a flag that may be unreadable, the newer switches of the same setting."""
-
-_NEWER_PRECISION = ("cuda.matmul.fp32_precision", "mkldnn.matmul.fp32_precision")
 
 
 class Shared(NamedTuple):
@@ -72,7 +72,7 @@ def settings() -> dict[str, Shared]:
     for flag in CUDA_FLAGS:
         found[f"torch.backends.{flag}"] = Shared(functools.partial(read, flag), functools.partial(_write, flag))
     # After `allow_tf32`, for setting that changes this one too, and knows but two of its three values.
-    found["torch's matmul precision"] = Shared(_precision, _put_precision)
+    found["torch's matmul precision"] = Shared(matmul_precision, set_matmul_precision)
     if "jax" in sys.modules:
         jax = sys.modules["jax"]
         for setting in ("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_disable_jit"):
@@ -98,24 +98,6 @@ def _write(flag: str, value: Any) -> None:
     for name, one in (value if isinstance(value, dict) else {flag: value}).items():
         owner, _, attribute = name.rpartition(".")
         setattr(attrgetter(owner)(torch.backends), attribute, one)
-
-
-def _precision() -> Any:
-    import torch
-
-    try:
-        return torch.get_float32_matmul_precision()
-    except RuntimeError:
-        return {name: attrgetter(name)(torch.backends) for name in _NEWER_PRECISION}
-
-
-def _put_precision(value: Any) -> None:
-    import torch
-
-    if isinstance(value, dict):
-        _write("", value)
-    else:
-        torch.set_float32_matmul_precision(value)
 
 
 def _determinism() -> tuple[bool, bool]:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bnnbench.core.rules import fit_run
+from bnnbench.core.dataset import Data
+from bnnbench.core.rules import preparation
 from bnnbench.core.threat import Threat
-from bnnbench.errors import DamagedArtefact, QueriesSpent
+from bnnbench.errors import ContractBreach, DamagedArtefact, QueriesSpent
 from bnnbench.matrix.plan import CellSpec
 from bnnbench.measurements.defence import Defence
+from bnnbench.measurements.radius import whole_box
 from bnnbench.pool.job import Setting
 from bnnbench.running.tasks import worker
 from bnnbench.store import codec
@@ -56,10 +58,20 @@ def _results(cells: Sequence[CellSpec], setting: Setting) -> tuple[list[Any], in
     """The result of each cell, the number of test images, and the checksum of the fit's draws."""
     first = cells[0]
     worker.check_code(first.fit.dataset, first.fit.network, first.fit.posterior, first.component)
-    bounds = worker.load(first.fit.dataset, first.seed).bounds
-    threats = [cell.threat.with_box(bounds) for cell in cells if cell.threat is not None]
+    data = worker.load(first.fit.dataset, first.seed)
+    _check_radii(cells, data)
+    threats = [cell.threat.with_box(data.bounds) for cell in cells if cell.threat is not None]
     defence, draws = _defence(first, setting)
     return first.measurement.run(defence, threats, first.keep), len(defence.sample.y), draws
+
+
+def _check_radii(cells: Sequence[CellSpec], data: Data) -> None:
+    """Raise `ContractBreach` if the ball of a cell holds the whole box, and its threat does not allow that."""
+    for cell in cells:
+        if cell.threat is not None and not cell.allow_whole_box:
+            reason = whole_box(cell.threat, data.bounds, data.shape)
+            if reason:
+                raise ContractBreach(f"{reason} (allow_whole_box: true permits it)")
 
 
 _defences: worker.Last[tuple[Defence, str]] = worker.Last()
@@ -82,7 +94,7 @@ def _defence(cell: CellSpec, setting: Setting) -> tuple[Defence, str]:
             raise DamagedArtefact(f"fit {fit.key} is not in the store any more: {reason}")
         worker.check_data(fit.dataset, fit.seed, record)
         data = worker.load(fit.dataset, fit.seed)
-        network = fit_run.prepared(fit.network.build(data), setting.device)
+        network = preparation.built(fit.network, data, setting.device)
         predictive = fit.posterior.predictive(network, store.draws(FITS, fit.key, record))
         any_radius = replace(threat.with_box(data.bounds), epsilon=0.0)
         defence = Defence(predictive, data, any_radius, images=cell.images, draws=cell.draws, seed=fit.seed)

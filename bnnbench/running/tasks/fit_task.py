@@ -13,7 +13,8 @@ from bnnbench.core.chains import IndependentChains, joined
 from bnnbench.core.dataset import Data
 from bnnbench.core.draws import Draws
 from bnnbench.core.predictive import Predictive
-from bnnbench.core.rules import fit_run
+from bnnbench.core.rules import fit_run, preparation
+from bnnbench.core.rules.network_trial import check_network
 from bnnbench.core.rules.purity import global_state
 from bnnbench.errors import ContractBreach
 from bnnbench.evidence import card
@@ -141,7 +142,9 @@ def _prepared(spec: FitSpec, setting: Setting, key: str) -> tuple[Data, nn.Modul
     progress = Reporter(setting.progress, key)
     progress(0, 0, "loading")
     data = worker.load(spec.dataset, spec.seed)
-    return data, fit_run.prepared(spec.network.build(data), setting.device), progress
+    template = preparation.built(spec.network, data, setting.device)
+    check_network(template, data)
+    return data, template, progress
 
 
 def _test(predictive: Predictive, data: Data) -> dict[str, Any]:

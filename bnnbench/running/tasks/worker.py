@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from bnnbench.core.component import Component
 from bnnbench.core.dataset import Data, Dataset, checksum, checksum_of_test, name_of
+from bnnbench.core.rules import preparation
 from bnnbench.errors import (
     BnnbenchError,
     ContractBreach,
@@ -172,9 +173,7 @@ def _load(dataset: Dataset, seed: int) -> Loaded:
     """The kept data of a data set at a seed, with their checksums."""
 
     def make() -> Loaded:
-        data = dataset.load(seed)
-        if not isinstance(data, Data):
-            raise ContractBreach(f"{name_of(dataset)} loaded no Data")
+        data = preparation.loaded(dataset, seed)
         return Loaded(data, checksum(data), checksum_of_test(data))
 
     return _loaded.of((str(dataset.identity()), seed), make)

@@ -1,0 +1,69 @@
+"""The settings of torch under which everything is computed, whatever those of the host program are."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from operator import attrgetter
+from typing import Any
+
+_SWITCHES = ("cuda.matmul.fp32_precision", "mkldnn.matmul.fp32_precision")
+"""torch's newer switches, one for each library, of what `set_float32_matmul_precision` sets for all."""
+
+
+@contextlib.contextmanager
+def standard_settings(*, gradients: bool = True) -> Iterator[None]:
+    """Compute under torch's default settings, and put back those of the host program afterwards.
+
+    The same call then gives the same numbers in every program. The settings are: float32 as the default dtype, the CPU
+    as the default device, no inference mode, no autocast, and float32 products in full precision. Gradients are enabled
+    if `gradients` is True; otherwise the host's mode stays. The default dtype and device and the precision belong to
+    the whole process, so other threads see them change; they are touched only where the host has changed them.
+    """
+    import torch
+
+    with contextlib.ExitStack() as stack:
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))  # This enables gradients too.
+            if not gradients:
+                stack.enter_context(torch.no_grad())
+        if gradients and not torch.is_grad_enabled():
+            stack.enter_context(torch.enable_grad())
+        for device in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(device):
+                stack.enter_context(torch.autocast(device, enabled=False))
+        if (dtype := torch.get_default_dtype()) != torch.float32:
+            stack.callback(torch.set_default_dtype, dtype)
+            torch.set_default_dtype(torch.float32)
+        if (default := torch.get_default_device()).type != "cpu":
+            stack.callback(torch.set_default_device, default)
+            torch.set_default_device(None)
+        if (precision := matmul_precision()) != "highest":
+            stack.callback(set_matmul_precision, precision)
+            set_matmul_precision("highest" if isinstance(precision, str) else dict.fromkeys(_SWITCHES, "none"))
+        yield
+
+
+def matmul_precision() -> str | dict[str, Any]:
+    """torch's precision of float32 products: `highest`, `high` or `medium`.
+
+    If the program has set torch's newer switches, their values by name: torch then refuses to give the older one.
+    """
+    import torch
+
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        return {name: attrgetter(name)(torch.backends) for name in _SWITCHES}
+
+
+def set_matmul_precision(value: str | dict[str, Any]) -> None:
+    """Set the precision of float32 products to what `matmul_precision` has returned."""
+    import torch
+
+    if isinstance(value, str):
+        torch.set_float32_matmul_precision(value)
+        return
+    for name, one in value.items():
+        owner, _, attribute = name.rpartition(".")
+        setattr(attrgetter(owner)(torch.backends), attribute, one)
