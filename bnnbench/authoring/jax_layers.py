@@ -229,3 +229,19 @@ def _pads(layer: nn.Module) -> bool:
 
 def _pair(value: Pair) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def softmax(input: Array, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Array:  # noqa: A002
+    """The softmax along one axis."""
+    return jax.nn.softmax(input, _one_axis(dim, dtype))
+
+
+def log_softmax(input: Array, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Array:  # noqa: A002
+    """The logarithm of the softmax along one axis."""
+    return jax.nn.log_softmax(input, _one_axis(dim, dtype))
+
+
+def _one_axis(dim: int | None, dtype: Any) -> int:
+    if dim is None or dtype is not None:
+        raise Incompatible("a softmax needs its axis (dim), and no dtype")
+    return dim

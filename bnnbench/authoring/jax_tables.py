@@ -17,6 +17,7 @@ from jax import Array
 from torch import nn
 
 from bnnbench.authoring import jax_layers as layers
+from bnnbench.authoring import jax_normalisation as normalisation
 
 MODULES: dict[type[nn.Module], Callable[..., Array]] = {
     nn.Linear: lambda m, get, x: layers.linear(x, get("weight"), get("bias") if m.bias is not None else None),
@@ -24,6 +25,7 @@ MODULES: dict[type[nn.Module], Callable[..., Array]] = {
     nn.BatchNorm1d: layers.batch_norm_module,
     nn.BatchNorm2d: layers.batch_norm_module,
     nn.LayerNorm: layers.layer_norm_module,
+    nn.GroupNorm: normalisation.group_norm_module,
     nn.MaxPool2d: layers.max_pool_module,
     nn.AvgPool2d: layers.average_pool_module,
     nn.AdaptiveAvgPool2d: lambda m, get, x: layers.adaptive_average_pool(x, m.output_size),
@@ -39,6 +41,8 @@ MODULES: dict[type[nn.Module], Callable[..., Array]] = {
     nn.Softplus: lambda m, get, x: layers.softplus(x, m.beta, m.threshold),
     nn.Tanh: lambda m, get, x: jnp.tanh(x),
     nn.Sigmoid: lambda m, get, x: jax.nn.sigmoid(x),
+    nn.Softmax: lambda m, get, x: layers.softmax(x, m.dim),
+    nn.LogSoftmax: lambda m, get, x: layers.log_softmax(x, m.dim),
 }
 """JAX forms of layers: class -> `form(layer, get, x)`. `get("weight")` is the array of the layer's own tensor `weight`.
 
@@ -70,8 +74,11 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     torch.sigmoid: jax.nn.sigmoid,
     torch.sin: jnp.sin,
     torch.exp: jnp.exp,
+    torch.softmax: layers.softmax,
+    torch.log_softmax: layers.log_softmax,
     F.linear: layers.linear,
     F.conv2d: layers.conv2d,
+    F.group_norm: normalisation.group_norm,
     F.max_pool2d: layers.max_pool,
     F.avg_pool2d: layers.average_pool,
     F.adaptive_avg_pool2d: layers.adaptive_average_pool,
@@ -80,6 +87,8 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     F.leaky_relu: lambda x, negative_slope=0.01, inplace=False: layers.leaky_relu(x, negative_slope),
     F.elu: lambda x, alpha=1.0, inplace=False: jax.nn.elu(x, alpha),
     F.gelu: lambda x, approximate="none": layers.gelu(x, approximate),
+    F.softmax: layers.softmax,
+    F.log_softmax: layers.log_softmax,
     F.silu: lambda x, inplace=False: jax.nn.silu(x),
     F.softplus: lambda x, beta=1.0, threshold=20.0: layers.softplus(x, beta, threshold),
 }
@@ -104,5 +113,7 @@ METHODS: dict[str, Callable[..., Any]] = {
     "relu": jax.nn.relu,
     "tanh": jnp.tanh,
     "sigmoid": jax.nn.sigmoid,
+    "softmax": layers.softmax,
+    "log_softmax": layers.log_softmax,
 }
 """JAX forms of tensor methods: name -> function of the tensor and the method's arguments."""

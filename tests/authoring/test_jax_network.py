@@ -27,6 +27,8 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "BatchNorm1d": (lambda: nn.BatchNorm1d(6), (6,)),
     "BatchNorm2d": (lambda: nn.BatchNorm2d(3, affine=False), (3, 4, 4)),
     "LayerNorm": (lambda: nn.LayerNorm((4, 5)), (3, 4, 5)),
+    "GroupNorm": (lambda: nn.GroupNorm(2, 6), (6, 4, 5)),
+    "GroupNorm of points": (lambda: nn.GroupNorm(3, 6, affine=False, eps=0.1), (6,)),
     "MaxPool2d": (lambda: nn.MaxPool2d(3, stride=2, padding=1), (2, 8, 7)),
     "MaxPool2d stride 1": (lambda: nn.MaxPool2d(2, stride=1), (2, 5, 5)),
     "AvgPool2d": (lambda: nn.AvgPool2d((2, 3), stride=(1, 2), padding=1), (2, 7, 8)),
@@ -48,6 +50,8 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "Softplus threshold": (lambda: nn.Softplus(1.0, threshold=0.3), (7,)),
     "Tanh": (nn.Tanh, (7,)),
     "Sigmoid": (nn.Sigmoid, (7,)),
+    "Softmax": (lambda: nn.Softmax(-1), (7,)),
+    "LogSoftmax": (lambda: nn.LogSoftmax(-1), (7,)),
 }
 
 WEIGHT = torch.randn(4, 2, 3, 3, generator=torch.Generator().manual_seed(3))
@@ -76,10 +80,13 @@ FUNCTIONAL: dict[Any, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     torch.relu: (lambda x: torch.relu(x), (7,)),
     torch.tanh: (lambda x: torch.tanh(x), (7,)),
     torch.sigmoid: (lambda x: torch.sigmoid(x), (7,)),
+    torch.softmax: (lambda x: torch.softmax(x, 1), (7,)),
+    torch.log_softmax: (lambda x: torch.log_softmax(x, dim=1), (7,)),
     torch.sin: (lambda x: torch.sin(x), (7,)),
     torch.exp: (lambda x: torch.exp(x), (7,)),
     F.linear: (lambda x: F.linear(x, weight=WEIGHT[0, 0], bias=WEIGHT[0, 1, 0]), (3,)),
     F.conv2d: (lambda x: F.conv2d(x, WEIGHT, stride=2, padding=(1, 0)), (2, 6, 7)),
+    F.group_norm: (lambda x: F.group_norm(x, 2, weight=WEIGHT[:, 0, 0, 0], eps=0.1), (4, 5)),
     F.max_pool2d: (lambda x: F.max_pool2d(x, 3, stride=2, padding=1), (2, 6, 7)),
     F.avg_pool2d: (lambda x: F.avg_pool2d(x, kernel_size=3, stride=2, padding=1), (2, 6, 7)),
     F.adaptive_avg_pool2d: (lambda x: F.adaptive_avg_pool2d(x, 1), (2, 6, 7)),
@@ -89,6 +96,8 @@ FUNCTIONAL: dict[Any, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     F.elu: (lambda x: F.elu(x, alpha=0.7), (7,)),
     F.gelu: (lambda x: F.gelu(x, approximate="tanh"), (7,)),
     F.silu: (lambda x: F.silu(x), (7,)),
+    F.softmax: (lambda x: F.softmax(x, 1), (7,)),
+    F.log_softmax: (lambda x: F.log_softmax(x, dim=1), (7,)),
     F.softplus: (lambda x: F.softplus(x, beta=2.0, threshold=0.5), (7,)),
     "add": (lambda x: x.add(x * x, alpha=0.5), (3,)),
     "sub": (lambda x: x.sub(x * x, alpha=0.5), (3,)),
@@ -108,6 +117,8 @@ FUNCTIONAL: dict[Any, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     "relu": (lambda x: x.relu(), (7,)),
     "tanh": (lambda x: x.tanh(), (7,)),
     "sigmoid": (lambda x: x.sigmoid(), (7,)),
+    "softmax": (lambda x: x.softmax(1), (7,)),
+    "log_softmax": (lambda x: x.log_softmax(dim=1), (7,)),
 }
 
 

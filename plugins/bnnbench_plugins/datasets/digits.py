@@ -19,6 +19,8 @@ class Digits(Dataset):
     """
 
     revision: ClassVar[int | None] = 1
+    known_bounds: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
+    known_shape: ClassVar[tuple[int, ...] | None] = (1, 8, 8)
 
     train_size: int | None = Field(default=None, ge=2)
     """Training images, chosen by the seed. By default all 1,348."""

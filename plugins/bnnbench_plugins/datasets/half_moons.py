@@ -26,6 +26,8 @@ class HalfMoons(Dataset):
     """
 
     revision: ClassVar[int | None] = 1
+    known_bounds: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
+    known_shape: ClassVar[tuple[int, ...] | None] = (2,)
 
     train_size: int = Field(default=1000, ge=2)
     """Training points, drawn anew for each seed."""

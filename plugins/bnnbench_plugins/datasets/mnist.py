@@ -18,11 +18,14 @@ class Mnist(Dataset):
     """MNIST (LeCun, Cortes and Burges): 60,000 training and 10,000 test images of handwritten digits, 28x28 pixels.
 
     Inputs have shape (1, 28, 28), in [0, 1]; there are 10 classes. The files are read from `$BNNBENCH_DATA/MNIST/raw`
-    if that variable is set, otherwise from the user's cache, into which torchvision downloads them once. Every load
-    verifies their md5 checksums, and raises `DataError` if a file is absent, damaged or cannot be downloaded.
+    if that variable is set, unpacked or still packed (`.gz`). Otherwise they are read from the user's cache, into which
+    one process downloads them with torchvision while the others wait. Every load verifies their md5 checksums, and
+    raises `DataError` if a file is absent, damaged or cannot be downloaded.
     """
 
     revision: ClassVar[int | None] = 1
+    known_bounds: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
+    known_shape: ClassVar[tuple[int, ...] | None] = (1, 28, 28)
     folder: ClassVar[str] = "MNIST"
     """The folder of the files, which is also the name of torchvision's class."""
     md5: ClassVar[dict[str, str]] = {
@@ -64,9 +67,9 @@ class FashionMnist(Mnist):
     """Fashion-MNIST (Xiao, Rasul and Vollgraf 2017): 60,000 training and 10,000 test images of clothes, 28x28 pixels.
 
     Inputs have shape (1, 28, 28), in [0, 1]; there are 10 classes. The files are read from
-    `$BNNBENCH_DATA/FashionMNIST/raw` if that variable is set, otherwise from the user's cache, into which torchvision
-    downloads them once. Every load verifies their md5 checksums, and raises `DataError` if a file is absent, damaged or
-    cannot be downloaded.
+    `$BNNBENCH_DATA/FashionMNIST/raw` if that variable is set, unpacked or still packed (`.gz`). Otherwise they are read
+    from the user's cache, into which one process downloads them with torchvision while the others wait. Every load
+    verifies their md5 checksums, and raises `DataError` if a file is absent, damaged or cannot be downloaded.
     """
 
     revision: ClassVar[int | None] = 1

@@ -23,6 +23,8 @@ class Mnist5k(Dataset):
     """
 
     revision: ClassVar[int | None] = 1
+    known_bounds: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
+    known_shape: ClassVar[tuple[int, ...] | None] = (1, 28, 28)
 
     train_size: int | None = Field(default=None, ge=2)
     """Training images, chosen by the seed. By default all 4,000."""
