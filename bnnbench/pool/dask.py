@@ -14,23 +14,21 @@ import threading
 import time
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Self
 
-from bnnbench.errors import ClusterLost, DamagedArtefact
+from bnnbench.errors import ClusterLost, DamagedArtefact, one_line
 from bnnbench.pool import dask_worker
+from bnnbench.pool.dask_address import CONNECT_SECONDS, check_scheduler
 from bnnbench.pool.dask_worker import Contents
 from bnnbench.pool.failures import WorkerDied
 from bnnbench.pool.job import Job, Setting
-from bnnbench.store.layout import CHAINS, FITS
 from bnnbench.store.store import Store
 
 if TYPE_CHECKING:
     from distributed import Client
 
-CONNECT_SECONDS = 10.0
-"""The time limit for reaching a scheduler."""
 COUNT_INTERVAL = 2.0
 """Seconds between counts of the workers of the cluster."""
 COUNT_SECONDS = 30.0
@@ -46,18 +44,11 @@ class DaskPool:
     number of workers has changed. `memory` is the limit of a job in bytes.
 
     Use as a context manager. Leaving it because of an exception ends what is running on the cluster. Raises
-    `ClusterLost` if no scheduler answers at the address.
+    `ClusterLost` if no scheduler answers at the address. `dask_address.check_address` refuses a text that is none.
     """
 
     def __init__(self, address: str, store: Store, *, memory: int, say: Callable[[str], None]) -> None:
-        try:
-            from distributed import Client
-        except ImportError as error:
-            raise ClusterLost("--dask needs Dask: pip install 'bnnbench[distributed]'") from error
-        try:
-            self._client: Client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError, TimeoutError) as error:
-            raise ClusterLost(f"no Dask scheduler answers at {address}") from error
+        self._client = _connected(address)
         self._address, self._store, self._memory, self._say = address, store, memory, say
         self._run = uuid.uuid4().hex
         self._finished: queue.Queue[tuple[Future[str], Future[Any]]] = queue.Queue()
@@ -66,7 +57,11 @@ class DaskPool:
         self._threads: dict[str, int] | None = None
         """The number of threads of each worker, by its address, when they were last counted."""
         self.capacity = 1
-        self._count_workers()
+        try:
+            self._count_workers()
+        except BaseException:
+            self._client.close(timeout=LEAVE_SECONDS)
+            raise
 
     def submit(self, job: Job, setting: Setting) -> Future[str]:
         """Send a job with the records that it needs.
@@ -96,9 +91,7 @@ class DaskPool:
             try:
                 status, written = _result(sent)
                 for (kind, key), contents in written.items():
-                    self._store.adopt(kind, key, contents)
-                if status == "ok":
-                    self._remove_joined_chains(written)
+                    self._take_in(kind, key, contents)
             except Exception as error:  # noqa: BLE001 - whatever a job raises on the cluster is its failure here
                 future.set_exception(error)
             else:
@@ -136,13 +129,24 @@ class DaskPool:
             counts = f"workers: {len(threads)}, threads: {sum(threads.values())}"
             self._say(f"Dask cluster at {self._address}: {counts if threads else 'no workers, waiting for them'}")
 
-    def _remove_joined_chains(self, written: Contents) -> None:
-        """Remove the chains of the fits that a job has written."""
-        for kind, key in written:
-            if kind == FITS:
-                for chain in list(self._store.keys(CHAINS)):
-                    if chain.startswith(f"{key}-"):
-                        self._store.remove(CHAINS, chain)
+    def _take_in(self, kind: str, key: str, contents: Mapping[str, bytes]) -> None:
+        """Do to a record of the run's store what the job has done to its own: write it, or remove it without files."""
+        if contents:
+            self._store.adopt(kind, key, contents)
+        else:
+            self._store.remove(kind, key)
+
+
+def _connected(address: str) -> Client:
+    """A client of the scheduler at an address; raises `ClusterLost` if none answers."""
+    check_scheduler(address)
+    from distributed import Client
+
+    try:
+        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except Exception as error:
+        # For example another version of Dask, or a scheduler that has ended since.
+        raise ClusterLost(f"the Dask scheduler at {address} refuses: {one_line(str(error), 200)}") from error
 
 
 def needed_records(job: Job, store: Store) -> Contents:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 
-from bnnbench.errors import BnnbenchError, one_line
+from bnnbench import errors
+from bnnbench.errors import BnnbenchError, message_of, one_line
 
 
 class Raised(Exception):
@@ -59,9 +60,18 @@ class Failure:
 
 def raised(error: BaseException) -> Exception:
     """The exception of a job in a form that every process can unpickle: itself, or a `Raised` in its place."""
-    if isinstance(error, BnnbenchError | Raised):
+    if type(error) is Raised or (isinstance(error, BnnbenchError) and _can_travel(error)):
         return error
-    return Raised(one_line(f"{type(error).__name__}: {error}"), "".join(traceback.format_exception(error)))
+    return Raised(one_line(message_of(error)), "".join(traceback.format_exception(error)))
+
+
+def _can_travel(error: BnnbenchError) -> bool:
+    """Whether every process can unpickle an exception: its class is one of bnnbench, and it holds nothing but a text.
+
+    The run's process may lack the class of a plugin, and a class with an `__init__` of its own may refuse its text.
+    """
+    is_own = getattr(errors, type(error).__name__, None) is type(error)
+    return is_own and all(type(one) is str for one in error.args) and not vars(error).keys() - {"__notes__"}
 
 
 def failure(error: BaseException, seconds: float, memory: int) -> Failure:
@@ -77,4 +87,6 @@ def failure(error: BaseException, seconds: float, memory: int) -> Failure:
     if isinstance(error, WorkerDied):
         return Failure("failed", f"its process died ({error})", by_chance=True)
     known = raised(error)
-    return Failure("failed", str(known), trace=known.trace if isinstance(known, Raised) else "")
+    if isinstance(known, Raised):
+        return Failure("failed", known.what, trace=known.trace)
+    return Failure("failed", message_of(known))

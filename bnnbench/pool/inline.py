@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 from typing import Self
 
+from bnnbench.plugins.signals import signals_noted
 from bnnbench.pool.failures import raised
 from bnnbench.pool.job import Job, Setting
 
@@ -21,10 +22,13 @@ class InlinePool:
     def submit(self, job: Job, setting: Setting) -> concurrent.futures.Future[str]:
         """Run the job, and return a future that is finished."""
         future: concurrent.futures.Future[str] = concurrent.futures.Future()
-        try:
-            future.set_result(job.function(*job.arguments, setting))
-        except Exception as error:  # noqa: BLE001 - as in a worker, whatever a job raises is its failure
-            future.set_exception(raised(error))
+        with signals_noted() as arrived:
+            try:
+                future.set_result(job.function(*job.arguments, setting))
+            except BaseException as error:  # As in a worker, whatever a job raises is its failure.
+                if isinstance(error, KeyboardInterrupt) or (arrived and not isinstance(error, Exception)):
+                    raise  # Ctrl-C, or another signal that ends the run.
+                future.set_exception(raised(error))
         return future
 
     def watch(self) -> None:

@@ -62,19 +62,22 @@ class Listener:
 class Reporter:
     """A `Progress` that sends the steps of one task to the listener at an address; without an address it does nothing.
 
-    Steps that follow another within `INTERVAL` are not sent, except the last one of the task.
+    Steps that follow another within `INTERVAL` are not sent, except the first that reaches its total. A total of 0 is
+    not known yet.
     """
 
     def __init__(self, address: Address | None, task: str) -> None:
-        self._address, self._task, self._sent_at = address, task, 0.0
+        self._address, self._task, self._sent_at, self._reached = address, task, -INTERVAL, False
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM) if address else None
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Send a step: `done` of `total` units of work, and a note that is cut at 200 characters."""
         now = time.monotonic()
-        if self._socket is None or (now - self._sent_at < INTERVAL and done < total):
+        reached = 0 < total <= done
+        is_last = reached and not self._reached
+        if self._socket is None or (now - self._sent_at < INTERVAL and not is_last):
             return
-        self._sent_at = now
+        self._sent_at, self._reached = now, reached
         host, port, word = self._address or ("", 0, "")
         try:
             packet = json.dumps([word, self._task, int(done), int(total), note[:200]])

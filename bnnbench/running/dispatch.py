@@ -14,7 +14,7 @@ from bnnbench.matrix.plan import CellSpec
 from bnnbench.matrix.settings import Limits
 from bnnbench.pool.failures import Failure, failure
 from bnnbench.pool.job import Job, Pool, Setting
-from bnnbench.running.schedule import Task
+from bnnbench.running.task import Task
 from bnnbench.running.tasks.cell_task import run_cells
 from bnnbench.running.tasks.fit_task import run_chain, run_fit
 from bnnbench.store.records import FINAL
@@ -32,6 +32,9 @@ class Tasks(Protocol):
 
     cached: int
     """The number of cells that need no task, because the store has their outcome."""
+
+    kept_fits: int
+    """The number of fits that need no task, because the store has them."""
 
     def after(self, task: Task, ok: bool) -> tuple[list[Task], list[Task]]:
         """The tasks that become ready now that `task` has ended, and those that are lost because it was not `ok`."""

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from importlib import metadata
@@ -22,8 +20,10 @@ from bnnbench.evidence.results import Results
 from bnnbench.matrix.plan import Plan
 from bnnbench.plugins.kinds import KINDS
 from bnnbench.plugins.provenance import code_of, name_and_version, provider_of
+from bnnbench.running.git import commit_of
 from bnnbench.store.environment import command_line, environment
 from bnnbench.store.files import read_plain
+from bnnbench.store.layout import RUNS
 from bnnbench.store.records import own_sum
 from bnnbench.store.store import CELLS, FITS, Store
 
@@ -75,6 +75,7 @@ class _Manifest(_Part):
     fits: list[str]
     cells: list[str]
     outcomes: _Outcomes
+    environments: list[dict[str, Any]] = []
 
 
 def begun(plan: Plan) -> dict[str, Any]:
@@ -92,7 +93,7 @@ def begun(plan: Plan) -> dict[str, Any]:
         "file": str(path),
         "text": plan.config.source.text,
         "only": list(plan.only),
-        "git": _git(path.parent),
+        "git": commit_of(path.parent),
         "environment": environment(plan.config.settings.threads),
         "distributions": _distributions(),
         "components": _components(plan),
@@ -104,14 +105,11 @@ def begun(plan: Plan) -> dict[str, Any]:
 
 def ended(manifest: Mapping[str, Any], results: Results) -> dict[str, Any]:
     """The manifest of a run that has ended: statuses, accuracies, checksums of artefacts and environments are added."""
-    environments: list[dict[str, Any]] = []
     outcomes: dict[str, dict[str, Any]] = {FITS: {}, CELLS: {}}
     for kind, key in [*((FITS, key) for key in manifest["fits"]), *((CELLS, key) for key in manifest["cells"])]:
         record = results.known(kind, key)
         if record is None:
             continue
-        if record["environment"] not in environments:
-            environments.append(record["environment"])
         outcomes[kind][key] = outcome(record)
         if "data" in record:
             outcomes[kind][key]["data"] = record["data"]
@@ -119,7 +117,18 @@ def ended(manifest: Mapping[str, Any], results: Results) -> dict[str, Any]:
         if cell.ok:
             accuracies = {name: cell.figures.get(name) for name in ("clean_accuracy", "robust_accuracy")}
             outcomes[CELLS][cell.spec.key] |= {name: value for name, value in accuracies.items() if value is not None}
-    return sealed({**manifest, "ended": _now(), "outcomes": outcomes, "environments": environments})
+    return sealed({**manifest, "ended": _now(), "outcomes": outcomes, "environments": environments(results)})
+
+
+def environments(results: Results) -> list[dict[str, Any]]:
+    """The environments that the outcomes of a run were computed in, each once."""
+    plan = results.plan
+    found: list[dict[str, Any]] = []
+    for kind, key in [*((FITS, key) for key in plan.fits), *((CELLS, cell.key) for cell in plan.cells)]:
+        record = results.known(kind, key)
+        if record is not None and record["environment"] not in found:
+            found.append(record["environment"])
+    return found
 
 
 def outcome(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,8 +166,10 @@ def read(path: Path) -> dict[str, Any]:
 
 def earlier(store: Store) -> Iterator[dict[str, Any]]:
     """The manifests of a store's runs, ended or not, by time; an empty one for each file that cannot be read."""
-    folder = store.path / "runs"
+    folder = store.path / RUNS
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.name.startswith("."):
+            continue  # A file that a killed run was writing, or one of the operating system.
         try:
             manifest = json.loads(read_plain(path, LARGEST))
         except (OSError, ValueError, RecursionError):
@@ -200,38 +211,6 @@ def _described(component: Component) -> dict[str, Any]:
         "sha256": code_of(cls),
         "identity": component.identity(),
     }
-
-
-def _git(folder: Path) -> str | None:
-    """The commit of a folder's git repository; None if it is in none.
-
-    `-dirty` is appended if files have changed since, and `-unknown` if that cannot be found out safely: to compare
-    files git runs the filter programs that the repository's configuration names, so files are compared only if it names
-    none.
-    """
-    commit = _git_command(folder, "rev-parse", "--verify", "HEAD")
-    if commit is None or commit.returncode != 0:
-        return None
-    filters = _git_command(folder, "config", "--show-scope", "--name-only", "--get-regexp", "^filter\\.")
-    # Exit code 1 means that there are none. Filters of the user or the system are trusted as much as git itself.
-    if filters is None or filters.returncode > 1 or set(filters.stdout.split()[::2]) - {"global", "system"}:
-        return f"{commit.stdout.strip()}-unknown"
-    changed = _git_command(folder, "diff-index", "--quiet", "--ignore-submodules", "HEAD")
-    known = {0: "", 1: "-dirty"}
-    return commit.stdout.strip() + (known.get(changed.returncode, "-unknown") if changed else "-unknown")
-
-
-def _git_command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str] | None:
-    """The finished process of a git command in a folder; None if it could not run or took over five seconds."""
-    command = ["git", "--no-pager", "-c", "core.fsmonitor=false", *arguments]
-    # Git must not fetch missing objects: the repository's configuration names the program that does.
-    restricted = {**os.environ, "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1", "GIT_OPTIONAL_LOCKS": "0"}
-    try:
-        return subprocess.run(
-            command, cwd=folder, env=restricted, capture_output=True, text=True, timeout=5, check=False
-        )
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
 
 
 def _now() -> str:

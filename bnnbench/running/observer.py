@@ -6,7 +6,7 @@ from typing import Protocol
 
 from bnnbench.matrix.plan import Plan
 from bnnbench.pool.progress import Step
-from bnnbench.running.schedule import Task
+from bnnbench.running.task import Task
 
 
 class Observer(Protocol):
@@ -15,7 +15,7 @@ class Observer(Protocol):
     def begin(self, plan: Plan, tasks: int, cached: int) -> None:
         """A plan is about to run as `tasks` tasks; `cached` of its cells are in the store already.
 
-        A run that has a second part calls this and `end` twice.
+        A run of several parts calls this and `end` for each: one that finds damaged draws, or verifies cells.
         """
 
     def done(self, task: Task, status: str, seconds: float, reason: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +18,9 @@ from bnnbench.evidence.results import Check, Results
 from bnnbench.matrix.plan import CellSpec
 from bnnbench.measurements.outcome import Outcome
 from bnnbench.running.dispatch import dispatched
+from bnnbench.running.observer import Observer, Silent
 from bnnbench.running.pools import local_pool, setting_of
-from bnnbench.running.schedule import Independent, Task
+from bnnbench.running.task import Independent, Task
 from bnnbench.store import codec
 from bnnbench.store.environment import gives_the_same_bits
 from bnnbench.store.files import TEMPORARY
@@ -30,43 +33,67 @@ ROBUST_TOLERANCE = 0.02
 """The largest share of images whose robustness may differ between two environments; one image always may."""
 
 
-def repeated(results: Results, count: int, jobs: int | None) -> list[Check]:
+def repeated(results: Results, count: int, jobs: int | None, observer: Observer | None = None) -> list[Check]:
     """The comparisons of `count` finished cells, chosen at random and computed again. The store must be held.
 
-    In the environment in which a cell was computed all arrays must have the same bits. If they have not, something in
-    the cell does not follow from its seed, and its record becomes `invalid`. In another environment rounding differs:
-    clean log-probabilities may differ by `CLEAN_TOLERANCE`, and robustness at the share `ROBUST_TOLERANCE` of images.
+    They are computed on this computer, by `jobs` worker processes (see `local_pool`). In the environment in which a
+    cell was computed all arrays must have the same bits. If they have not, something in the cell does not follow from
+    its seed, and its record becomes `invalid`. In another environment rounding differs: clean log-probabilities may
+    differ by `CLEAN_TOLERANCE`, and robustness at the share `ROBUST_TOLERANCE` of images.
     """
     finished = [cell.spec for cell in results.cells if cell.status == "ok"]
     chosen = random.SystemRandom().sample(finished, min(count, len(finished)))
-    checks = []
-    with _scratch_store(results.store, {cell.fit.key for cell in chosen}) as other:
+    if not chosen:
+        return []
+    shown = observer or Silent()
+    shown.note(f"verification: computing again {len(chosen)} of {len(finished)} finished cells")
+    shown.begin(results.plan, len(chosen), len(results.cells))
+    started = time.perf_counter()
+    try:
+        return list(_checks(results, chosen, jobs, shown))
+    finally:
+        shown.end(time.perf_counter() - started)
+
+
+def _checks(results: Results, chosen: list[CellSpec], jobs: int | None, observer: Observer) -> Iterator[Check]:
+    """The comparison of each of these cells with its repetition, in the order in which they are computed again."""
+    plan, store = results.plan, results.store
+    with _scratch_store(store, {cell.fit.key for cell in chosen}) as other:
         tasks = Independent([Task(cell.name, cell.fit, cells=(cell,)) for cell in chosen])
-        limits, setting = results.plan.config.settings.limits, setting_of(results.plan, other)
-        if chosen:
-            with local_pool(results.plan, jobs, len(chosen)) as pool:
-                for task, ended in dispatched(tasks, pool, setting, limits, lambda: None):
-                    (cell,) = task.cells
-                    failed = f"{ended.status}: {ended.reason}" if ended.status != "ok" else ""
-                    checks.append(_checked(cell, results.store, other, failed))
-    return checks
+        with local_pool(plan, jobs, len(chosen), store.lock) as pool:
+            setting = setting_of(plan, other)
+            for task, ended in dispatched(tasks, pool, setting, plan.config.settings.limits, lambda: None):
+                (cell,) = task.cells
+                failed = f"{ended.status}: {ended.reason}" if ended.status != "ok" else ""
+                record = other.record(CELLS, cell.key)
+                seconds = float(record["seconds"]) if ended.recorded and record else ended.seconds
+                observer.done(task, ended.status, seconds, ended.reason)
+                yield _checked(cell, store, other, failed)
 
 
 @contextmanager
 def _scratch_store(store: Store, fits: set[str]) -> Iterator[Store]:
-    """A temporary store inside the directory of a store, with copies of these fits.
+    """A temporary store inside the directory of a store, with these fits: its files of draws are those of the store.
 
     If the run is killed it remains there until `bnnbench store gc` removes it.
     """
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=store.path) as folder:
         other = Store(Path(folder) / "store")
         for key in fits:
-            # Copy only files that the record names: the directory may hold links to others.
+            # Take only files that the record names: the directory may hold links to others.
             if (record := store.verified_record(FITS, key)) is not None:
                 other.place(FITS, key).mkdir(parents=True)
                 for name in (RECORD, *record["artefacts"]):
-                    shutil.copyfile(store.place(FITS, key) / name, other.place(FITS, key) / name)
+                    _link(store.place(FITS, key) / name, other.place(FITS, key) / name)
         yield other
+
+
+def _link(file: Path, other: Path) -> None:
+    """Give a file a second name, or copy it where the file system has no such links. A store never changes a file."""
+    try:
+        os.link(file, other, follow_symlinks=False)
+    except (OSError, NotImplementedError):
+        shutil.copyfile(file, other, follow_symlinks=False)
 
 
 def _checked(cell: CellSpec, store: Store, other: Store, failed: str) -> Check:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ def planned(path: Path, folder: Path | None = None) -> tuple[dict[str, Any], Pla
     """
     before = manifest.read(path)
     file = Path(before["file"])
-    config = read_config(file if folder is None else folder / file.name, text=before["text"])
+    # A matrix of any size: the run has had a limit of its own.
+    config = read_config(file if folder is None else folder / file.name, sys.maxsize, text=before["text"])
     return before, restricted(make_plan(config), before["only"])
 
 
@@ -61,7 +63,8 @@ def replay(before: Mapping[str, Any], plan: Plan, store: Store, jobs: int | None
 
 def compared(before: Mapping[str, Any], now: Mapping[str, Any], results: Results) -> Replay:
     """The comparison of two runs: the manifests of the first and the second, and the results of the second."""
-    comparison = Replay(results, list(_changes(before, now)))
+    environments = _environment_changes(before.get("environments", []), manifest.environments(results))
+    comparison = Replay(results, [*environments, *_changes(before, now)])
     for key, fit in results.plan.fits.items():
         _compare(comparison, before, FITS, key, f"fit {type(fit.posterior).__name__} {key[:12]}")
     for cell in results.plan.cells:
@@ -101,13 +104,45 @@ def _accuracies(results: Results, old: Mapping[str, Any], key: str) -> str:
     return f" ({'; '.join(texts)})"
 
 
+def _environment_changes(before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line for each field in which the environments of two runs' outcomes differ.
+
+    The process of a run computes nothing: the environments that count are those of the outcomes.
+    """
+    old, new = _values(before), _values(now)
+    for name in sorted(old | new) if before and now else ():
+        one, two = old.get(name, []), new.get(name, [])
+        if sorted(one) != sorted(two):
+            yield f"environment.{name}: was {_short(' or '.join(one) or None)}, is {_short(' or '.join(two) or None)}"
+
+
+def _values(environments: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The texts of the values of each field of some environments, each once; `versions.torch` is a field of a field."""
+    values: dict[str, list[str]] = {}
+    for environment in environments:
+        for name, value in _fields(environment):
+            if (text := str(value)) not in values.setdefault(name, []):
+                values[name].append(text)
+    return values
+
+
+def _fields(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The names and values of all fields, those of fields included; a stranger's manifest may nest them deeply."""
+    for name, inner in value.items():
+        if isinstance(inner, Mapping) and prefix.count(".") < 3:
+            yield from _fields(inner, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", inner
+
+
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """A line for each difference of two manifests in environment, distributions, components or commit."""
+    """A line for each difference of two manifests in distributions, components or commit."""
     for section, shown in _SECTIONS.items():
         for name in sorted({*before[section], *now[section]}):
             old, new = before[section].get(name), now[section].get(name)
             if old != new:
-                yield f"{section}.{name}: was {_short(old, shown)}, is {_short(new, shown)}"
+                was, now_is = (_short(None if value is None else shown(value)) for value in (old, new))
+                yield f"{section}.{name}: was {was}, is {now_is}"
     if before.get("git") != now["git"]:
         yield f"git: was {before.get('git')}, is {now['git']}"
 
@@ -117,11 +152,11 @@ def _provider(component: Mapping[str, Any]) -> str:
     return f"{component['distribution']} {component['version']}, file {component['sha256'][:12]}"
 
 
-_SECTIONS: dict[str, Callable[[Any], str]] = {"environment": str, "distributions": str, "components": _provider}
+_SECTIONS: dict[str, Callable[[Any], str]] = {"distributions": str, "components": _provider}
 """The sections of a manifest that are compared, and the function that turns their values into text."""
 
 
-def _short(value: Any, shown: Callable[[Any], str]) -> str:
-    """A value as text of at most 200 characters; `absent` for None."""
-    text = "absent" if value is None else shown(value)
+def _short(text: str | None) -> str:
+    """A text, cut to 200 characters; `absent` for None."""
+    text = "absent" if text is None else text
     return text if len(text) <= 200 else text[:197] + "..."

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bnnbench.core.arguments import integer
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.config import MAX_CELLS
 from bnnbench.matrix.config_reader import read_config
 from bnnbench.matrix.plan import FitSpec, Plan, make_plan, restricted
+from bnnbench.matrix.radii import check_radii
 from bnnbench.pool.dask import DaskPool
+from bnnbench.pool.dask_address import check_address, check_scheduler
 from bnnbench.pool.job import Pool, Setting
 from bnnbench.pool.progress import Listener
 from bnnbench.running import manifest
 from bnnbench.running.dispatch import Ended, Tasks, dispatched
+from bnnbench.running.display import observer as shown
+from bnnbench.running.names import fit_name
 from bnnbench.running.observer import Observer, Silent
 from bnnbench.running.pools import local_pool, setting_of
+from bnnbench.running.preflight import check_device, tell
 from bnnbench.running.repeat import repeated
-from bnnbench.running.schedule import Schedule, Task, forget
+from bnnbench.running.schedule import Schedule, forget
+from bnnbench.running.task import Task
 from bnnbench.store.environment import environment
 from bnnbench.store.records import Ending, changed, record_of_cell, record_of_chain, record_of_fit
 from bnnbench.store.store import CELLS, CHAINS, FITS, Store
@@ -39,20 +47,30 @@ def run(
     max_cells: int = MAX_CELLS,
     dask: str | None = None,
     observer: Observer | None = None,
+    progress: bool = False,
 ) -> Results:
     """Run a benchmarks file and return its results; outcomes that the store has are not computed again.
 
     `jobs` is the number of worker processes: by default as many as fill the usable cores at the file's `threads` each;
     0 runs everything in this process. `only` selects the cells that have all of these labels. `fresh` computes every
-    selected outcome anew. `verify` is the number of finished cells, chosen at random, that are computed again and
-    compared (`Results.checks`). A larger matrix than `max_cells` is refused. `dask` is the address of a scheduler whose
-    cluster runs the tasks. `observer` is called as the run proceeds.
+    selected outcome anew. `verify` is the number of finished cells, chosen at random, that are computed again on this
+    computer and compared (`Results.checks`). A larger matrix than `max_cells` is refused. `dask` is the address of a
+    scheduler whose cluster runs the tasks. `observer` is called as the run proceeds. `progress` shows the run on
+    standard error or in a notebook.
 
-    Raises `ConfigError` for a wrong file, `StoreError` if the store cannot be written to or another run holds it, and
-    `ClusterLost` if the scheduler does not answer. A failed task raises nothing: the status of its cells says so.
+    Raises `ValueError` for a negative number, `ConfigError` for a wrong file or a text that is no address, `StoreError`
+    if the store cannot be written to or another run holds it, and `ClusterLost` if the scheduler does not answer. A
+    failed task raises nothing: the status of its cells says so.
     """
-    plan = restricted(make_plan(read_config(path, max_cells)), only)
-    return run_plan(plan, Store(store), jobs=jobs, fresh=fresh, verify=verify, dask=dask, observer=observer or Silent())
+    for name, value, least in (("jobs", jobs, 0), ("verify", verify, 0), ("max_cells", max_cells, 1)):
+        if name != "jobs" or value is not None:
+            integer(value, argument=name, least=least)
+    if dask is not None:
+        check_address(dask)
+    plan = restricted(make_plan(read_config(path, max_cells)), [only] if isinstance(only, str) else only)
+    check_radii(plan.config, plan.cells)
+    observer = observer or (shown() if progress else Silent())
+    return run_plan(plan, Store(store), jobs=jobs, fresh=fresh, verify=verify, dask=dask, observer=observer)
 
 
 def run_plan(
@@ -70,47 +88,85 @@ def run_plan(
 
     The arguments are those of `run`. `begun` is the manifest of the run, if the caller has made one.
     """
+    if dask is None:  # The machines of a cluster may have other devices than this computer.
+        check_device(plan, store, jobs, fresh=fresh)
+    elif fresh:
+        check_scheduler(dask)  # Before anything is deleted.
     with store.held():
         begun = begun or manifest.begun(plan)
         place = store.write_manifest(begun)
         forget(plan, store, everything=fresh)
+        done = _Done()
         for _ in range(MOST_PASSES):
-            tasks = Schedule(plan, store)
-            damaged = _run_tasks(tasks, plan, store, jobs, dask, observer)
+            done.damaged = False
+            tasks = Schedule(plan, store, frozenset(done.attempted))
+            for key, file in tasks.changed.items():
+                name = fit_name(plan.tasks[key][0][0], plan)
+                observer.note(f"{name} is fitted anew: its network reads {file}, which has changed")
+            _run_tasks(tasks, plan, store, jobs, dask, observer, done)
             if outdated := tasks.outdated():
-                damaged |= _run_tasks(outdated, plan, store, jobs, dask, observer)
-            if not damaged:
+                _run_tasks(outdated, plan, store, jobs, dask, observer, done)
+            if not done.damaged:
                 break
         results = Results(plan, store)
-        if verify:
-            results = Results(plan, store, checks=repeated(results, verify, jobs))
+        # Before the verification too: if that fails, the run has ended nevertheless.
         store.write_manifest(manifest.ended(begun, results), place.name)
+        if verify:
+            results = Results(plan, store, checks=repeated(results, verify, jobs, observer))
+            store.write_manifest(manifest.ended(begun, results), place.name)
     return results
 
 
-def _run_tasks(tasks: Tasks, plan: Plan, store: Store, jobs: int | None, dask: str | None, observer: Observer) -> bool:
-    """Run tasks in a pool, and return whether some of them found damaged draws."""
-    started, damaged = time.perf_counter(), False
+@dataclass
+class _Done:
+    """What a run has done so far."""
+
+    damaged: bool = False
+    """Whether a task of the current pass has found damaged draws."""
+    attempted: set[tuple[str, str]] = field(default_factory=set)
+    """The (kind, key) of the records that this run has written."""
+
+    def add(self, task: Task, ended: Ended) -> None:
+        """Note the records of a task that has ended."""
+        if not ended.lost:
+            self.attempted.update(task.kept)
+            if task.chain is not None and ended.status != "ok":
+                self.attempted.add((FITS, task.fit.key))
+
+
+def _run_tasks(
+    tasks: Tasks, plan: Plan, store: Store, jobs: int | None, dask: str | None, observer: Observer, done: _Done
+) -> None:
+    """Run tasks in a pool, and note in `done` which records were written, and whether damaged draws were found."""
+    started = time.perf_counter()
     observer.begin(plan, tasks.size, tasks.cached)
+    if tasks.kept_fits or tasks.cached:
+        fits, cells = (
+            f"{number} {noun}{'s' * (number != 1)}"
+            for number, noun in ((tasks.kept_fits, "fit"), (tasks.cached, "cell"))
+        )
+        observer.note(f"kept from the store: {fits} and {cells}")
     listener = Listener()
     try:
         if tasks.size:
             setting = setting_of(plan, store, listener.address)
             limits = plan.config.settings.limits
             with _pool(plan, store, jobs, dask, tasks.size, observer) as pool:
+                if dask is None and jobs != 0:
+                    tell(plan, tasks.ready, pool, setting, observer)
                 for task, ended in dispatched(tasks, pool, setting, limits, lambda: _show(listener, observer)):
                     if ended.parts:
                         observer.apart(task, ended.parts, ended.status, ended.reason)
                     elif ended.damaged:
-                        damaged = True
+                        done.damaged = True
                         _remove_damaged(task, store)
                         observer.note(f"{task.name}: {ended.reason}; computed again")
                     else:
                         observer.done(task, *_collect(task, ended, store, setting))
+                        done.add(task, ended)
     finally:
         listener.close()
         observer.end(time.perf_counter() - started)
-    return damaged
 
 
 def _pool(plan: Plan, store: Store, jobs: int | None, dask: str | None, tasks: int, observer: Observer) -> Pool:

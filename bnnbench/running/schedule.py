@@ -3,94 +3,41 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from bnnbench.core import network_files
 from bnnbench.errors import StoreError
 from bnnbench.evidence.results import is_about
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
 from bnnbench.running.names import chain_name, fit_name
+from bnnbench.running.task import Independent, Task
 from bnnbench.store import codec
 from bnnbench.store.records import FINAL
 from bnnbench.store.store import CELLS, CHAINS, DRAWS, FITS, Store
 
 
-@dataclass(frozen=True)
-class Task:
-    """A unit of work: one chain of a fit, a fit, or cells of one measurement of a fit."""
-
-    name: str
-    fit: FitSpec
-    chain: int | None = None
-    cells: tuple[CellSpec, ...] = ()
-
-    @property
-    def key(self) -> str:
-        """The key of the record that it writes, or of the first of them. Its progress is reported under this key."""
-        if self.chain is not None:
-            return self.fit.chain_key(self.chain)
-        return self.cells[0].key if self.cells else self.fit.key
-
-    @property
-    def needs(self) -> tuple[tuple[str, str], ...]:
-        """The (kind, key) of the records that it reads."""
-        if self.cells:
-            return ((FITS, self.fit.key),)
-        if self.chain is not None:
-            return ()
-        return tuple((CHAINS, self.fit.chain_key(chain)) for chain in range(self.fit.chains))
-
-    @property
-    def kept(self) -> list[tuple[str, str]]:
-        """The (kind, key) of the records that it writes."""
-        if self.chain is not None:
-            return [(CHAINS, self.key)]
-        return [(CELLS, cell.key) for cell in self.cells] or [(FITS, self.fit.key)]
-
-    @property
-    def shown(self) -> str:
-        """The key for `bnnbench show`: that of the fit for a chain, whose failure the fit's record states."""
-        return self.fit.key if self.chain is not None else self.kept[0][1]
-
-
-@dataclass
-class Independent:
-    """Tasks that wait for no other (see `dispatch.Tasks`)."""
-
-    ready: list[Task]
-    cached: int = 0
-
-    @property
-    def size(self) -> int:
-        """The number of tasks."""
-        return len(self.ready)
-
-    def after(self, task: Task, ok: bool) -> tuple[list[Task], list[Task]]:
-        """Two empty lists: no task waits for another."""
-        return [], []
-
-    def unfinished(self, task: Task) -> list[CellSpec]:
-        """All cells of the task, whatever the store has."""
-        return list(task.cells)
-
-    def finished(self, task: Task) -> bool:
-        """False: the store may have a record of an earlier run."""
-        return False
-
-
 class Schedule:
     """The tasks of a plan that remain to be done, given a store. A fit waits for its chains, and cells for their fit.
 
-    Making a schedule does not change the store.
+    `attempted` holds the (kind, key) of records that this run has written: none of them is written again because of its
+    status. Making a schedule does not change the store.
     """
 
-    def __init__(self, plan: Plan, store: Store) -> None:
+    def __init__(self, plan: Plan, store: Store, attempted: Collection[tuple[str, str]] = ()) -> None:
         self.ready: list[Task] = []
         self.tasks: list[Task] = []
         """All tasks, those that wait included."""
         self.cached = 0
         """The number of cells that need no task, because the store has their outcome."""
+        self.kept_fits = 0
+        """The number of fits that need no task, because the store has them."""
+        self.changed: dict[str, str] = {}
+        """A file for each fit in the store whose network read it and would read another content now, by the fit's key.
+
+        Such a fit and its cells count as absent.
+        """
         self._draws_of: dict[str, str | None] = {}
         """The checksum of the draws that each cell in the store was computed with, by the cell's key."""
         self._followers: dict[str, list[Task]] = defaultdict(list)
@@ -99,7 +46,7 @@ class Schedule:
         """The keys of the tasks that a task waits for, by its key."""
         self._uncertain: list[Task] = []
         """Cells in the store whose fit has no record, grouped as tasks; `outdated` decides about them."""
-        self._store = store
+        self._store, self._attempted = store, attempted
         for key in plan.fits:
             self._add_fit(plan, key)
 
@@ -153,12 +100,13 @@ class Schedule:
         """Add the tasks that a fit and its cells need."""
         fit, groups = plan.fits[key], plan.tasks[key]
         name = fit_name(groups[0][0], plan)
-        record = self._fit_record(key)
+        record = self._fit_record(fit)
         missing = list(self._missing(groups, record))
         measurements = [_measurement(cells, fit, name) for cells in missing]
+        self.kept_fits += record is not None and record["status"] in FINAL
         if record is not None and record["status"] == "ok":
             self._add(measurements, [])
-        elif record is not None and record["status"] in FINAL:
+        elif record is not None and (record["status"] in FINAL or (FITS, key) in self._attempted):
             self.cached += sum(len(cells) for cells in missing)
         elif measurements or record is None:
             # The fit is computed even if all its cells have outcomes: its card is in its record.
@@ -190,10 +138,15 @@ class Schedule:
                 yield missing
 
     def _is_stored(self, cell: CellSpec, fit: dict[str, Any] | None) -> bool:
-        """Whether the store has a final outcome of a cell that was computed with the draws of its fit's record."""
+        """Whether the store has a final outcome of a cell that was computed with the draws of its fit's record.
+
+        In a run that has attempted the cell any outcome is final.
+        """
         record = self._store.record(CELLS, cell.key)
-        if record is None or record["status"] not in FINAL:
+        if record is None or (fit is None and cell.fit.key in self.changed):
             return False
+        if record["status"] not in FINAL:
+            return (CELLS, cell.key) in self._attempted
         draws = record.get("draws_sha256")
         if fit and not is_about(draws, fit):
             return False
@@ -202,16 +155,23 @@ class Schedule:
         self._draws_of[cell.key] = draws
         return True
 
-    def _fit_record(self, key: str) -> dict[str, Any] | None:
-        """The record of a fit; None if there is none, or if it is `ok` but has no draws."""
-        record = self._store.record(FITS, key)
+    def _fit_record(self, fit: FitSpec) -> dict[str, Any] | None:
+        """The record of a fit; None if there is none, if it is `ok` but has no draws, or if its network is another now.
+
+        That is so if a file that the network read has changed.
+        """
+        record = self._store.record(FITS, fit.key)
+        if file := network_files.changed(network_files.in_record(record), fit.network):
+            self.changed[fit.key] = file
+            return None
         return None if record and record["status"] == "ok" and DRAWS not in record["artefacts"] else record
 
     def _missing_chains(self, fit: FitSpec, name: str) -> Iterator[Task]:
         """The tasks of the chains of a fit that the store does not have."""
         for chain in range(fit.chains):
             record = self._store.record(CHAINS, fit.chain_key(chain))
-            if record is None or record["status"] != "ok" or DRAWS not in record["artefacts"]:
+            absent = record is None or record["status"] != "ok" or DRAWS not in record["artefacts"]
+            if absent or network_files.changed(network_files.in_record(record), fit.network):
                 yield Task(chain_name(name, chain, fit.chains), fit, chain)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from bnnbench.running.schedule import Schedule, Task
+from bnnbench.running.schedule import Schedule
+from bnnbench.running.task import Task
 from bnnbench.store.store import CELLS, FITS, Store
 
 

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bnnbench.plugins.provenance import GROUP, name_and_version
+from bnnbench.plugins.entry_points import name_and_version, plugin_points
 
 VARIABLES = (
     "ATEN_CPU_CAPABILITY",
@@ -118,7 +118,7 @@ def _cuda_flags() -> dict[str, Any]:
 @functools.cache
 def _cpu() -> str:
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             for line in file:
                 if line.startswith("model name"):
                     return line.partition(":")[2].strip()
@@ -130,7 +130,7 @@ def _cpu() -> str:
 @functools.cache
 def _versions() -> dict[str, str]:
     """Of what computes, and of every distribution that has plugins; none of them is imported."""
-    plugins = {name_and_version(point.dist)[0] for point in metadata.entry_points(group=GROUP) if point.dist}
+    plugins = {name_and_version(point.dist)[0] for point in plugin_points() if point.dist}
     return {name: version for name in sorted({*_DISTRIBUTIONS, *plugins} - {""}) if (version := _version(name))}
 
 

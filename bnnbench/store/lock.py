@@ -47,7 +47,7 @@ def locked(folder: Path) -> Iterator[Lock]:
         # A process that releases the lock empties the file; one that was killed leaves its text.
         after_a_crash = os.fstat(descriptor).st_size > 0
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, _this_process().encode(), 0)
+        os.pwrite(descriptor, _this_process().encode(errors="backslashreplace"), 0)
         try:
             yield Lock(descriptor, after_a_crash)
         finally:

@@ -60,8 +60,8 @@ class StoreReader:
     def draws(self, kind: str, key: str, record: Mapping[str, Any]) -> Draws:
         """The draws of the record of a fit or a chain, verified before they are loaded.
 
-        Raises `DamagedArtefact` if their file has changed or is gone, and `StoreError` if the record names no such file
-        or the file holds no draws.
+        Raises `DamagedArtefact` if their file is damaged or gone, or if another process has replaced the record since
+        it was read, and `StoreError` if the record names no such file or the file holds no draws.
         """
         self._artefact(kind, key, record, DRAWS, checks.verify)
         return read_draws(self.place(kind, key) / DRAWS)[0]
@@ -69,8 +69,7 @@ class StoreReader:
     def arrays(self, kind: str, key: str, record: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """The arrays of a record by name, verified as they are read.
 
-        Raises `DamagedArtefact` if their file has changed or is gone, and `StoreError` if the record names no such file
-        or the file holds no arrays.
+        Raises `DamagedArtefact` and `StoreError` as `draws` does.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load
@@ -133,12 +132,28 @@ class StoreReader:
         try:
             return check(path, expected)
         except StoreError as error:
+            if self._is_replaced(kind, key, record):
+                raise DamagedArtefact(f"{kind}/{key} was removed or replaced while it was read") from error
             self._distrust(kind, key, str(error))
             raise DamagedArtefact(f"{kind}/{key}: {error}") from error
         except OSError as error:
             raise StoreError(f"{path} cannot be read: {checks.reason_of(error)}") from error
         except MemoryError as error:
             raise StoreError(f"{path} does not fit into memory") from error
+
+    def _is_replaced(self, kind: str, key: str, record: Mapping[str, Any]) -> bool:
+        """Whether another process has removed or replaced a record since it was read; False if the store is held here.
+
+        A record is removed before its artefacts change, so it need not be waited for.
+        """
+        if self.lock is not None:
+            return False
+        try:
+            return checks.checked(self.place(kind, key))["sha256"] != record.get("sha256")
+        except FileNotFoundError:
+            return True
+        except (StoreError, OSError):
+            return False
 
     def _distrust(self, kind: str, key: str, reason: str) -> None:
         """Note that a record is damaged. Another process may be writing it at this moment, so it stays where it is."""

@@ -65,20 +65,27 @@ class Store(StoreReader):
         Raises `StoreError` if it cannot be written to, or naming the process that holds it.
         """
         with contextlib.ExitStack() as stack:
-            try:
+            with self._usable():
                 files.make_folder(self.path)
                 taken = stack.enter_context(lock.locked(self.path))
-                self.lock = taken.descriptor
-                store_format.migrate(self.path)
-                for kind in KINDS:
-                    files.make_folder(self.path / kind)
-                self._sync_folders(every_record=taken.after_a_crash)
-            except OSError as error:
-                raise StoreError(f"{self.path} cannot be used as a store: {checks.reason_of(error)}") from error
             try:
+                self.lock = taken.descriptor
+                with self._usable():
+                    store_format.migrate(self.path)
+                    for kind in KINDS:
+                        files.make_folder(self.path / kind)
+                    self._sync_folders(every_record=taken.after_a_crash)
                 yield
             finally:
                 self.lock = None
+
+    @contextlib.contextmanager
+    def _usable(self) -> Iterator[None]:
+        """Raise errors of the disk as a `StoreError` that names the store."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be used as a store: {checks.reason_of(error)}") from error
 
     def _sync_folders(self, every_record: bool) -> None:
         """Make folders durable that an earlier writer may have left visible and not durable when it was killed."""

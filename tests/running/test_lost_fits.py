@@ -27,7 +27,8 @@ def with_other_draws(results: Results) -> None:
         assert record is not None
         draws, _ = draws_file.read_draws(store.place(FITS, spec.key) / DRAWS)
         moved = Draws({name: array + np.float32(0.5) for name, array in draws.arrays.items()}, shared=draws.shared)
-        kept = unsealed(record)
+        # What the first draw predicted belongs to the draws.
+        kept = {name: value for name, value in unsealed(record).items() if name != "first_draw"}
         store.write(FITS, spec.key, kept, {DRAWS: lambda path: draws_file.write_draws(path, moved)})
 
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import light
 import pytest
 
 import bnnbench as bb
+from bnnbench.matrix.config_reader import read_config
+from bnnbench.matrix.plan import make_plan
+from bnnbench.pool.job import Setting
+from bnnbench.running.tasks.fit_task import run_chain
+from bnnbench.store.store import CHAINS, Store
 
 pytestmark = pytest.mark.integration
 
@@ -69,3 +75,23 @@ def test_test_data_that_differ_between_seeds_are_caught(tmp_path: Path) -> None:
         "Retested gave other test data for seed 4 than for seed 3: a seed varies the training sample alone"
     )
     assert found == dict.fromkeys([("retested", 3), ("moons", 3), ("moons", 4)], ("ok", ""))
+
+
+def test_chains_of_other_data_are_sampled_again_by_the_next_run(tmp_path: Path) -> None:
+    """Two of three chains are those of a run that was stopped before the data moved."""
+    text = FILE.replace("sgd: {epochs: 1}", "chains: {use: 'light.py:Chains', draws: 6, chains: 3}")
+    path = light.written(tmp_path, f"{text}datasets: {{wandering: {{use: 'other_data.py:Wandering'}}}}\n")
+    (tmp_path / "other_data.py").write_text(OTHER_DATA)
+    (fit,) = make_plan(read_config(path)).fits.values()
+    store = Store(tmp_path / "store")
+    with store.held():
+        for chain in (0, 2):
+            assert run_chain(fit, chain, Setting(str(store.path), "cpu", 1)) == "ok"
+    (tmp_path / "moved").touch()
+    first = bb.run(path, store=store.path, jobs=0, only=["fgsm"])
+    (row,) = first.rows()
+    assert row["status"] == "invalid"
+    assert "Wandering gave other data than before" in row["reason"]
+    assert list(store.keys(CHAINS)) == [fit.chain_key(1)]
+    assert bb.run(path, store=store.path, jobs=0, only=["fgsm"]).complete
+    assert list(store.keys(CHAINS)) == []

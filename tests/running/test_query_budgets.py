@@ -9,7 +9,7 @@ import bnnbench as bb
 FILE = """\
 version: 1
 evaluate: {images: 20}
-threats: [{epsilon: 1.0, queries: 6}, {epsilon: 0.001, queries: 6}]
+threats: [{epsilon: 1.0, queries: 6, allow_whole_box: true}, {epsilon: 0.001, queries: 6}]
 datasets: {moons: {use: half-moons, train_size: 200, test_size: 40}}
 networks: {fc: {hidden: [8]}}
 posteriors: {sgd: {epochs: 20}}

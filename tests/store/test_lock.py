@@ -50,3 +50,35 @@ def test_the_lock_of_a_killed_process_is_not_stale(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode == -9
     with Store(folder).held():
         assert (folder / ".lock").read_text().startswith(f"process {os.getpid()} ")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, os.strerror(errno.EIO)), StoreError("on purpose")])
+def test_a_store_that_cannot_be_held_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """As a reader it would otherwise move to quarantine what another process is writing."""
+
+    def fail(path: Path) -> None:
+        raise error
+
+    monkeypatch.setattr("bnnbench.store.store_format.migrate", fail)
+    store = Store(tmp_path / "store")
+    with pytest.raises(StoreError), store.held():
+        raise AssertionError("held")
+    assert store.lock is None
+    monkeypatch.undo()
+    with store.held():
+        assert store.lock is not None
+
+
+def test_a_second_try_to_hold_a_store_leaves_it_held(store: Store) -> None:
+    number = store.lock
+    with pytest.raises(StoreError, match="in use by process"), store.held():
+        raise AssertionError("held twice")
+    assert store.lock == number
+    assert number is not None
+
+
+def test_an_error_of_what_is_done_with_a_held_store_is_its_own(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="mine"), Store(tmp_path / "store").held():
+        raise FileNotFoundError("mine")

@@ -207,3 +207,21 @@ def test_a_record_that_took_no_time_that_there_is_is_not_believed(store: Store, 
     place.write_text(json.dumps(record | {"sha256": own_sum(record)}))
     assert store.record(CELLS, KEY) is None
     assert "its seconds is not what it must be" in store.damaged[0]
+
+
+@pytest.mark.parametrize("change", ["replaced", "removed"])
+@pytest.mark.parametrize("load", [Store.draws, Store.arrays])
+def test_what_a_run_replaces_beside_a_reader_is_not_called_damaged(store: Store, change: str, load: Any) -> None:
+    """The reader has read the record, and not yet the draws or arrays that it names."""
+    name = {Store.draws: DRAWS, Store.arrays: ARRAYS}[load]
+    for content in (b"before", b"after."):
+        reader = Store(store.path)
+        record = reader.record("fits", KEY)
+        store.write("fits", KEY, {"status": "ok"}, {name: lambda path, content=content: path.write_bytes(content)})
+    if change == "removed":
+        store.remove("fits", KEY)
+    assert record is not None
+    with pytest.raises(DamagedArtefact, match="was removed or replaced while it was read"):
+        load(reader, "fits", KEY, record)
+    assert reader.damaged == []
+    assert reader.distrusted == set()

@@ -9,17 +9,21 @@ import contextlib
 import os
 import pickle
 import signal
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from bnnbench.pool.failures import raised
+from bnnbench.pool.processes.streams import errors_to, open_standard_descriptors
 
 
 def start(threads: int, cores: Sequence[int]) -> None:
     """Set up a worker: its signals, its output, its threads, and the cores that it may use."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the run ends its workers.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # Blocked at birth; its children must not inherit that.
+    open_standard_descriptors()
     os.dup2(2, 1)  # Standard output is for tables alone, so what a plugin prints goes to standard error.
+    sys.stdout, sys.stderr = errors_to(1), errors_to(2)  # A component that prints must not fail for want of a reader.
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
         os.environ[variable] = str(threads)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")

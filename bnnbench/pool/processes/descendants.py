@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from psutil import Process
 
 SHARE = 0.05
-"""The largest share of the runner's time that looking may take: with thousands of processes one look takes long."""
+"""The share of the runner's time that looking takes, unless the pause would be longer than `LONGEST_PAUSE`."""
 LONGEST_PAUSE = 1.0
-"""The longest time in seconds between two looks."""
+"""The longest pause in seconds between two looks: with thousands of processes looking takes a larger share."""
 
 
 class Descendants:
@@ -43,7 +43,8 @@ class Descendants:
         for worker in self._known.keys() - set(workers):
             _end(self._known.pop(worker))
         resident = self._resident(workers)
-        self._next_look = began + min(LONGEST_PAUSE, (time.monotonic() - began) / SHARE)
+        ended = time.monotonic()
+        self._next_look = ended + pause_after(ended - began)
         return [worker for worker, size in resident.items() if size > self._limit]
 
     def end(self, workers: Collection[int]) -> None:
@@ -70,6 +71,11 @@ class Descendants:
             with contextlib.suppress(psutil.Error):
                 resident[worker] += process.memory_info().rss
         return resident
+
+
+def pause_after(seconds: float) -> float:
+    """The pause in seconds after a look that took so many seconds."""
+    return min(LONGEST_PAUSE, seconds * (1 / SHARE - 1))
 
 
 def _ancestor(number: int, parents: dict[int, int], workers: Collection[int]) -> int | None:

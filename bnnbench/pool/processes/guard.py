@@ -31,7 +31,8 @@ READY = b"."
 class Guard:
     """The guard of one run. Closing it, or the end of this process, ends every process that has the run's mark.
 
-    `lock` is the descriptor of a lock that the guard keeps until then. Raises `OSError` if the guard cannot start.
+    `lock` is the descriptor of a lock that the guard keeps until then. Raises `OSError` if the guard cannot start; then
+    nothing of it is left.
     """
 
     def __init__(self, run: str, lock: int | None = None) -> None:
@@ -49,12 +50,20 @@ class Guard:
             pass_fds=() if lock is None else (lock,),
         )
         assert self._process.stdout
-        if self._process.stdout.read(1) != READY:
-            raise ChildProcessError("the process that ends the workers of a run could not start")
+        try:
+            if self._process.stdout.read(1) != READY:
+                raise ChildProcessError("the process that ends the workers of a run could not start")
+        except BaseException:  # Ctrl-C may arrive here too.
+            self._process.kill()
+            self.close()
+            raise
 
     def renewed(self) -> Guard:
         """This guard, or a new one if its process has been killed."""
-        return self if self._process.poll() is None else Guard(self._run, self._lock)
+        if self._process.poll() is None:
+            return self
+        self.close()
+        return Guard(self._run, self._lock)
 
     def close(self) -> None:
         """End the processes that are left of the run, and wait until they have ended."""

@@ -14,6 +14,7 @@ from bnnbench.pool.job import Job, Setting
 from bnnbench.pool.processes.descendants import Descendants
 from bnnbench.pool.processes.guard import Guard, end_marked, marked
 from bnnbench.pool.processes.slot import Slot
+from bnnbench.pool.processes.streams import open_standard_descriptors
 
 
 class ProcessesPool:
@@ -29,6 +30,7 @@ class ProcessesPool:
     def __init__(self, workers: int, *, threads: int, memory: int, lock: int | None = None) -> None:
         self.capacity = workers
         self._run = uuid.uuid4().hex
+        open_standard_descriptors()
         self._guard = Guard(self._run, lock)
         self._descendants = Descendants(memory)
         cores = least_used_cores()

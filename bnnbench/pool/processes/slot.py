@@ -14,7 +14,8 @@ from bnnbench.errors import BnnbenchError
 from bnnbench.pool.failures import MemoryExceeded, MemoryInherited, NeverBegan, Raised, TimeExceeded, WorkerDied
 from bnnbench.pool.processes import bootstrap
 from bnnbench.pool.processes.guard import end_marked
-from bnnbench.pool.processes.spawning import MarkedContext
+from bnnbench.pool.processes.spawning import MarkedContext, Worker
+from bnnbench.pool.processes.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
@@ -37,7 +38,12 @@ class Slot:
         """The future of the last job, as the caller knows it."""
         self._running: Future[Any] = Future()
         """The future of the same job, as pebble knows it."""
-        self._killed_for_memory: set[int | None] = set()
+        self._limit = 0.0
+        """The time limit of that job, in seconds."""
+        self._stopwatch = Stopwatch()
+        """The time that the job has taken."""
+        self._killed_for: dict[int | None, type[Exception]] = {}
+        """The limits for which workers were killed, by the process ids of these workers."""
         self._broken_since: float | None = None
         self._jobs_done: Counter[int | None] = Counter()
         """The number of jobs that each worker has done, by its process id."""
@@ -59,20 +65,26 @@ class Slot:
         Its future holds the result of the job, or an exception that `failures.failure` takes.
         """
         job: Future[Any] = Future()
-        self._job = job
+        self._job, self._limit, self._stopwatch = job, timeout, Stopwatch()
         try:
-            running = self._schedule(payload, timeout)
+            running = self._schedule(payload)
         except RuntimeError:  # The pool broke while its worker was idle.
             self._replace()
-            running = self._schedule(payload, timeout)
+            running = self._schedule(payload)
         self._running = running
         running.add_done_callback(lambda finished: self._pass_on(finished, job))
         return job
 
     def watch(self) -> None:
-        """Fail the job if its worker has ended and pebble does not notice it."""
+        """Kill the worker if its job takes longer than it may; fail the job if pebble does not notice that it ended.
+
+        Pebble's own time limits are not used: they would count the time in which the machine is suspended.
+        """
         if self.free:
             return
+        # Until the worker has begun the job, it is still starting.
+        if self._running.running() and self._stopwatch.look() > self._limit:
+            self._kill(self._context.worker, TimeExceeded)
         if not self._pool_is_usable():
             self._fail("it was lost with its pool")
         elif self._context.ended_with_code_zero():
@@ -83,7 +95,11 @@ class Slot:
         """Kill the worker with this process id, because it uses more memory than it may."""
         worker = self._context.worker
         if not self.free and worker is not None and worker.pid == number:
-            self._killed_for_memory.add(number)
+            self._kill(worker, MemoryInherited if self._jobs_done[number] else MemoryExceeded)
+
+    def _kill(self, worker: Worker | None, limit: type[Exception]) -> None:
+        if worker is not None:
+            self._killed_for.setdefault(worker.pid, limit)
             worker.kill()
 
     def stop(self) -> None:
@@ -123,7 +139,7 @@ class Slot:
         end_marked(self._context.marks_of_the_dead().__contains__)
         self._pool, self._broken_since = None, None
 
-    def _schedule(self, payload: bytes, timeout: float) -> Future[Any]:
+    def _schedule(self, payload: bytes) -> Future[Any]:
         from pebble import ProcessPool
 
         if self._pool is None:
@@ -133,7 +149,7 @@ class Slot:
                 initializer=bootstrap.start,
                 initargs=(self._threads, self._cores),
             )
-        return self._pool.schedule(bootstrap.perform, args=(payload,), timeout=timeout)
+        return self._pool.schedule(bootstrap.perform, args=(payload,))
 
     def _pass_on(self, finished: Future[Any], job: Future[Any]) -> None:
         """Pass the result of pebble's future on to the caller's; the children of a dead worker are ended first."""
@@ -157,13 +173,8 @@ class Slot:
         from pebble import ProcessExpired
 
         if isinstance(error, ProcessExpired):
-            if error.pid in self._killed_for_memory:
-                self._killed_for_memory.discard(error.pid)
-                return MemoryInherited() if self._jobs_done[error.pid] else MemoryExceeded()
-            return WorkerDied(_how_it_ended(error.exitcode))
-        # A job may raise a TimeoutError of its own; pebble's has this text.
-        if isinstance(error, TimeoutError) and error.args[:1] == ("Task timeout",):
-            return TimeExceeded()
+            limit = self._killed_for.pop(error.pid, None)
+            return limit() if limit else WorkerDied(_how_it_ended(error.exitcode))
         return NeverBegan() if isinstance(error, BrokenExecutor) else error
 
 

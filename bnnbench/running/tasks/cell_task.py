@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from bnnbench.core.dataset import Data
-from bnnbench.core.rules import preparation
 from bnnbench.core.threat import Threat
 from bnnbench.errors import ContractBreach, DamagedArtefact, QueriesSpent
 from bnnbench.matrix.plan import CellSpec
 from bnnbench.measurements.defence import Defence
 from bnnbench.measurements.radius import whole_box
 from bnnbench.pool.job import Setting
-from bnnbench.running.tasks import worker
+from bnnbench.running.tasks import same_network, worker
 from bnnbench.store import codec
 from bnnbench.store.records import FINAL, record_of_cell
 from bnnbench.store.store import CELLS, DRAWS, FITS, Store
@@ -81,7 +80,7 @@ _defences: worker.Last[tuple[Defence, str]] = worker.Last()
 def _defence(cell: CellSpec, setting: Setting) -> tuple[Defence, str]:
     """The defending side of a cell, and the checksum of the fit's draws.
 
-    Raises `StoreError` if the fit is not in the store, and `ContractBreach` if its data have changed.
+    Raises `StoreError` if the fit is not in the store, and `ContractBreach` if its data or network have changed.
     """
     fit, threat = cell.fit, cell.threat or Threat(epsilon=0.0)
 
@@ -94,8 +93,9 @@ def _defence(cell: CellSpec, setting: Setting) -> tuple[Defence, str]:
             raise DamagedArtefact(f"fit {fit.key} is not in the store any more: {reason}")
         worker.check_data(fit.dataset, fit.seed, record)
         data = worker.load(fit.dataset, fit.seed)
-        network = preparation.built(fit.network, data, setting.device)
+        network = same_network.built_again(fit, record, data, setting.device)
         predictive = fit.posterior.predictive(network, store.draws(FITS, fit.key, record))
+        same_network.check_predictions(fit, record, predictive, data, setting)
         any_radius = replace(threat.with_box(data.bounds), epsilon=0.0)
         defence = Defence(predictive, data, any_radius, images=cell.images, draws=cell.draws, seed=fit.seed)
         return defence, str(record["artefacts"][DRAWS]["sha256"])

@@ -14,7 +14,6 @@ from bnnbench.core.component import Component
 from bnnbench.core.dataset import Data, Dataset, checksum, checksum_of_test, name_of
 from bnnbench.core.rules import preparation
 from bnnbench.errors import (
-    BnnbenchError,
     ContractBreach,
     DamagedArtefact,
     GradientRefused,
@@ -22,6 +21,7 @@ from bnnbench.errors import (
     QueriesSpent,
     StoreError,
     StoreUnwritable,
+    message_of,
     one_line,
 )
 from bnnbench.pool.job import Setting
@@ -101,12 +101,10 @@ def _torch_threads(number: int) -> Iterator[None]:
 def _failure(error: BaseException) -> Ending:
     """The ending of a task that raised an error: `skipped`, `invalid` or `failed`, with reason and traceback."""
     if isinstance(error, Incompatible | GradientRefused | QueriesSpent):
-        return Ending("skipped", one_line(str(error)), warnings=[])
+        return Ending("skipped", one_line(message_of(error)), warnings=[])
     status = "invalid" if isinstance(error, ContractBreach) else "failed"
-    known = isinstance(error, BnnbenchError)
-    reason = str(error) if known else f"{type(error).__name__}: {error}"
     # The reason may be cut; the traceback has the full text.
-    return Ending(status, one_line(reason), warnings=[], traceback=traceback.format_exc())
+    return Ending(status, one_line(message_of(error)), warnings=[], traceback=traceback.format_exc())
 
 
 class Last(Generic[Value]):

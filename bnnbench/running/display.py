@@ -1,0 +1,185 @@
+"""The display of a run's progress on standard error: bars on a terminal or in a notebook, otherwise plain lines."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from bnnbench.errors import one_line
+from bnnbench.matrix.plan import Plan
+from bnnbench.plugins.described import counted
+from bnnbench.pool.progress import Step
+from bnnbench.running.names import chain_name, fit_name
+from bnnbench.running.observer import Observer
+from bnnbench.running.task import Task
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+
+SHORT = 30.0
+"""Seconds of a run after which the time that is left is shown."""
+
+
+def observer() -> Observer:
+    """The observer that displays a run: bars on a terminal or in a notebook, and otherwise plain lines."""
+    return _Bars() if (sys.stderr is not None and sys.stderr.isatty()) or in_notebook() else _Lines()
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    if "IPython" not in sys.modules:
+        return False
+    from rich.console import Console
+
+    return Console(stderr=True).is_jupyter
+
+
+class _Lines:
+    """Prints a line for each finished task, and one every `EVERY` seconds for the progress of a fit."""
+
+    EVERY = 15.0
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._last: dict[str, float] = {}
+        self._done = self._tasks = 0
+        self._begun = time.monotonic()
+
+    def begin(self, plan: Plan, tasks: int, cached: int) -> None:
+        self._names, self._tasks, self._done = task_names(plan), tasks, 0
+        self._begun = time.monotonic()
+        _say(f"{_size(plan)}, {counted(tasks, 'task')} to run")
+
+    def done(self, task: Task, status: str, seconds: float, reason: str) -> None:
+        self._done += 1
+        left = time_left(self._done, self._tasks, time.monotonic() - self._begun)
+        _say(f"[{self._done}/{self._tasks}] {finished_line(task, status, seconds, reason)}{left and f', {left}'}")
+
+    def apart(self, task: Task, parts: int, status: str, reason: str) -> None:
+        self._tasks += parts - 1
+        _say(split_line(task, parts, status, reason))
+
+    def step(self, step: Step) -> None:
+        now = time.monotonic()
+        if now - self._last.setdefault(step.task, now) >= self.EVERY:
+            self._last[step.task] = now
+            name = self._names.get(step.task, step.task[:12])
+            _say(one_line(f"{name}: {step.done}/{step.total} {step.note}"))
+
+    def note(self, text: str) -> None:
+        _say(one_line(text))
+
+    def end(self, seconds: float) -> None:
+        _say(f"{self._done} of {self._tasks} tasks in {seconds:.0f} s\n")
+
+
+class _Bars:
+    """Shows a bar for the whole run and one for each running fit."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=12),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            TimeElapsedColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._names: dict[str, str] = {}
+        self._rows: dict[str, TaskID] = {}
+        self._begun, self._done = time.monotonic(), 0
+
+    def begin(self, plan: Plan, tasks: int, cached: int) -> None:
+        self._names = task_names(plan)
+        self._bars.console.print(f"{_size(plan)}, {counted(tasks, 'task')} to run")
+        self._tasks, self._done, self._begun = tasks, 0, time.monotonic()
+        self._all = self._bars.add_task("all", total=tasks, note="")
+        self._bars.start()
+
+    def done(self, task: Task, status: str, seconds: float, reason: str) -> None:
+        row = self._rows.pop(task.key, None)
+        if row is not None:
+            self._bars.remove_task(row)
+        self._done += 1
+        left = time_left(self._done, self._tasks, time.monotonic() - self._begun)
+        self._bars.update(self._all, advance=1, note=left)
+        style = None if status in ("ok", "skipped") else "red"
+        self._bars.console.print(finished_line(task, status, seconds, reason), style=style, markup=False)
+
+    def apart(self, task: Task, parts: int, status: str, reason: str) -> None:
+        self._tasks += parts - 1
+        self._bars.update(self._all, total=self._tasks)
+        self._bars.console.print(split_line(task, parts, status, reason), markup=False)
+
+    def step(self, step: Step) -> None:
+        if step.task not in self._names:
+            return
+        # A total of zero means that the total is not known yet.
+        total = step.total or None
+        if step.task not in self._rows:
+            self._rows[step.task] = self._bars.add_task(self._names[step.task], total=total, note="")
+        self._bars.update(self._rows[step.task], completed=step.done, total=total, note=one_line(step.note, 24))
+
+    def note(self, text: str) -> None:
+        self._bars.console.print(one_line(text), markup=False)
+
+    def end(self, seconds: float) -> None:
+        self._bars.stop()
+        # A run may have a second part, which begins with new bars.
+        for row in self._bars.task_ids:
+            self._bars.remove_task(row)
+        self._rows.clear()
+        self._bars.console.print(f"{seconds:.0f} s\n", markup=False)
+
+
+def time_left(done: int, tasks: int, seconds: float) -> str:
+    """About how long the remaining tasks take if they take as long as the finished ones; empty for a short time.
+
+    It is a rough guide: fits come before the attacks on them and often take longer.
+    """
+    if not 0 < done < tasks or seconds < SHORT:
+        return ""
+    left = seconds / done * (tasks - done)
+    if left < 2 * SHORT:
+        return "less than a minute left"
+    return f"about {left / 60:.0f} min left" if left < 7200 else f"about {left / 3600:.0f} h left"
+
+
+def task_names(plan: Plan) -> dict[str, str]:
+    """The names of fits and chains by the key under which their progress is reported."""
+    names = {}
+    for cell in plan.cells:
+        fit, name = cell.fit, fit_name(cell, plan)
+        names[fit.key] = name
+        names |= {fit.chain_key(chain): chain_name(name, chain, fit.chains) for chain in range(fit.chains)}
+    return names
+
+
+def finished_line(task: Task, status: str, seconds: float, reason: str) -> str:
+    """A line about a finished task: its name, status, time and reason, and if it failed the command that shows more."""
+    line = f"{task.name}: {status} ({seconds:.1f} s)" + (f": {one_line(reason)}" if reason else "")
+    return line if status in ("ok", "skipped") else f"{line} (bnnbench show {task.shown[:8]})"
+
+
+def split_line(task: Task, parts: int, status: str, reason: str) -> str:
+    """A line about a failed task whose cells are tried one by one."""
+    return f"{task.name}: {status}" + (f" ({reason})" if reason else "") + f"; trying its {parts} cells one by one"
+
+
+def _size(plan: Plan) -> str:
+    """The number of fits and cells of a plan."""
+    return f"{counted(len(plan.fits), 'fit')}, {counted(len(plan.cells), 'cell')}"
+
+
+def _say(text: str) -> None:
+    # A program's standard error may be closed, or have lost its reader; a run does not end for that.
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError, ValueError):
+            print(text, file=sys.stderr, flush=True)

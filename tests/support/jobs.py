@@ -1,0 +1,41 @@
+"""Jobs for tests of pools: workers import this file, which imports nothing that computes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bnnbench.pool.job import Setting
+
+
+def surroundings(setting: Setting) -> str:
+    """The process, its threads and cores, and whether it has a framework or the main module of its parent."""
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    loaded = sorted({"torch", "jax", "numpy"} & set(sys.modules))
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return f"{os.getpid()}|{os.environ['OMP_NUM_THREADS']}|{cores}|{loaded}|{main}"
+
+
+def failing(setting: Setting) -> str:
+    """Raise an exception that no other process can unpickle."""
+
+    class OfAFunction(Exception):
+        pass
+
+    raise OfAFunction("on purpose")
+
+
+def leaving(code: int, setting: Setting) -> str:
+    """End the worker."""
+    os._exit(code)
+
+
+def sleeping(folder: str, setting: Setting) -> str:
+    """Start a child without a mark that sleeps, write its id into the file `child`, and sleep too."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], env={}, start_new_session=True)
+    (Path(folder) / "child").write_text(str(child.pid))
+    time.sleep(600)
+    return "ok"
