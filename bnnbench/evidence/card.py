@@ -10,18 +10,19 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from bnnbench.core import seeds
+from bnnbench.core import arguments, seeds
+from bnnbench.core.dataset import Data
 from bnnbench.core.draws_file import as_json
+from bnnbench.core.foreign import INDEPENDENT
+from bnnbench.core.foreign import predictive as made_predictive
 from bnnbench.core.posterior import Posterior
+from bnnbench.core.predictive import Predictive
+from bnnbench.core.standard_settings import standard_settings
 from bnnbench.measurements.sample import sample_of
-
-if TYPE_CHECKING:
-    from bnnbench.core.dataset import Data
-    from bnnbench.core.predictive import Predictive
 
 IMAGES = 50
 """The number of test images whose log-probabilities and gradients are computed."""
@@ -33,20 +34,29 @@ ESS = 100
 """The smallest effective sample size of a converged posterior."""
 
 
-def posterior_card(predictive: Predictive, data: Data) -> dict[str, Any]:
-    """The card of a fitted predictive, as a JSON object; test inputs of `data` are used.
+@standard_settings()
+def posterior_card(predictive: Any, data: Data) -> dict[str, Any]:
+    """The card of a predictive as a JSON object; test inputs of `data` are used.
+
+    `predictive` is a predictive, or a model of which `bnnbench.predictive` makes one.
 
     - `level`: `degenerate` if the draws hardly differ or every transition diverged, `single` for one draw,
-      `independent` for draws that are independent by construction, and otherwise `converged` or `short`. A method may
-      declare its fit `short` by a reason in its diagnostics, `unfinished`.
+      `independent` for draws that are independent by construction or were trained separately, and otherwise
+      `converged` or `short`. A method may declare its fit `short` by a reason in its diagnostics, `unfinished`.
     - `why`: the reason for the level
     - `draws`, `chains`, `distinct`, `divergences`: numbers of draws, chains, different draws and divergent transitions
+    - `held_fixed`: for samplers, what they hold fixed in layers such as batch norm, if there is something
     - `rhat`, `ess`: for chains, the largest R-hat and the smallest ESS of log-probabilities and gradient coordinates;
       null if there are too few draws
     - `weight_rhat`, `weight_ess`, `moved`: the same of weights, and the root mean square distance between the first and
       last draw of a chain, over weights
     - `acceptance`, `gradients`, `depth_cap_hits`, `seconds`: the sampler's diagnostics, if it gives them
+
+    If the predictive gives no gradient, log-probabilities alone are judged. Raises `TypeError` for other arguments,
+    and `ValueError` if the data have more classes than the predictive.
     """
+    predictive = made_predictive(predictive)
+    arguments.instance_of(data, Data, argument="data", meant="a bnnbench.Data")
     return dict(as_json(_card(predictive, data)))
 
 
@@ -59,6 +69,8 @@ def _card(predictive: Predictive, data: Data) -> dict[str, Any]:
         "distinct": distinct_draws(predictive),
         "divergences": int(divergences.sum()),
     }
+    if "held_fixed" in predictive.diagnostics:
+        card["held_fixed"] = str(predictive.diagnostics["held_fixed"])
     fault = _fault(predictive, card["distinct"], divergences)
     if fault:
         return card | _sampler_figures(predictive.diagnostics) | {"level": "degenerate", "why": fault}
@@ -66,14 +78,22 @@ def _card(predictive: Predictive, data: Data) -> dict[str, Any]:
         return card | {"level": "single", "why": "one draw"}
     if "unfinished" in predictive.diagnostics:
         return card | {"level": "short", "why": str(predictive.diagnostics["unfinished"])}
-    if isinstance(predictive.fitted_by, Posterior) and predictive.fitted_by.independent_draws:
-        return card | {"level": "independent", "why": "draws are independent by construction"}
+    if reason := _independence(predictive):
+        return card | {"level": "independent", "why": reason}
     card |= _sampler_figures(predictive.diagnostics) | _mixing(predictive, data)
     rhat, ess = card["rhat"], card["ess"]
     if rhat is not None and rhat <= RHAT and ess >= ESS:
         return card | {"level": "converged", "why": f"R-hat {rhat:.3f}, ESS {ess:.0f}"}
     why = "too few draws for R-hat" if rhat is None else f"R-hat {rhat:.2f}, ESS {ess:.0f}"
     return card | {"level": "short", "why": why}
+
+
+def _independence(predictive: Predictive) -> str:
+    """The reason why draws are independent; empty if they are not known to be."""
+    if isinstance(predictive.fitted_by, Posterior) and predictive.fitted_by.independent_draws:
+        return "draws are independent by construction"
+    reason = predictive.diagnostics.get(INDEPENDENT)
+    return f"{reason}: independent draws, but not of a posterior that is known" if reason else ""
 
 
 def _fault(predictive: Predictive, distinct: int, divergences: np.ndarray) -> str:
@@ -181,16 +201,21 @@ def _chains(predictive: Predictive, data: Data) -> list[np.ndarray]:
     for draw in range(len(predictive)):
         x = sample.x.to(predictive.device, predictive.dtype).requires_grad_()
         logits = predictive.logits(x, [draw])[0]
-        (slope,) = torch.autograd.grad(maths.log_odds_against(logits, y).sum(), x)
+        if y.max() >= logits.shape[-1]:
+            raise ValueError(
+                f"data have labels up to {int(y.max())}, but {predictive.described} has {logits.shape[-1]} classes"
+            )
         logs.append(logits.detach().log_softmax(-1)[range(len(y)), y])
-        gradients.append(slope.flatten())
+        if logits.requires_grad:  # Some predictives give no gradient: they are judged by log-probabilities alone.
+            (slope,) = torch.autograd.grad(maths.log_odds_against(logits, y).sum(), x)
+            gradients.append(slope.flatten())
     weights = torch.cat(
         [tensor.reshape(len(tensor), -1).to(predictive.dtype) for tensor in predictive.draws.values()], 1
     )
     lead = (predictive.chains, predictive.per_chain)
     return [
         _sampled_columns(array.cpu().numpy()).reshape(*lead, -1)
-        for array in (torch.stack(logs), torch.stack(gradients), weights)
+        for array in (torch.stack(logs), torch.stack(gradients or logs), weights)
     ]
 
 

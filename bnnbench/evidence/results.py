@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bnnbench.core.dataset import name_of
-from bnnbench.errors import DamagedArtefact, StoreError, one_line
-from bnnbench.evidence.rows import row_of
+from bnnbench.core.network_files import FIELD, changed, in_record
+from bnnbench.errors import DamagedArtefact, StoreError, message_of, one_line
+from bnnbench.evidence import overview
+from bnnbench.evidence.cell import Cell
+from bnnbench.evidence.clean_predictions import CleanPredictions
+from bnnbench.evidence.row_kinds import ROWS, card_figures
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
-from bnnbench.measurements.measurement import Notes
+from bnnbench.plugins.signals import contained
 from bnnbench.store import codec
 from bnnbench.store.environment import gives_the_same_bits
 from bnnbench.store.records import FINAL
@@ -23,8 +27,10 @@ if TYPE_CHECKING:
 
 _DAMAGED = "damaged in the store; the next run computes it again"
 """The reason of a cell whose record or arrays are damaged."""
-_KEPT = ("status", "reason", "artefacts", "environment", "data", "test_data", "card", "warnings", "draws_sha256")
+_KEPT = ("status", "reason", "artefacts", "environment", "data", "test_data", "card", "warnings", "draws_sha256", FIELD)
 """The fields of a record that results keep in memory."""
+_ENDED = {"failed": "failed", "timeout": "timed out", "invalid": "is invalid"}
+"""How a fit with each status ended, in the reasons of its cells."""
 
 
 @dataclass(frozen=True)
@@ -36,48 +42,6 @@ class Check:
     message: str
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A cell of a plan with its status: `ok`, `failed`, `timeout`, `invalid`, `skipped` or `missing`.
-
-    `card` is the level of the fit's card, or None. `figures` maps the names of figures to their values, which are None
-    if the cell has no result. `marks` maps marks of tables to lines that say what they mean for this cell. `robust`
-    (N,) says at which images an attack failed; it is None for other measurements. Other arrays stay on disk until
-    `outcome` loads them.
-    """
-
-    spec: CellSpec
-    status: str
-    reason: str = ""
-    warnings: list[str] = field(default_factory=list)
-    card: str | None = None
-    figures: dict[str, Any] = field(default_factory=dict)
-    marks: Notes = field(default_factory=dict)
-    robust: np.ndarray | None = None
-    store: Store | None = field(default=None, repr=False, compare=False)
-
-    @property
-    def ok(self) -> bool:
-        """Whether the cell has a result."""
-        return self.status == "ok"
-
-    @property
-    def outcome(self) -> Any | None:
-        """The result of the cell, loaded from the store; None if it has none."""
-        if not self.ok or self.store is None:
-            return None
-        record = self.store.record(CELLS, self.spec.key)
-        return (
-            None
-            if record is None
-            else codec.loaded(self.store, self.spec.key, record, self.spec.measurement, self.spec.context)
-        )
-
-    def row(self) -> dict[str, Any]:
-        """The row of the cell in reports, by column."""
-        return row_of(self.spec, self.status, self.reason, self.warnings, self.card, self.figures)
-
-
 class Results:
     """The part of a store that a plan asks for. `checks` holds the comparisons of cells that were computed again."""
 
@@ -86,8 +50,19 @@ class Results:
         self._records: dict[tuple[str, str], dict[str, Any] | None] = {}
         self._environments: list[dict[str, Any]] = []
         self._images: dict[str, np.ndarray] = {}
+        self._clean = CleanPredictions()
         self._test_data: dict[str, tuple[int, Mapping[str, Any]]] = {}
         self._cells: list[Cell] | None = None
+
+    def __repr__(self) -> str:
+        return overview.as_text(self._where, self.cells)
+
+    def _repr_html_(self) -> str:
+        return overview.as_html(self._where, self.cells)
+
+    @property
+    def _where(self) -> str:
+        return f"{self.plan.config.path} in {self.store.path}"
 
     @property
     def cells(self) -> list[Cell]:
@@ -121,15 +96,18 @@ class Results:
     def _cell(self, spec: CellSpec) -> Cell:
         """A cell of the plan with its status, and with the figures of its result if it has one."""
         fit = self.fit_record(spec.fit)
-        level, why = _of_the_card((fit or {}).get("card"))
+        level, why = _level_and_reason((fit or {}).get("card"))
 
         def without_result(status: str, reason: str) -> Cell:
             return Cell(spec, status, reason, [], level, spec.measurement.row(None))
 
+        if (file := changed(in_record(fit), spec.fit.network)) is not None:
+            reason = f"{file}, which its network read when it was fitted, has changed since: the next run fits it anew"
+            return without_result("missing", one_line(reason))
         if fit is not None and fit["status"] != "ok":
             # Cells of an invalid fit are invalid. Cells of a fit that failed cannot be measured.
             status = "invalid" if fit["status"] == "invalid" else "skipped"
-            reason = fit["reason"] if fit["status"] in FINAL else f"its fit {_WORDS[fit['status']]}: {fit['reason']}"
+            reason = fit["reason"] if fit["status"] in FINAL else f"its fit {_ENDED[fit['status']]}: {fit['reason']}"
             return without_result(status, one_line(reason))
         if (breach := self._other_test_data(spec, fit)) is not None:
             return without_result("invalid", breach)
@@ -147,19 +125,22 @@ class Results:
             return without_result("missing", "its fit was computed anew since, and has other draws")
         try:
             result = codec.loaded(self.store, spec.key, record, spec.measurement, spec.context)
-        except DamagedArtefact:
-            return without_result("missing", _DAMAGED)
+        except DamagedArtefact as error:
+            damaged = (CELLS, spec.key) in self.store.distrusted
+            return without_result("missing", _DAMAGED if damaged else one_line(str(error)))
         except StoreError as error:
             return without_result("missing", one_line(str(error)))
         # All results of a fit must have the same images, because the worst case is computed for each image.
         index = _index(result)
         if index is not None and not np.array_equal(index, self._images.setdefault(spec.fit.key, index)):
             return without_result("missing", "it is about other images than other outcomes of its fit")
+        if (told := self._clean.differing(spec, record["environment"], result)) is not None:
+            return without_result("invalid", told)
         try:
-            return self._with_result(spec, record, result, level, why)
+            with contained():
+                return self._with_result(spec, record, result, level, why)
         except Exception as error:  # noqa: BLE001 - a plugin computes figures, and the other rows must be reported
-            cause = f"its figures cannot be computed: {type(error).__name__}: {error}"
-            return without_result("invalid", one_line(cause))
+            return without_result("invalid", one_line(f"its figures cannot be computed: {message_of(error)}"))
 
     def _with_result(self, spec: CellSpec, record: Mapping[str, Any], result: Any, level: str | None, why: str) -> Cell:
         """A cell that is `ok`, with the figures, marks and warnings of its result; `why` is the reason of its card."""
@@ -167,9 +148,13 @@ class Results:
         warnings = [one_line(str(warning)) for warning in record["warnings"]]
         if level == "short":
             warnings.append(f"posterior is short: {why}")
+        card = self._card(spec.fit)
+        if held := card.get("held_fixed"):
+            warnings.append(one_line(f"posterior is for a network in eval mode: {held}"))
         warnings += notes.values()
         figures, robust = spec.measurement.row(result), getattr(result, "robust", None)
-        return Cell(spec, "ok", "", warnings, level, figures, notes, robust, self.store)
+        rhat = card.get("rhat") if isinstance(card.get("rhat"), int | float) else None
+        return Cell(spec, "ok", "", warnings, level, figures, notes, robust, self.store, rhat)
 
     def _other_test_data(self, spec: CellSpec, fit: Mapping[str, Any] | None) -> str | None:
         """A message if a fit has other test data than the first fit of its data set in the plan; otherwise None.
@@ -188,9 +173,15 @@ class Results:
             "a seed varies the training sample alone"
         )
 
-    def rows(self) -> list[dict[str, Any]]:
-        """The row of each cell, by column in a fixed order: the objects that `report --format json` prints."""
-        return [cell.row() for cell in self.cells]
+    def rows(self, kind: str = "cells") -> list[dict[str, Any]]:
+        """Rows by column in a fixed order: the objects that `report --format json --rows KIND` prints.
+
+        `cells`: a row for each cell. `worst`: one for each worst case over attacks, as tables show it. `images`: one
+        for each image of each fit and threat. Raises `ValueError` for any other kind.
+        """
+        if kind not in ROWS:
+            raise ValueError(f"there are no rows '{kind}': choose one of {', '.join(ROWS)}")
+        return ROWS[kind](self.cells, self._card)
 
     def outcomes(self) -> Iterator[tuple[CellSpec, Any]]:
         """Each cell that has a result, with its result, which is loaded when it is reached."""
@@ -198,11 +189,23 @@ class Results:
             if cell.ok:
                 yield cell.spec, cell.outcome
 
-    def frame(self) -> pandas.DataFrame:
-        """The rows as a pandas data frame."""
+    def frame(self, rows: str = "cells") -> pandas.DataFrame:
+        """The rows of a kind (see `rows`) as a pandas data frame, with the main figures of each fit's posterior card.
+
+        Columns `card_why`, `card_rhat`, `card_ess` and `card_divergences` stand beside the level, `card`.
+        """
         import pandas
 
-        return pandas.DataFrame(self.rows())
+        made = self.rows(rows)
+        if rows != "worst":  # Its rows have the figures of cards already: they may be about several fits.
+            cards = {key: card_figures([self._card(fit)]) for key, fit in self.plan.fits.items()}
+            made = [{**row, **cards[row["fit"]], **row} for row in made]
+        return pandas.DataFrame(made)
+
+    def _card(self, spec: FitSpec) -> Mapping[str, Any]:
+        """The posterior card of a fit; empty if it has no readable card."""
+        card = (self.fit_record(spec) or {}).get("card")
+        return card if isinstance(card, dict) else {}
 
     @property
     def complete(self) -> bool:
@@ -217,7 +220,7 @@ class Results:
 
 
 def is_about(draws_sha256: str | None, fit: Mapping[str, Any]) -> bool:
-    """Whether a cell with this checksum of draws was computed with the draws of this fit's record.
+    """Whether a cell was computed with the draws of a fit's record, given the checksum of draws in the cell's record.
 
     The draws can differ although the key is the same, if the fit was lost and computed again in another environment.
     True for a cell without a checksum.
@@ -232,12 +235,8 @@ def _index(result: Any) -> np.ndarray | None:
     return index
 
 
-def _of_the_card(card: Any) -> tuple[str | None, str]:
+def _level_and_reason(card: Any) -> tuple[str | None, str]:
     """The level and the reason of a fit's card; None and an empty text if it has no readable card."""
     if not isinstance(card, dict) or "level" not in card:
         return None, ""
     return one_line(str(card["level"])), one_line(str(card.get("why", "")))
-
-
-_WORDS = {"failed": "failed", "timeout": "timed out", "invalid": "is invalid"}
-"""The words for the status of a fit in the reasons of its cells."""

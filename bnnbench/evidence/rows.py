@@ -1,13 +1,13 @@
-"""Rows of reports: the labels, status, figures, keys and parameters of a cell."""
+"""Rows of cells in reports: labels, status, figures, keys and parameters."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bnnbench.matrix.plan import CellSpec
+from bnnbench.matrix.specs import CellSpec
 
 _LAST = ("mean_passes", "mean_gradient_passes")
-"""Figures that follow the fields of the first format of rows, which keep their order."""
+"""Figures of later versions: they stand after the columns of the first version, so that these keep their order."""
 
 
 def row_of(
@@ -21,11 +21,13 @@ def row_of(
     last = {name: figures.pop(name) for name in _LAST if name in figures}
     threat: dict[str, Any] = {}
     more: dict[str, Any] = {}
+    radius: dict[str, Any] = {}
     if spec.threat is not None:
         fields = spec.threat.identity()
         threat = {name: fields[name] for name in ("epsilon", "norm", "stream")}
         more = {"access": fields["access"], "goal": fields["goal"], "attack_draws_asked": fields["attack_draws"]}
         last["queries"] = spec.threat.queries
+        radius["epsilon_text"] = spec.epsilon_text
     return {
         "dataset": spec.dataset,
         "network": spec.network,
@@ -44,6 +46,7 @@ def row_of(
         "kind": spec.kind,
         **last,
         "parameters": parameters_of(spec),
+        **radius,
     }
 
 

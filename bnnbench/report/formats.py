@@ -16,3 +16,5 @@ FORMATS: dict[str, Callable[[Results], str]] = {
     "latex": to_latex,
 }
 """The function that writes each format, by name. `terminal` makes tables, which depend on the terminal's width."""
+ROW_FORMATS: dict[str, Callable[[Results, str], str]] = {"csv": to_csv, "json": to_json}
+"""The formats that write rows; their functions also take the kind of rows (`Results.rows`)."""

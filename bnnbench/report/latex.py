@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bnnbench.evidence.results import Results
+from bnnbench.report.legend import IN_WORDS, legend
 from bnnbench.report.marks import MARKS
 from bnnbench.report.measure_tables import Grid, grids
 from bnnbench.report.tables import Block, blocks
@@ -18,11 +19,11 @@ def to_latex(results: Results) -> str:
 def _latex_block(block: Block) -> str:
     head = ["posterior", r"$\varepsilon$", *map(_latex, block.columns)]
     rows = [
-        [_latex(line.posterior), line.threat, *(_latex(figure.in_a_line) for figure in line.figures)]
+        [_latex(line.posterior), _latex(line.threat), *(_latex(figure.in_a_line) for figure in line.figures)]
         for line in block.lines
     ]
-    sentences = [*(f"{mark} {MARKS[mark]}" for mark in block.marks), *block.notes]
-    caption = f"{_latex(block.title)}. {_latex(block.attacker)}. 95\\% Wilson intervals in brackets."
+    sentences = [*(f"{term}: {meaning}" for term, meaning in legend(block, IN_WORDS)), *block.notes]
+    caption = f"{_latex(block.title)}. {_latex(block.attacker)}"
     return _table(f"lr{'r' * len(block.columns)}", head, rows, caption + _sentences(sentences))
 
 

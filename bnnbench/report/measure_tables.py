@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bnnbench.evidence.results import Cell, Results
+from bnnbench.evidence.cell import Cell
+from bnnbench.evidence.lines import ATTACK
+from bnnbench.evidence.results import Results
 from bnnbench.report.marks import MARKS
-from bnnbench.report.tables import ATTACK
+from bnnbench.report.words import posterior_notes
 
 
 @dataclass(frozen=True)
@@ -29,31 +31,37 @@ class Grid:
 def grids(results: Results) -> list[Grid]:
     """The tables of all measures, in the order of the file."""
     groups: dict[tuple[str, str, str], list[Cell]] = {}
+    attacked = set()
     for cell in results.cells:
-        if cell.spec.kind != ATTACK:
-            groups.setdefault((cell.spec.dataset, cell.spec.network, cell.spec.label), []).append(cell)
-    return [_grid(*labels, cells) for labels, cells in groups.items()]
+        place = (cell.spec.dataset, cell.spec.network)
+        if cell.spec.kind == ATTACK:
+            attacked.add(place)
+        else:
+            groups.setdefault((*place, cell.spec.label), []).append(cell)
+    # The table of attacks has the warnings about posteriors already.
+    return [_grid(*labels, cells, warn=labels[:2] not in attacked) for labels, cells in groups.items()]
 
 
-def _grid(dataset: str, network: str, label: str, cells: Sequence[Cell]) -> Grid:
-    """The table of the cells of one data set, network and measure."""
+def _grid(dataset: str, network: str, label: str, cells: Sequence[Cell], *, warn: bool = False) -> Grid:
+    """The table of the cells of one data set, network and measure, with warnings about posteriors if `warn`."""
     several = len({cell.spec.seed for cell in cells}) > 1
     names = list(dict.fromkeys(name for cell in cells for name in cell.figures))
     lines = []
     for cell in cells:
         mark = "~" if cell.card == "short" else ""
         head = [f"{cell.spec.posterior}{mark}", *([str(cell.spec.seed)] if several else [])]
-        texts = [_text(cell.figures.get(name)) if cell.ok else cell.status for name in names]
-        lines.append([*head, *texts])
+        texts = [_text(cell.figures.get(name)) for name in names]
+        lines.append([*head, *(texts if cell.ok else [cell.status, *["-"] * (len(names) - 1)])])
     used = "~" if any(cell.card == "short" for cell in cells) else ""
     notes = dict.fromkeys(f"{cell.spec.posterior}: {cell.status}: {cell.reason}" for cell in cells if not cell.ok)
+    warnings = posterior_notes(cells) if warn else []
     columns = ["posterior", *(["seed"] if several else []), *(name.replace("_", " ") for name in names)]
     marks = [mark for mark in MARKS if mark in used]
-    return Grid(f"{dataset} / {network}: {label}", 1 + several, columns, lines, marks, [*notes])
+    return Grid(f"{dataset} / {network}: {label}", 1 + several, columns, lines, marks, [*notes, *warnings])
 
 
 def _text(value: Any) -> str:
-    """A figure as text: floats with four significant digits, `-` for None."""
+    """A figure as text: floats with four significant digits, zeros at the end included; `-` for None."""
     if value is None:
         return "-"
-    return str(value) if isinstance(value, int | str) else f"{value:.4g}"
+    return str(value) if isinstance(value, int | str) else f"{value:#.4g}".removesuffix(".")

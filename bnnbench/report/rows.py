@@ -10,14 +10,17 @@ from typing import Any
 from bnnbench.evidence.results import Results
 
 
-def to_json(results: Results) -> str:
-    """A JSON list with an object for each cell of the plan, floats in full; the same bytes for the same store."""
-    return json.dumps(results.rows(), indent=1, allow_nan=False) + "\n"
+def to_json(results: Results, kind: str = "cells") -> str:
+    """The rows of a kind (`Results.rows`) as a JSON list of objects, floats in full; the same bytes for the same store.
+
+    By default there is an object for each cell of the plan.
+    """
+    return json.dumps(results.rows(kind), indent=1, allow_nan=False) + "\n"
 
 
-def to_csv(results: Results) -> str:
-    """The rows of all cells as comma-separated values with a header line. No text can be taken for a formula."""
-    rows = [{name: _csv_value(value) for name, value in row.items()} for row in results.rows()]
+def to_csv(results: Results, kind: str = "cells") -> str:
+    """The rows of a kind as comma-separated values with a header line. No text can be taken for a formula."""
+    rows = [{name: _csv_value(value) for name, value in row.items()} for row in results.rows(kind)]
     # Cells of different kinds have different columns.
     columns = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO()

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from bnnbench.core.threat import Threat
-from bnnbench.evidence.results import Cell, Results
-from bnnbench.evidence.worst_case import worst_case
+from bnnbench.evidence import lines
+from bnnbench.evidence.cell import Cell
+from bnnbench.evidence.results import Results
+from bnnbench.evidence.worst_case import Accuracy, WorstCase, accuracy_of, worst_of
 from bnnbench.matrix.settings import FIRST_COLUMN, LAST_COLUMN
+from bnnbench.measurements.findings import OF_PREDICTIVE
 from bnnbench.report.marks import MARKS
-from bnnbench.report.words import attacker, notes, threat_names, threat_of
-from bnnbench.statistics.intervals import wilson
-
-ATTACK = "attack"
-"""The kind of cells that these tables show."""
+from bnnbench.report.words import attacker, notes, threat_names
 
 
 @dataclass(frozen=True)
@@ -35,9 +31,14 @@ class Figure:
     text: str = ""
 
     @property
+    def value(self) -> str:
+        """The mean in percent, with two decimals above 1000 images and otherwise one; or the text."""
+        return self.text or self._percent(self.mean)
+
+    @property
     def number(self) -> str:
-        """The mean in percent, with two decimals above 1000 images and otherwise one, or the text; then the marks."""
-        return (self.text or self._percent(self.mean)) + self.marks
+        """The value, then the marks."""
+        return self.value + self.marks
 
     @property
     def interval(self) -> str:
@@ -89,45 +90,42 @@ class Block:
 
     @property
     def title(self) -> str:
-        """The title: data set, network, and the number of images and seeds."""
-        seeds = f", mean over {self.seeds} seeds, interval, range over seeds" if self.seeds > 1 else ""
-        return f"{self.dataset} / {self.network}: accuracy in %, {self.images} test images{seeds}"
+        """The title: data set, network, and the numbers of images and seeds, as far as they are known."""
+        images = f", {self.images} test image{'s' * (self.images > 1)}" if self.images else ""
+        seeds = f", mean over {self.seeds} seeds" if self.seeds > 1 else ""
+        return f"{self.dataset} / {self.network}: accuracy in %{images}{seeds}"
 
 
 def blocks(results: Results) -> list[Block]:
     """The tables of all attacks, in the order of the file."""
-    groups: dict[tuple[str, str], list[Cell]] = {}
-    for cell in results.cells:
-        if cell.spec.kind == ATTACK:
-            groups.setdefault((cell.spec.dataset, cell.spec.network), []).append(cell)
-    return [_block(dataset, network, cells) for (dataset, network), cells in groups.items()]
+    return [_block_of(group) for group in lines.groups(results.cells)]
 
 
 def _block(dataset: str, network: str, cells: Sequence[Cell]) -> Block:
     """The table of the attack cells of one data set and network."""
-    attacks = list(dict.fromkeys(cell.spec.label for cell in cells))
-    seeds = {cell.spec.seed for cell in cells}
-    rows: dict[tuple[str, Threat], list[Cell]] = {}
-    for cell in cells:
-        rows.setdefault((cell.spec.posterior, threat_of(cell)), []).append(cell)
-    names = threat_names([threat for _, threat in rows])
-    lines = []
-    for (posterior, threat), row in rows.items():
-        mark = "~" if any(cell.card == "short" for cell in row) else ""
-        figures = [_clean(row, seeds)]
-        figures += [_attacked([cell for cell in row if cell.spec.label == attack], seeds) for attack in attacks]
-        figures.append(_worst(row, len(attacks), seeds))
-        lines.append(Line(posterior + mark, names[threat], figures))
-    used = "".join(line.posterior[-1] for line in lines) + "".join(f.marks for line in lines for f in line.figures)
-    images = max((_images(cell) for cell in cells if cell.ok), default=0)
+    return _block_of(lines.group_of(dataset, network, cells))
+
+
+def _block_of(group: lines.Group) -> Block:
+    """The table of a group of cells of attacks."""
+    cells = [cell for line in group.lines for cell in line.cells]
+    names, rows, used = threat_names(cells), [], ""
+    for line in group.lines:
+        mark = "~" if any(cell.card == "short" for cell in line.cells) else ""
+        figures = [_clean(line, group.seeds)]
+        for attack in group.attacks:
+            figures.append(_attacked([cell for cell in line.cells if cell.spec.label == attack], group.seeds))
+        figures.append(_worst(worst_of(line.cells, len(group.attacks), group.seeds)))
+        rows.append(Line(line.posterior + mark, names[line.threat], figures))
+        used += mark + "".join(figure.marks for figure in figures)
     return Block(
-        dataset,
-        network,
-        images,
-        len(seeds),
+        group.dataset,
+        group.network,
+        max((_images(cell) for cell in cells if cell.ok), default=0),
+        len(group.seeds),
         attacker(cells),
-        [FIRST_COLUMN, *attacks, LAST_COLUMN],
-        lines,
+        [FIRST_COLUMN, *group.attacks, LAST_COLUMN],
+        rows,
         [mark for mark in MARKS if mark in used],
         notes(cells),
     )
@@ -137,45 +135,32 @@ def _images(cell: Cell) -> int:
     return int(cell.figures["images"])
 
 
-def _clean(cells: Sequence[Cell], seeds: set[int]) -> Figure:
+def _clean(line: lines.Line, seeds: Collection[int]) -> Figure:
     """The clean accuracy of a line."""
-    # All attacks on one fit have the same clean images, so one cell for each seed is enough.
-    by_seed = {cell.spec.seed: cell for cell in cells if cell.ok}
+    by_seed = line.clean
     if not by_seed:
         return Figure(text="-")
-    marks = "".join(mark for mark in "!=" if any(mark in cell.marks for cell in by_seed.values()))
-    marks += "+" * (by_seed.keys() != seeds)
+    marks = "".join(mark for mark in OF_PREDICTIVE if any(mark in cell.marks for cell in by_seed.values()))
+    marks += "+" * (by_seed.keys() != set(seeds))
     values = [cell.figures["clean_accuracy"] for cell in by_seed.values()]
-    return _figure(values, _images(next(iter(by_seed.values()))), marks)
+    return _figure(accuracy_of(values, _images(next(iter(by_seed.values())))), marks)
 
 
-def _attacked(cells: Sequence[Cell], seeds: set[int]) -> Figure:
+def _attacked(cells: Sequence[Cell], seeds: Collection[int]) -> Figure:
     """The robust accuracy of a line under one attack; the status of the first cell without a result if there is one."""
     if not cells:
         return Figure(text="-")
     missing = [cell for cell in cells if not cell.ok]
     if missing:
         return Figure(text=missing[0].status)
-    marks = "#" * any("#" in cell.marks for cell in cells) + "+" * ({cell.spec.seed for cell in cells} != seeds)
-    return _figure([cell.figures["robust_accuracy"] for cell in cells], _images(cells[0]), marks)
+    marks = "#" * any("#" in cell.marks for cell in cells) + "+" * ({cell.spec.seed for cell in cells} != set(seeds))
+    return _figure(accuracy_of([cell.figures["robust_accuracy"] for cell in cells], _images(cells[0])), marks)
 
 
-def _worst(cells: Sequence[Cell], attacks: int, seeds: set[int]) -> Figure:
+def _worst(worst: WorstCase) -> Figure:
     """The accuracy of a line in the worst case over its attacks, for each image."""
-    robust: dict[int, list[np.ndarray]] = {}
-    for cell in cells:
-        if cell.robust is not None:
-            robust.setdefault(cell.spec.seed, []).append(cell.robust)
-    if not robust:
-        return Figure(text="-")
-    partial = robust.keys() != seeds or any(len(arrays) < attacks for arrays in robust.values())
-    images = len(next(iter(robust.values()))[0])
-    return _figure([float(worst_case(arrays).mean()) for arrays in robust.values()], images, "+" * partial)
+    return Figure(text="-") if worst.accuracy is None else _figure(worst.accuracy, "+" * worst.partial)
 
 
-def _figure(values: Sequence[float], images: int, marks: str) -> Figure:
-    """The figure of an accuracy for each seed."""
-    # The interval is that of the number of distinct images: several seeds do not add images.
-    mean = sum(values) / len(values)
-    low, high = wilson(mean * images, images)
-    return Figure(mean, low, high, images, tuple(values), marks)
+def _figure(accuracy: Accuracy, marks: str) -> Figure:
+    return Figure(accuracy.mean, accuracy.low, accuracy.high, accuracy.images, accuracy.seeds, marks)

@@ -2,143 +2,124 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from bnnbench.report.legend import IN_A_LINE, STACKED, legend
 from bnnbench.report.marks import MARKS
 from bnnbench.report.measure_tables import Grid
-from bnnbench.report.tables import Block, Figure, Line
+from bnnbench.report.sheets import GAPS, Column, drawn, needed, panels
+from bnnbench.report.tables import Block, Line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
-
-GAPS = (2, 1, 0)
-"""The numbers of spaces before each column (rich adds one more); the largest that fits is used."""
+    from rich.text import Text
 
 
 def render(blocks: Sequence[Block], width: int) -> Iterator[RenderableType]:
-    """The parts of each block for rich: its tables, at most `width` columns wide, and its marks and notes."""
-    from rich.padding import Padding
-    from rich.text import Text
-
+    """The parts of each block for rich: its tables, at most `width` columns wide, and its legend and notes."""
     for block in blocks:
-        stacked = _needed(block, range(len(block.columns)), False, max(GAPS)) > width
-        for number, places in enumerate(_panels(block, width, stacked)):
-            title = block.title if number == 0 else f"{block.dataset} / {block.network}, continued"
-            yield Text(title, style="bold")
-            if number == 0:
-                yield Text(block.attacker, style="dim")
-            gap = next((gap for gap in GAPS if _needed(block, places, stacked, gap) <= width), min(GAPS))
-            yield _table(block, places, stacked, " " * gap)
-        for mark in block.marks:
-            yield Padding(Text(f"{mark}  {MARKS[mark]}", style="dim"), (0, 0, 0, 1))
-        for note in block.notes:
-            yield Padding(Text(note, style="dim"), (0, 0, 0, 1))
-        yield Text("")
+        names = _names_of(block)
+        # Intervals stand beside their accuracies if the whole table then fits, and otherwise below them.
+        columns = _columns(block, stacked=False)
+        stacked = needed([*names, *columns], GAPS[1]) > width
+        if stacked:
+            columns = _columns(block, stacked=True)
+        sections = {place for place, (one, other) in enumerate(pairwise(block.lines), 1) if _differ(one, other)}
+        titles = (block.title, f"{block.dataset} / {block.network}, continued")
+        yield from _tables(titles, block.attacker, names, columns, width, sections)
+        yield from _below(legend(block, STACKED if stacked else IN_A_LINE), block.notes, width)
 
 
 def render_grids(grids: Sequence[Grid], width: int) -> Iterator[RenderableType]:
     """The parts of each table of a measure for rich: panels at most `width` columns wide, and its marks and notes."""
-    from rich.padding import Padding
-    from rich.text import Text
-
     for grid in grids:
-        for number, places in enumerate(_grid_panels(grid, width)):
-            yield Text(grid.title if number == 0 else f"{grid.title}, continued", style="bold")
-            yield _grid_table(grid, places)
-        for note in [*(f"{mark}  {MARKS[mark]}" for mark in grid.marks), *grid.notes]:
-            yield Padding(Text(note, style="dim"), (0, 0, 0, 1))
-        yield Text("")
+        columns = [
+            Column([head], [[line[place]] for line in grid.lines], left=place == 0)
+            for place, head in enumerate(grid.columns)
+        ]
+        names, figures = columns[: grid.heads], columns[grid.heads :]
+        yield from _tables((grid.title, f"{grid.title}, continued"), "", names, figures, width)
+        yield from _below([(mark, MARKS[mark]) for mark in grid.marks], grid.notes, width)
 
 
-def _grid_panels(grid: Grid, width: int) -> list[list[int]]:
-    """The positions of the columns of each panel; each panel begins with the columns that name the line."""
-    heads = list(range(grid.heads))
-    panels = [list(heads)]
-    for place in range(grid.heads, len(grid.columns)):
-        if len(panels[-1]) > grid.heads and sum(_grid_width(grid, one) for one in (*panels[-1], place)) > width:
-            panels.append(list(heads))
-        panels[-1].append(place)
-    return panels
-
-
-def _grid_width(grid: Grid, place: int) -> int:
-    """The width of a column, with the space before it."""
-    return 3 + max(map(len, (grid.columns[place], *(line[place] for line in grid.lines))))
-
-
-def _grid_table(grid: Grid, places: Sequence[int]) -> Table:
-    from rich import box
-    from rich.table import Table
+def _tables(
+    titles: tuple[str, str],
+    subtitle: str,
+    names: Sequence[Column],
+    columns: Sequence[Column],
+    width: int,
+    sections: Iterable[int] = (),
+) -> Iterator[RenderableType]:
+    """The panels of a table, each below its title: the first has another one than the others, and a subtitle."""
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
-    for place in places:
-        table.add_column(
-            f"{'  ' * (place > 0)}{grid.columns[place]}", justify="right" if place else "left", no_wrap=True
-        )
-    for line in grid.lines:
-        table.add_row(*(Text(f"{'  ' * (place > 0)}{line[place]}") for place in places))
-    return table
+    if needed([*names, *columns], min(GAPS)) > width:
+        columns = [column.with_folded_head() for column in columns]
+    for number, panel in enumerate(panels(names, columns, width)):
+        if number:
+            yield Text("")
+        yield Text(titles[number > 0], style="bold")
+        if subtitle and not number:
+            yield Text(subtitle, style="dim")
+        yield drawn(panel, width, {*sections})
 
 
-def _panels(block: Block, width: int, stacked: bool) -> list[list[int]]:
-    """The positions of the columns of each panel, for as few panels as fit in the width.
-
-    If `stacked`, interval and range are below the number. Each panel repeats the columns of posterior and threat.
-    """
-    panels: list[list[int]] = [[]]
-    for place in range(len(block.columns)):
-        if panels[-1] and _needed(block, [*panels[-1], place], stacked, min(GAPS)) > width:
-            panels.append([])
-        panels[-1].append(place)
-    return panels
-
-
-def _needed(block: Block, places: Sequence[int], stacked: bool, gap: int) -> int:
-    """The width of a table with the columns at these positions."""
-    head = max(len("posterior"), *(len(line.posterior) for line in block.lines))
-    threat = max(len("eps"), *(len(line.threat) for line in block.lines))
-    return head + sum(
-        1 + gap + width for width in (threat, *(_column_width(block, place, stacked) for place in places))
-    )
-
-
-def _column_width(block: Block, place: int, stacked: bool) -> int:
-    """The width of the column at a position."""
-    return max(
-        len(block.columns[place]),
-        *(len(row) for line in block.lines for row in _cell(line.figures[place], stacked).split("\n")),
-    )
-
-
-def _cell(figure: Figure, stacked: bool) -> str:
-    """The text of a figure: number, interval and range, on one line or, if `stacked`, below each other."""
-    parts = [part for part in (figure.number, figure.interval, figure.range) if part]
-    return "\n".join(parts) if stacked else "  ".join(parts)
-
-
-def _table(block: Block, places: Sequence[int], stacked: bool, gap: str) -> Table:
-    """One panel of a block: the columns at these positions, each with a gap before it."""
-    from rich import box
-    from rich.table import Table
+def _below(entries: Sequence[tuple[str, str]], notes: Iterable[str], width: int) -> Iterator[Text]:
+    """The lines below a table: its legend, with the meanings in a column of their own, its notes, and an empty line."""
     from rich.text import Text
 
-    # The gap is part of the texts, because padding of each cell by rich doubles the time of rendering.
-    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
-    table.add_column("posterior", overflow="fold")
-    table.add_column(f"{gap}eps", justify="right", no_wrap=True)
-    for place in places:
-        last = place == len(block.columns) - 1
-        table.add_column(gap + block.columns[place], justify="right", no_wrap=True, style="bold" if last else None)
-    previous: Line | None = None
-    for line in block.lines:
-        if previous is not None and line.posterior != previous.posterior:
-            table.add_section()
-        repeated = previous is not None and line.posterior == previous.posterior
-        texts = [_cell(line.figures[place], stacked) for place in places]
-        cells = [Text(gap + text.replace("\n", f"\n{gap}"), justify="right") for text in texts]
-        table.add_row(Text("" if repeated else line.posterior), Text(gap + line.threat), *cells)
-        previous = line
-    return table
+    longest = max((len(term) for term, _ in entries), default=0)
+    for term, meaning in entries:
+        yield _wrapped(f" {term:{longest}}  ", meaning, width)
+    for note in notes:
+        yield _wrapped(" ", note, width, indent=3)
+    yield Text("")
+
+
+def _wrapped(first: str, text: str, width: int, indent: int = 0) -> Text:
+    """A text that begins with `first`, wrapped; its further lines are indented as far, or by `indent`."""
+    from rich.text import Text
+
+    further = " " * (indent or len(first))
+    return Text(textwrap.fill(text, width, initial_indent=first, subsequent_indent=further), style="dim")
+
+
+def _names_of(block: Block) -> list[Column]:
+    """The columns that name the lines of a block. A posterior is named in the first of its lines."""
+    repeated = [False, *(not _differ(one, other) for one, other in pairwise(block.lines))]
+    posteriors = ["" if again else line.posterior for line, again in zip(block.lines, repeated, strict=True)]
+    return [
+        Column(["posterior"], [[name] for name in posteriors], left=True),
+        Column(["eps"], [[line.threat] for line in block.lines]),
+    ]
+
+
+def _differ(one: Line, other: Line) -> bool:
+    """Whether two lines are about different posteriors."""
+    return one.posterior != other.posterior
+
+
+def _columns(block: Block, stacked: bool) -> list[Column]:
+    """The columns of a block. If `stacked`, interval and range are below the number, otherwise beside it."""
+    return [_column(block, place, stacked) for place in range(len(block.columns))]
+
+
+def _column(block: Block, place: int, stacked: bool) -> Column:
+    """The column at a position. Numbers are aligned, with their marks after them, and so are intervals beside them."""
+    figures = [line.figures[place] for line in block.lines]
+    marks = max(len(figure.marks) for figure in figures)
+    parts = [[f"{figure.value}{figure.marks:{marks}}", figure.interval, figure.range] for figure in figures]
+    if stacked:
+        cells = [list(filter(None, texts)) for texts in parts]
+    else:
+        sizes = [max((len(texts[part]) for texts in parts if texts[1]), default=0) for part in range(3)]
+        cells = [
+            [" ".join(f"{text:>{size}}" for text, size in zip(texts, sizes, strict=True) if size)]
+            if texts[1]
+            else texts[:1]
+            for texts in parts
+        ]
+    return Column([block.columns[place]], cells, bold=place == len(block.columns) - 1)

@@ -2,44 +2,47 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bnnbench.core.threat import Threat
-from bnnbench.evidence.results import Cell
+from bnnbench.evidence.cell import Cell
+from bnnbench.evidence.lines import threat_of
 
 _NORMS = {"linf": "l-infinity ball", "l2": "l2 ball"}
 _ACCESS = {"gradient": "white box (gradients)", "scores": "black box (scores)"}
 
 
-def threat_of(cell: Cell) -> Threat:
-    """The threat of a cell of an attack."""
-    assert cell.spec.threat is not None, "every attack has a threat"
-    return cell.spec.threat
-
-
 def attacker(cells: Sequence[Cell]) -> str:
-    """The norm, access, queries and draws of the attackers of a table; what differs between lines is left out."""
+    """The sentence about the attackers of a table: norm, access, queries and draws.
+
+    What differs between lines is left out.
+    """
     threats = [threat_of(cell) for cell in cells]
     norms = {_NORMS[threat.norm] for threat in threats}
     accesses = {_ACCESS[threat.access] for threat in threats}
     budgets = {"" if threat.queries is None else f"at most {threat.queries} queries per image" for threat in threats}
     shared = [next(iter(words)) for words in (norms, accesses, budgets) if len(words) == 1]
-    return f"Threat: {'; '.join(filter(None, [*shared, _draws(cells)]))}"
+    return f"Threat: {'; '.join(filter(None, [*shared, _draws(cells)]))}."
 
 
-def threat_names(threats: Sequence[Threat]) -> dict[Threat, str]:
-    """The name of each threat of a table: its radius, and its norm, access or queries if threats differ in these."""
-    radii = {threat.epsilon for threat in threats}
-    distinct = len({f"{radius:g}" for radius in radii}) == len(radii)
+def threat_names(cells: Sequence[Cell]) -> dict[Threat, str]:
+    """The name of each threat of a table: its radius, and its norm, access or queries if threats differ in these.
+
+    A fraction stands as the file writes it. Numbers have six digits, or all if some radii would look alike.
+    """
+    radii = {threat_of(cell): cell.spec.epsilon_text for cell in cells}
+    short = {threat: text if "/" in text else f"{threat.epsilon:g}" for threat, text in radii.items()}
+    distinct = len(set(short.values())) == len({threat.epsilon for threat in radii})
     words = {
         threat: (
-            f"{threat.epsilon:g}" if distinct else repr(threat.epsilon),
+            short[threat] if distinct else text,
             str(threat.norm),
             str(threat.access),
             f"{threat.queries or 'unlimited'} queries",
         )
-        for threat in threats
+        for threat, text in radii.items()
     }
     differing = [place for place in (1, 2, 3) if len({texts[place] for texts in words.values()}) > 1]
     return {threat: " ".join([texts[0], *(texts[place] for place in differing)]) for threat, texts in words.items()}
@@ -52,12 +55,51 @@ def notes(cells: Sequence[Cell]) -> list[str]:
         f"{posterior}: {status} ({count} cell{'s' * (count > 1)}): {reason}"
         for (posterior, status, reason), count in reasons.items()
     ]
-    warnings = [(cell.spec.posterior, warning) for cell in cells for warning in cell.warnings]
-    lines += dict.fromkeys(warning for _, warning in warnings if warning.startswith("the test set"))
-    if _is_weaker(threat_of(cells[0])):
+    lines += dict.fromkeys(warning for cell in cells for warning in cell.warnings if warning.startswith("the test set"))
+    if any(map(_is_weaker, _with_results(cells))):
         lines.append("with stream fixed and all draws the attacker is stronger: report that too, not this alone")
-    short = {posterior: warning for posterior, warning in warnings if warning.startswith("posterior is")}
-    return lines + [f"{posterior}: {warning}" for posterior, warning in short.items()]
+    return lines + posterior_notes(cells)
+
+
+def posterior_notes(cells: Sequence[Cell]) -> list[str]:
+    """The warnings about posteriors: a line for each posterior and kind of warning, which begins as all of them do.
+
+    If a warning differs between seeds, or is not about all of them, its seeds are named: `nuts: posterior is short:
+    R-hat 1.52, ESS 12 (seed 0); R-hat 1.20, ESS 40 (seeds 1, 2)`. Of more than three texts those with the largest
+    R-hat are given.
+    """
+    seeds: dict[str, set[int]] = {}
+    found: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
+    for cell in cells:
+        seeds.setdefault(cell.spec.posterior, set()).add(cell.spec.seed)
+        for warning in cell.warnings:
+            start, _, text = warning.partition(": ")
+            if start.startswith("posterior is"):
+                texts = found.setdefault((cell.spec.posterior, start), {})
+                # A reason without an R-hat, such as too few draws for one, must not be left out.
+                texts.setdefault(text, {})[cell.spec.seed] = math.inf if cell.rhat is None else cell.rhat
+    return [
+        f"{posterior}: {start}: {_by_seed(texts, len(seeds[posterior]))}" for (posterior, start), texts in found.items()
+    ]
+
+
+_MOST_TEXTS = 3
+"""The largest number of texts of one warning that are given."""
+
+
+def _by_seed(texts: Mapping[str, Mapping[int, float]], seeds: int) -> str:
+    """Texts with the seeds that they are about; these are given as mappings from seeds to R-hat.
+
+    `seeds` is the number of all seeds. A text that is about all of them stands alone.
+    """
+    if len(texts) == 1 and all(len(where) == seeds for where in texts.values()):
+        return next(iter(texts))
+    shown = list(texts)
+    if len(shown) > _MOST_TEXTS:
+        shown = sorted(shown, key=lambda text: -max(texts[text].values()))[:_MOST_TEXTS]
+    parts = [f"{text} (seed{'s' * (len(texts[text]) > 1)} {', '.join(map(str, texts[text]))})" for text in shown]
+    left = sum(len(where) for text, where in texts.items() if text not in shown)
+    return "; ".join([*parts, *([f"and {left} more seed{'s' * (left > 1)}"] if left else [])])
 
 
 def _draws(cells: Sequence[Cell]) -> str:
@@ -69,8 +111,12 @@ def _draws(cells: Sequence[Cell]) -> str:
         "independent": ("attacker and defender use different draws", f"attacker: {attack}; defender: {defend}"),
         "fresh": ("every query uses draws chosen anew", attack),
     }[threat.stream]
-    if threat.stream == "fixed" and _is_weaker(threat):
-        words, numbers = "the attacker uses some of the defender's draws", f"attacker: {attack}; defender: {defend}"
+    weaker = [*map(_is_weaker, _with_results(cells))]
+    if threat.stream == "fixed" and any(weaker):
+        some = "some" if defend and all(weaker) else f"at most {threat.attack_draws}"
+        words, numbers = f"the attacker uses {some} of the defender's draws", f"attacker: {attack}; defender: {defend}"
+    if threat.stream == "fresh" and not any(weaker):
+        words = "every query uses all draws"
     return f"{words} ({numbers})" if defend else words
 
 
@@ -95,6 +141,16 @@ def _range(numbers: set[int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _is_weaker(threat: Threat) -> bool:
-    """Whether the attacker does not have all the draws that defend."""
-    return threat.stream != "fixed" or threat.attack_draws is not None
+def _with_results(cells: Sequence[Cell]) -> Sequence[Cell]:
+    """The cells that have a result; all of them if none has."""
+    return [cell for cell in cells if cell.ok] or cells
+
+
+def _is_weaker(cell: Cell) -> bool:
+    """Whether the attacker of a cell does not have all the draws that defend, as far as its settings and result say."""
+    threat = threat_of(cell)
+    if threat.stream == "independent" or threat.attack_draws is None:
+        return threat.stream == "independent"
+    if threat.stream == "fixed" and cell.ok:
+        return int(cell.figures["attack_draws"]) < int(cell.figures["draws"])
+    return threat.attack_draws < cell.spec.draws

@@ -141,3 +141,29 @@ def test_divergences_are_counted_among_all_transitions_not_among_the_draws_that_
         predictive = bb.Predictive(nn.Linear(2, 2), bb.Draws(weights, diagnostics={"divergences": [count]}))
         predictive.fitted_by = bb.posterior("pyro-hmc", draws=10, thin=10)
         assert bb.posterior_card(predictive, data)["level"] == level
+
+
+def test_a_card_tells_which_argument_is_wrong() -> None:
+    data, generator = small_data(inputs=2), np.random.default_rng(0)
+    weights = {"weight": generator.normal(size=(10, 2, 2)), "bias": generator.normal(size=(10, 2))}
+    predictive = bb.Predictive(nn.Linear(2, 2), weights)
+    with pytest.raises(TypeError, match=r"data is a bnnbench.Data, not a tuple of 2"):
+        bb.posterior_card(predictive, data.test)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"data is a bnnbench.Data, .*its load\(seed\) gives the data"):
+        bb.posterior_card(predictive, bb.dataset("half-moons"))  # type: ignore[arg-type]
+    x, _ = data.test
+    with pytest.raises(ValueError, match="data have labels up to 3, but the predictive has 2 classes"):
+        bb.posterior_card(predictive, bb.Data(test=(x[:8], np.arange(8) % 4)))
+
+
+def test_networks_that_were_trained_separately_are_independent() -> None:
+    generator = np.random.default_rng(0)
+    draws = {name: generator.normal(size=(1, 5, *w.shape)) for name, w in nn.Linear(2, 2).state_dict().items()}
+    told = {"independent": "5 models that were trained separately"}
+    ensemble = bb.Predictive(nn.Linear(2, 2), bb.Draws(draws, diagnostics=told))
+    found = bb.posterior_card(ensemble, small_data(inputs=2))
+    assert found["level"] == "independent"
+    assert found["why"].startswith("5 models that were trained separately: independent draws")
+    told["unfinished"] = "stopped early"
+    unfinished = bb.Predictive(nn.Linear(2, 2), bb.Draws(draws, diagnostics=told))
+    assert bb.posterior_card(unfinished, small_data(inputs=2))["level"] == "short"

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import pytest
+from matrices import ONE_FIT
+
+import bnnbench as bb
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.config_reader import read_config
 from bnnbench.matrix.plan import make_plan
@@ -26,3 +31,24 @@ def test_test_data_that_another_computer_rounds_otherwise_are_no_breach(tmp_path
         for key, (cpu, test) in zip(plan.fits, made, strict=True):
             store.write(FITS, key, {"status": "ok", "environment": {"cpu": cpu}, "test_data": test})
     assert [row["status"] for row in Results(plan, store).rows()] == ["missing", "missing", "invalid"]
+
+
+@pytest.mark.parametrize(("rhat", "told"), [(1.7, 1.7), (None, None), ("large", None)])
+def test_cells_have_the_warnings_of_their_fits_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rhat: Any, told: float | None
+) -> None:
+    (tmp_path / "benchmarks.yaml").write_text(ONE_FIT)
+    run = bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store", only=["fgsm"], jobs=0)
+    card = {"level": "short", "why": "R-hat 1.70, ESS 3", "rhat": rhat, "held_fixed": "batch norm"}
+    known = Results.known
+
+    def with_card(self: Results, kind: str, key: str) -> dict[str, Any]:
+        return {**(known(self, kind, key) or {}), **({"card": card} if kind == FITS else {})}
+
+    monkeypatch.setattr(Results, "known", with_card)
+    (cell,) = Results(run.plan, run.store).cells
+    assert (cell.status, cell.card, cell.rhat) == ("ok", "short", told)
+    assert cell.warnings[:2] == [
+        "posterior is short: R-hat 1.70, ESS 3",
+        "posterior is for a network in eval mode: batch norm",
+    ]

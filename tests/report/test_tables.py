@@ -10,6 +10,7 @@ import pytest
 from outcomes import cell, outcome
 
 import bnnbench as bb
+from bnnbench.evidence.cell import Cell
 from bnnbench.report import tables
 from bnnbench.report.latex import _latex_block
 from bnnbench.report.markdown import _markdown_block
@@ -43,23 +44,36 @@ def test_radii_that_look_alike_are_written_out() -> None:
     assert [line.threat for line in tables._block("moons", "fc", cells).lines] == ["0.1234561", "0.1234562"]
 
 
+def test_a_fraction_stands_as_it_is_written() -> None:
+    written = [("8/255", 8 / 255), ("0.5/255", 0.5 / 255), ("", 0.1), ("", 0.1234561)]
+    cells = [cell("a", 0, outcome("1111110000")) for _ in written]
+    cells = [
+        replace(own, spec=replace(own.spec, threat=bb.Threat(epsilon=epsilon), radius=radius))
+        for own, (radius, epsilon) in zip(cells, written, strict=True)
+    ]
+    block = tables._block("moons", "fc", cells)
+    assert [line.threat for line in block.lines] == ["8/255", "0.5/255", "0.1", "0.123456"]
+    for text in (_markdown_block(block), _latex_block(block)):
+        assert "8/255" in text
+
+
 @pytest.mark.parametrize(
     ("threat", "told"),
     [
-        ({}, "Threat: l-infinity ball; white box (gradients); attacker and defender use the same draws (3)"),
+        ({}, "Threat: l-infinity ball; white box (gradients); attacker and defender use the same draws (3)."),
         (
             {"norm": "l2", "attack_draws": 2},
             "Threat: l2 ball; white box (gradients); "
-            "the attacker uses some of the defender's draws (attacker: 2; defender: 3)",
+            "the attacker uses some of the defender's draws (attacker: 2; defender: 3).",
         ),
         (
             {"stream": "independent"},
             "Threat: l-infinity ball; white box (gradients); "
-            "attacker and defender use different draws (attacker: 2; defender: 3)",
+            "attacker and defender use different draws (attacker: 2; defender: 3).",
         ),
         (
             {"stream": "fresh", "attack_draws": 2, "access": "scores"},
-            "Threat: l-infinity ball; black box (scores); every query uses draws chosen anew (2)",
+            "Threat: l-infinity ball; black box (scores); every query uses draws chosen anew (2).",
         ),
     ],
 )
@@ -76,8 +90,18 @@ def test_every_table_states_its_threat_model(threat: dict[str, Any], told: str) 
 
 def test_nothing_is_said_of_draws_before_there_are_any() -> None:
     assert tables._block("moons", "fc", [cell("a", 0, None, status="missing")]).attacker == (
-        "Threat: l-infinity ball; white box (gradients); attacker and defender use the same draws"
+        "Threat: l-infinity ball; white box (gradients); attacker and defender use the same draws."
     )
+
+
+def test_a_title_counts_images_once_there_are_any() -> None:
+    titles = [tables._block("moons", "fc", [one]).title for one in (cell("a", 0, None, status="missing"), measured())]
+    assert titles == ["moons / fc: accuracy in %", "moons / fc: accuracy in %, 10 test images"]
+
+
+def measured() -> Cell:
+    """A cell with a result."""
+    return cell("a", 0, outcome("1111110000"))
 
 
 def test_a_clean_error_is_never_robust() -> None:

@@ -1,0 +1,57 @@
+"""A cell of a plan with its status, its figures, and its result in the store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bnnbench.evidence.rows import row_of
+from bnnbench.matrix.specs import CellSpec
+from bnnbench.measurements.measurement import Notes
+from bnnbench.store import codec
+from bnnbench.store.store import CELLS, Store
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """A cell of a plan with its status: `ok`, `failed`, `timeout`, `invalid`, `skipped` or `missing`.
+
+    `card` is the level of the fit's card, and `rhat` its largest R-hat; both may be None. `figures` maps the names of
+    figures to their values, which are None if the cell has no result. `marks` maps marks of tables to lines that say
+    what they mean for this cell. `robust` (N,) says at which images an attack failed; it is None for other
+    measurements. Other arrays stay on disk until `outcome` loads them.
+    """
+
+    spec: CellSpec
+    status: str
+    reason: str = ""
+    warnings: list[str] = field(default_factory=list)
+    card: str | None = None
+    figures: dict[str, Any] = field(default_factory=dict)
+    marks: Notes = field(default_factory=dict)
+    robust: np.ndarray | None = None
+    store: Store | None = field(default=None, repr=False)
+    rhat: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the cell has a result."""
+        return self.status == "ok"
+
+    @property
+    def outcome(self) -> Any | None:
+        """The result of the cell, loaded from the store; None if it has none."""
+        if not self.ok or self.store is None:
+            return None
+        record = self.store.record(CELLS, self.spec.key)
+        return (
+            None
+            if record is None
+            else codec.loaded(self.store, self.spec.key, record, self.spec.measurement, self.spec.context)
+        )
+
+    def row(self) -> dict[str, Any]:
+        """The row of the cell in reports, by column."""
+        return row_of(self.spec, self.status, self.reason, self.warnings, self.card, self.figures)

@@ -1,0 +1,27 @@
+"""Open the results of a benchmarks file without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from bnnbench.errors import StoreError
+from bnnbench.evidence.results import Results
+from bnnbench.matrix.config import MAX_CELLS
+from bnnbench.matrix.config_reader import read_config
+from bnnbench.matrix.plan import make_plan, restricted
+from bnnbench.store.store import Store
+
+
+def results(
+    path: str | Path, store: str | Path = "store", *, only: Iterable[str] = (), max_cells: int = MAX_CELLS
+) -> Results:
+    """The results that a store has for a benchmarks file. Nothing is run, and nothing is written.
+
+    Cells without a result are `missing`. `only` selects the cells that have all of these labels. Raises `ConfigError`
+    for a wrong file, and `StoreError` if there is no such store.
+    """
+    plan = restricted(make_plan(read_config(path, max_cells)), only)
+    if not Path(store).is_dir():
+        raise StoreError(f"{store}: there is no such store; bnnbench.run({str(path)!r}, store={str(store)!r}) makes it")
+    return Results(plan, Store(store))

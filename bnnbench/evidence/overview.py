@@ -1,0 +1,106 @@
+"""An overview of results for consoles and notebooks: a small table for each data set and network."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from bnnbench.errors import clean
+from bnnbench.evidence.cell import Cell
+from bnnbench.evidence.lines import ATTACK, Group, Line, groups
+from bnnbench.evidence.marks import MARKS
+from bnnbench.evidence.worst_case import worst_of
+from bnnbench.matrix.settings import FIRST_COLUMN, LAST_COLUMN
+from bnnbench.measurements import findings
+
+MOST_LINES = 60
+"""The largest number of lines of a table that are shown."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts: title, column heads, the texts of each line, and notes below it."""
+
+    title: str
+    heads: list[str]
+    lines: list[list[str]]
+    notes: list[str]
+
+
+def as_text(where: str, cells: Sequence[Cell]) -> str:
+    """The overview of cells as lines of text; `where` says where they are from."""
+    parts = [_summary(where, cells)]
+    for table in _tables(cells):
+        rows = [table.heads, *table.lines]
+        widths = [max(len(row[place]) for row in rows) for place in range(len(table.heads))]
+        texts = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        parts += [table.title, *texts, *table.notes]
+    return "\n".join(parts)
+
+
+def as_html(where: str, cells: Sequence[Cell]) -> str:
+    """The overview of cells as HTML."""
+    parts = [f"<p>{escape(_summary(where, cells))}</p>"]
+    for table in _tables(cells):
+        head = "".join(f"<th>{escape(text)}</th>" for text in table.heads)
+        body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in line) + "</tr>" for line in table.lines)
+        parts.append(f"<table><caption>{escape(table.title)}</caption><tr>{head}</tr>{body}</table>")
+        parts += [f"<p>{escape(note)}</p>" for note in table.notes]
+    return "".join(parts)
+
+
+def _summary(where: str, cells: Sequence[Cell]) -> str:
+    """The number of cells with each status, and of those that are no attacks."""
+    statuses = Counter(cell.status for cell in cells)
+    counts = ", ".join(f"{number} {status}" for status, number in statuses.items())
+    others = Counter(cell.spec.kind for cell in cells if cell.spec.kind != ATTACK)
+    measures = "".join(f"; {number} of them of the kind {kind}, which frame() has" for kind, number in others.items())
+    return clean(f"Results({where}: {len(cells)} cells: {counts}{measures})")
+
+
+def _tables(cells: Sequence[Cell]) -> list[Table]:
+    """A table for each data set and network, with a line for each posterior and threat."""
+    return [_table(group) for group in groups(cells)]
+
+
+def _table(group: Group) -> Table:
+    title = clean(f"{group.dataset} / {group.network}: robust accuracy in %, and the worst case with its 95% interval")
+    heads = [clean(text) for text in ("posterior", "radius", FIRST_COLUMN, *group.attacks, LAST_COLUMN)]
+    lines = [[clean(text) for text in _texts(group, line)] for line in group.lines[:MOST_LINES]]
+    left = len(group.lines) - MOST_LINES
+    cells = [cell for line in group.lines for cell in line.cells]
+    used = {mark for cell in cells for mark in cell.marks}
+    used |= {"~" for cell in cells if cell.card == "short"} | {"+" for line in lines if "+ [" in line[-1]}
+    notes = [f"... and {left} lines more"] if left > 0 else []
+    return Table(title, heads, lines, notes + [f"{mark}  {meaning}" for mark, meaning in MARKS.items() if mark in used])
+
+
+def _texts(group: Group, line: Line) -> list[str]:
+    """The texts of a line: posterior, radius, clean accuracy, robust accuracies, worst case."""
+    worst, last = worst_of(line.cells, len(group.attacks), group.seeds), "-"
+    if worst.accuracy is not None:
+        found = worst.accuracy
+        partial = "+" * worst.partial
+        last = f"{100 * found.mean:.1f}{partial} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    mark = "~" if any(cell.card == "short" for cell in line.cells) else ""
+    by_attack = [[cell for cell in line.cells if cell.spec.label == attack] for attack in group.attacks]
+    return [
+        line.posterior + mark,
+        f"{line.threat.norm} {line.radius}",
+        _mean("clean_accuracy", list(line.clean.values()), "predictive"),
+        *(_mean("robust_accuracy", cells, "attack") for cells in by_attack),
+        last,
+    ]
+
+
+def _mean(figure: str, cells: Sequence[Cell], about: str) -> str:
+    """The mean of a figure over seeds in percent, with marks; the status of the first cell that has no result."""
+    failed = next((cell.status for cell in cells if not cell.ok), None)
+    if failed or not cells:
+        return failed or "-"
+    marks = "".join(
+        kind.mark for kind in findings.KINDS if kind.about == about and any(kind.mark in cell.marks for cell in cells)
+    )
+    return f"{100 * sum(cell.figures[figure] for cell in cells) / len(cells):.1f}{marks}"

@@ -1,0 +1,184 @@
+"""The kinds of rows in reports: a row for each cell, for each worst case, or for each image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bnnbench.errors import one_line
+from bnnbench.evidence.cell import Cell
+from bnnbench.evidence.lines import Group, Line, groups
+from bnnbench.evidence.worst_case import WorstCase, accuracy_of, worst_case, worst_of
+from bnnbench.matrix.specs import FitSpec
+from bnnbench.statistics import metrics
+
+Row = dict[str, Any]
+Cards = Callable[[FitSpec], Mapping[str, Any]]
+"""A function that gives the posterior card of a fit; empty if it has none."""
+
+_LEVELS = ("degenerate", "short", "single", "independent", "converged")
+"""The levels of cards, the worst first."""
+
+
+def cell_rows(cells: Sequence[Cell], cards: Cards) -> list[Row]:
+    """A row for each cell. That of an attack ends with the worst case over all attacks of its line, at its seed."""
+    worst: dict[int, Row] = {}
+    for group in groups(cells):
+        for line in group.lines:
+            for seed, members in line.by_seed.items():
+                figures = _worst_figures(worst_of(members, len(group.attacks), [seed]))
+                worst |= {id(cell): figures for cell in members}
+    return [cell.row() | worst.get(id(cell), {}) for cell in cells]
+
+
+def worst_rows(cells: Sequence[Cell], cards: Cards) -> list[Row]:
+    """A row for each data set, network, posterior and threat: the worst case over its attacks, as tables show it."""
+    return [_worst_row(group, line, cards) for group in groups(cells) for line in group.lines]
+
+
+def image_rows(cells: Sequence[Cell], cards: Cards) -> list[Row]:
+    """A row for each image of each fit and threat: its prediction, and what each attack did to it."""
+    return [
+        row
+        for group in groups(cells)
+        for line in group.lines
+        for seed, members in line.by_seed.items()
+        for row in _images(group, line, seed, members)
+    ]
+
+
+ROWS: dict[str, Callable[[Sequence[Cell], Cards], list[Row]]] = {
+    "cells": cell_rows,
+    "worst": worst_rows,
+    "images": image_rows,
+}
+"""The function that makes the rows of each kind."""
+
+
+def card_figures(cards: Sequence[Mapping[str, Any]]) -> Row:
+    """The figures of the cards of a row's fits: the worst level and its reason, R-hat, ESS, and divergences.
+
+    Of several fits the largest R-hat, the smallest ESS and the sum of divergences are given; None without any.
+    """
+    known = [card for card in cards if card.get("level") in _LEVELS]
+    worst = min(known, key=lambda card: _LEVELS.index(card["level"]), default={})
+
+    def numbers(name: str) -> list[Any]:
+        return [card[name] for card in known if isinstance(card.get(name), int | float)]
+
+    return {
+        "card": worst.get("level"),
+        "card_why": one_line(str(worst["why"])) if "why" in worst else None,
+        "card_rhat": max(numbers("rhat"), default=None),
+        "card_ess": min(numbers("ess"), default=None),
+        "card_divergences": sum(numbers("divergences")) if numbers("divergences") else None,
+    }
+
+
+def _worst_figures(worst: WorstCase) -> Row:
+    """The figures of a worst case by name."""
+    found = worst.accuracy
+    return {
+        "worst_accuracy": found and found.mean,
+        "worst_low": found and found.low,
+        "worst_high": found and found.high,
+        "worst_partial": worst.partial,
+    }
+
+
+def _names(group: Group, line: Line) -> Row:
+    """The fields that name a line: labels and threat."""
+    threat = line.threat
+    return {
+        "dataset": group.dataset,
+        "network": group.network,
+        "posterior": line.posterior,
+        "epsilon": threat.epsilon,
+        "epsilon_text": line.radius,
+        "norm": threat.norm,
+        "stream": threat.stream,
+        "access": threat.access,
+        "goal": threat.goal,
+        "queries": threat.queries,
+    }
+
+
+def _worst_row(group: Group, line: Line, cards: Cards) -> Row:
+    """The row of a line: its clean accuracy, its worst case, the attacks of the worst case, and those that are absent.
+
+    Accuracies are means over seeds with the Wilson interval at the number of images. `worst_smallest` and
+    `worst_largest` are the range over seeds.
+    """
+    worst, clean = worst_of(line.cells, len(group.attacks), group.seeds), line.clean
+    present = {cell.spec.label for cell in line.cells if cell.ok}
+    complete = {label for label in group.attacks if _seeds_of(line, label) == set(group.seeds)}
+    found = next((cell.figures for cell in clean.values()), {})
+    accuracies = [cell.figures["clean_accuracy"] for cell in clean.values()]
+    before = accuracy_of(accuracies, found["images"]) if found else None
+    values = worst.accuracy.seeds if worst.accuracy else ()
+    fits = {cell.spec.fit.key: cell.spec.fit for cell in clean.values() or line.cells}
+    return {
+        **_names(group, line),
+        "attacks": [label for label in group.attacks if label in present],
+        "attacks_missing": [label for label in group.attacks if label not in complete],
+        "seeds": list(clean),
+        **{name: found.get(name) for name in ("images", "draws", "attack_draws")},
+        "clean_accuracy": before and before.mean,
+        "clean_low": before and before.low,
+        "clean_high": before and before.high,
+        **_worst_figures(worst),
+        "worst_smallest": min(values, default=None),
+        "worst_largest": max(values, default=None),
+        **card_figures([cards(fit) for fit in fits.values()]),
+        "warnings": list(dict.fromkeys(warning for cell in line.cells for warning in cell.warnings)),
+        "reasons": [_absence(cell) for cell in line.cells if not cell.ok],
+        "fits": list(fits),
+    }
+
+
+def _absence(cell: Cell) -> str:
+    """Why a cell has no outcome."""
+    return f"{cell.spec.label}, seed {cell.spec.seed}: {cell.status}: {cell.reason}"
+
+
+def _seeds_of(line: Line, label: str) -> set[int]:
+    """The seeds at which an attack of a line has an outcome."""
+    return {cell.spec.seed for cell in line.cells if cell.ok and cell.spec.label == label}
+
+
+def _images(group: Group, line: Line, seed: int, cells: Sequence[Cell]) -> Iterator[Row]:
+    """The rows of the images of one line at one seed; none if no attack has an outcome."""
+    outcomes = {cell.spec.label: found for cell in cells if (found := cell.outcome) is not None}
+    if not outcomes:
+        return
+    first = next(iter(outcomes.values()))
+    clean = first.clean_log_probs
+    columns: dict[str, Any] = {
+        "index": first.index,
+        "label": first.label,
+        "clean_class": clean.argmax(-1),
+        "clean_right": first.clean_correct,
+        "entropy": metrics.entropy(clean),
+        "mutual_information": metrics.mutual_information(clean, first.clean_entropy),
+    }
+    nothing = np.full(len(first), None)
+    for label in group.attacks:
+        found = outcomes.get(label)
+        columns[f"{label}.broke"] = nothing if found is None else ~found.robust
+        columns[f"{label}.distance"] = nothing if found is None else found.distance
+        columns[f"{label}.passes"] = nothing if found is None else found.passes
+    columns["worst_robust"] = worst_case([found.robust for found in outcomes.values()])
+    names = _names(group, line) | {"seed": seed}
+    last = {"worst_partial": len(outcomes) < len(group.attacks), "fit": cells[0].spec.fit.key}
+    for values in zip(*map(_plain, columns.values()), strict=True):
+        yield {**names, **dict(zip(columns, values, strict=True)), **last}
+
+
+def _plain(array: np.ndarray) -> list[Any]:
+    """The values of an array as Python values; None for numbers that are not finite, which JSON does not have."""
+    values: list[Any] = array.tolist()
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return values
+    return [value if np.isfinite(value) else None for value in values]

@@ -1,0 +1,73 @@
+"""Results as a console and a notebook show them, and results that are opened without a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matrices import ONE_FIT
+from outcomes import cell, outcome
+
+import bnnbench as bb
+from bnnbench.evidence import overview
+
+
+def test_a_line_for_each_posterior_and_threat_with_the_worst_case() -> None:
+    cells = [cell("fgsm", 0, outcome("1110000000")), cell("pgd", 0, outcome("1101000000"))]
+    text = overview.as_text("here", cells).splitlines()
+    assert text[0] == "Results(here: 2 cells: 2 ok)"
+    assert text[2].split() == ["posterior", "radius", "clean", "fgsm", "pgd", "worst"]
+    assert text[3].split() == ["sgd", "linf", "0.1", "100.0", "30.0", "30.0", "20.0", "[5.7,", "51.0]"]
+    assert len(text) == 4
+    assert overview.as_html("here", cells).count("<td>") == 6
+
+
+def test_marks_are_explained_and_what_is_absent_is_said() -> None:
+    cells = [
+        cell("fgsm", 0, outcome("1110000000", zero=True), card="short"),
+        cell("pgd", 0, None, status="failed"),
+        cell("fgsm", 1, outcome("1111000000")),
+        cell("pgd", 1, outcome("1111000000")),
+    ]
+    text = overview.as_text("here", cells)
+    assert text.splitlines()[0] == "Results(here: 4 cells: 3 ok, 1 failed)"
+    assert text.splitlines()[3].split()[:6] == ["sgd~", "linf", "0.1", "100.0", "35.0#", "failed"]
+    assert [line[0] for line in text.splitlines()[4:]] == ["~", "#", "+"]
+    assert "&lt;evil" in overview.as_html("<evil\x1b>", cells)
+    assert "\x1b" not in overview.as_text("\x1b", cells)
+
+
+@pytest.mark.parametrize("cells", [[], [cell("fgsm", 0, None, status="missing")]])
+def test_results_without_an_outcome_are_shown_too(cells: Sequence[overview.Cell]) -> None:
+    assert overview.as_text("here", cells).startswith("Results(here: ")
+    assert overview.as_html("here", cells).startswith("<p>Results(here: ")
+
+
+def test_long_tables_are_cut() -> None:
+    one = cell("fgsm", 0, outcome("1110000000"))
+    many = [replace(one, spec=replace(one.spec, posterior=f"p{n}")) for n in range(overview.MOST_LINES + 3)]
+    assert overview.as_text("here", many).splitlines()[-1] == "... and 3 lines more"
+
+
+def test_results_are_opened_without_running_anything(tmp_path: Path) -> None:
+    file, store = tmp_path / "benchmarks.yaml", tmp_path / "store"
+    file.write_text(ONE_FIT)
+    with pytest.raises(bb.StoreError, match=r"there is no such store; bnnbench\.run"):
+        bb.results(file, store)
+    store.mkdir()
+    empty = bb.results(file, store)
+    assert {one.status for one in empty.cells} == {"missing"}
+    assert not list(store.iterdir())
+    run = bb.run(file, store=store, jobs=0)
+    opened = bb.results(str(file), str(store))
+    assert opened.rows() == run.rows()
+    assert repr(opened) == repr(run)
+    assert f"{file} in {store}" in repr(opened)
+    assert opened._repr_html_().startswith("<p>Results(")
+    some = bb.results(file, store, only=[opened.cells[0].spec.label])
+    assert 0 < len(some.cells) <= len(opened.cells)
+    robust = [figure for _, found in opened.outcomes() for figure in [found.robust_accuracy]]
+    assert np.isfinite(robust).all()
