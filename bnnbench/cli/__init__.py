@@ -10,8 +10,12 @@ def main() -> None:
     from bnnbench.cli.stopping import exit_on_signals, ignore_signals
 
     exit_on_signals()
+    from bnnbench.cli.output import leave_standard_streams, take_standard_streams
+
+    take_standard_streams()
     from bnnbench.cli.app import run_app
 
     code = run_app()
     ignore_signals()
+    leave_standard_streams()
     sys.exit(code)

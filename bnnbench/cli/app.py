@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from bnnbench.cli import plan, plugins, replay, report, run, schema, show, store
-from bnnbench.cli.printing import say, silence
-from bnnbench.errors import BnnbenchError, ConfigError, clean
+from bnnbench.cli.commands import Command
+from bnnbench.cli.output import lost_output
+from bnnbench.cli.printing import say
+from bnnbench.errors import BnnbenchError, ConfigError, clean, message_of
 
 app = typer.Typer(
     help="Is this Bayesian neural network robust to adversarial attack, or was the attack just weak?",
@@ -20,12 +22,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("run")(run.run)
-app.command("plan")(plan.plan)
-app.command("report")(report.report)
-app.command("show")(show.show)
-app.command("schema")(schema.schema)
-app.command("replay")(replay.replay)
+app.command("run", cls=Command)(run.run)
+app.command("plan", cls=Command)(plan.plan)
+app.command("report", cls=Command)(report.report)
+app.command("show", cls=Command)(show.show)
+app.command("schema", cls=Command)(schema.schema)
+app.command("replay", cls=Command)(replay.replay)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(store.app, name="store")
 
@@ -58,23 +60,18 @@ def run_app() -> int:
     command = typer.main.get_command(app)
     try:
         code = command.main(prog_name="bnnbench", standalone_mode=False) or 0
-        sys.stdout.flush()
-        return code
+        if lost := lost_output():  # A text of help, for instance.
+            say(f"bnnbench: {lost}", sys.stderr)
+        return 2 if lost else code
     except ConfigError as error:
         for problem in error.problems:
             say(clean(problem), sys.stderr)
     except BnnbenchError as error:
-        say(f"bnnbench: {clean(' '.join(str(error).split()))}", sys.stderr)
-    except (BrokenPipeError, SystemExit) as error:
-        # The reader of a pipe has closed it (`| head`). This is no error. Typer turns it into a `SystemExit`.
-        if not isinstance(error, BrokenPipeError) and not isinstance(error.__context__, BrokenPipeError):
-            raise
-        silence(sys.stdout)
-        return 0
+        say(f"bnnbench: {clean(' '.join(message_of(error).split()))}", sys.stderr)
     except OSError as error:
         # For example a full disk, or a folder without write permission: print the message of the operating system.
         place = f"{error.filename}: " if error.filename else ""
-        say(f"bnnbench: {place}{(error.strerror or str(error)).lower()}", sys.stderr)
+        say(f"bnnbench: {clean(f'{place}{(error.strerror or str(error)).lower()}')}", sys.stderr)
     except Exception as error:
         # Usage errors of the command line have a method that prints them.
         if not hasattr(error, "exit_code") or not hasattr(error, "show"):

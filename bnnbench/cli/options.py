@@ -10,7 +10,8 @@ import typer
 File = Annotated[Path, typer.Argument(help="The benchmarks file.", show_default=True)]
 StoreOption = Annotated[Path, typer.Option("--store", help="The store: a directory of fits and outcomes.")]
 Only = Annotated[
-    list[str] | None, typer.Option("--only", help="Only cells that have this label; if repeated, all these labels.")
+    list[str] | None,
+    typer.Option("--only", help="Only cells that have this label or radius; if repeated, all of them."),
 ]
 Jobs = Annotated[
     int | None,

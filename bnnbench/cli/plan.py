@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
 from bnnbench.cli.options import DEFAULT_CELLS, DEFAULT_FILE, DEFAULT_STORE, File, MaxCells, Only, StoreOption
+
+if TYPE_CHECKING:
+    from bnnbench.matrix.plan import Plan
+    from bnnbench.running.preflight import Finding
+    from bnnbench.running.schedule import Schedule
+    from bnnbench.store.store import Store
 
 
 def plan(
     file: File = DEFAULT_FILE,
     store: StoreOption = DEFAULT_STORE,
     only: Only = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Check the file alone: no network is built, and no device is looked for.")
+    ] = False,
     max_cells: MaxCells = DEFAULT_CELLS,
 ) -> None:
     """Print the fits and cells of a run, and how many the store has.
 
-    The last line estimates the time of the rest from earlier fits and cells. Nothing is run.
+    The last line estimates the time of the rest from earlier fits and cells. Nothing is fitted. The networks of the
+    fits that are left are built once for each data set, called and checked against the posteriors, in a process of
+    their own. What went well is remembered.
+
+    Exit codes: 0 nothing is known that would fail; 2 something would, or the file is wrong.
     """
     from collections import defaultdict
 
-    from bnnbench.cli.printing import counted
+    from bnnbench.cli.printing import say
+    from bnnbench.errors import clean
     from bnnbench.matrix.config_reader import read_config
     from bnnbench.matrix.plan import make_plan, restricted
+    from bnnbench.matrix.radii import check_radii
+    from bnnbench.plugins.described import counted
     from bnnbench.running.names import fit_name
     from bnnbench.running.schedule import Schedule
     from bnnbench.running.timing import estimate
     from bnnbench.store.store import FITS, Store
 
     planned = restricted(make_plan(read_config(file, max_cells)), only or ())
+    check_radii(planned.config, planned.cells)
     opened = Store(store)
     schedule = Schedule(planned, opened)
     tasks = defaultdict(list)
     for task in schedule.tasks:
         tasks[task.fit.key].append(task)
-    print(f"{counted(len(planned.fits), 'fit')} and {counted(len(planned.cells), 'cell')}")
+    say(f"{counted(len(planned.fits), 'fit')} and {counted(len(planned.cells), 'cell')}")
     for key, groups in planned.tasks.items():
         remaining, cells = tasks[key], sum(map(len, groups))
         done = f"{cells - sum(len(task.cells) for task in remaining)} of {counted(cells, 'cell')} done"
@@ -40,5 +61,31 @@ def plan(
         if sampled and any(task.chain is None and not task.cells for task in remaining):
             done = f"{sampled} of {counted(chains, 'chain')} and {done}"
         record = opened.record(FITS, key)
-        print(f"  {fit_name(groups[0][0], planned)}: {record['status'] if record else 'to fit'}; {done}")
-    print(estimate(schedule, opened))
+        state = record["status"] if record else "to fit"
+        if key in schedule.changed:
+            state = f"to fit anew, since {clean(schedule.changed[key])} has changed"
+        say(f"  {fit_name(groups[0][0], planned)}: {state}; {done}")
+    found = [] if quick else _findings(planned, schedule, opened)
+    for finding in found:
+        if finding.status != "failed":
+            say(f"{finding.status}: {clean(finding.text)}")
+    say(estimate(schedule, opened))
+    for finding in found:
+        if finding.status == "failed":
+            planned.config.source.problem(finding.path, finding.text)
+    planned.config.source.raise_problems()
+
+
+def _findings(plan: Plan, schedule: Schedule, store: Store) -> list[Finding]:
+    """What the tasks that are left will meet; an absent device is a problem too."""
+    from bnnbench.running.pools import local_pool, setting_of
+    from bnnbench.running.preflight import Checks, Finding
+
+    checks = Checks(plan, schedule.tasks)
+    if not checks.needed:
+        return checks.known()
+    setting = setting_of(plan, store)
+    with local_pool(plan, 1, 1) as pool:
+        problem = checks.device_problem(pool, setting)
+        absent = [Finding("failed", problem, ("device",))] if problem else []
+        return absent + checks.findings(pool, setting)

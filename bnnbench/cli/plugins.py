@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bnnbench.cli.printing import clean_lines
+from bnnbench.cli.commands import Command
+from bnnbench.cli.printing import clean_lines, say
 
 if TYPE_CHECKING:
     from bnnbench.plugins.registrar import Entry
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List and describe the installed components.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.command("list")
+@app.command("list", cls=Command)
 def list_() -> None:
     """List all components, and the plugins that could not be loaded."""
     from bnnbench.plugins.installed import registry
@@ -34,7 +35,7 @@ def list_() -> None:
         _print(f"\n{broken}")
 
 
-@app.command("show")
+@app.command("show", cls=Command)
 def show(
     name: Annotated[str, typer.Argument(help="Name of a component; KIND:NAME if several kinds have one.")],
 ) -> None:
@@ -50,7 +51,7 @@ def show(
 
 def _print(text: str) -> None:
     """Print a text that may come from a plugin, without control characters."""
-    print(clean_lines(text))
+    say(clean_lines(text))
 
 
 def _find(name: str) -> list[Entry]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
-import sys
 from typing import TYPE_CHECKING, TextIO
 
+from bnnbench.cli.output import own_output
 from bnnbench.errors import clean
 
 if TYPE_CHECKING:
@@ -18,24 +18,9 @@ def clean_lines(text: str) -> str:
     return "\n".join(clean(line) for line in text.splitlines())
 
 
-def counted(number: int, what: str) -> str:
-    """A number with a noun, in the plural unless the number is one: `1 fit`, `2 fits`."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def say(text: str, stream: TextIO) -> None:
-    """Print a text. If the reader of a pipe has closed it (`| head`), discard this and later output of the stream."""
-    try:
-        print(text, file=stream, flush=True)
-    except BrokenPipeError:
-        silence(stream)
-
-
-def silence(stream: TextIO) -> None:
-    """Discard everything that is written to a stream from now on."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+def say(text: str, stream: TextIO | None = None) -> None:
+    """Print a text to the command's own output, or to another stream."""
+    print(text, file=own_output() if stream is None else stream, flush=True)
 
 
 def print_tables(results: Results) -> None:
@@ -46,11 +31,22 @@ def print_tables(results: Results) -> None:
     from bnnbench.report.tables import blocks
     from bnnbench.report.terminal import render, render_grids
 
-    width = max(40, shutil.get_terminal_size().columns)
-    console = Console(file=sys.stdout, width=width, highlight=False, emoji=False, markup=False)
+    width = max(40, _columns())
+    console = Console(file=own_output(), width=width, highlight=False, emoji=False, markup=False)
     with console.capture() as captured:
         for part in (*render(blocks(results), width), *render_grids(grids(results), width)):
             console.print(part)
-        console.print(f"95% Wilson intervals; store: {results.store.path}")
+        console.print(f"store: {results.store.path}")
     # Rich pads lines with spaces.
-    say("\n".join(line.rstrip() for line in captured.get().removesuffix("\n").split("\n")), sys.stdout)
+    say("\n".join(line.rstrip() for line in captured.get().removesuffix("\n").split("\n")))
+
+
+def _columns() -> int:
+    """The columns of the terminal that shows the command's own output: `COLUMNS` if it is set, 80 if there is none."""
+    with contextlib.suppress(ValueError):
+        if (given := int(os.environ.get("COLUMNS", ""))) > 0:
+            return given
+    # `shutil.get_terminal_size` asks `sys.__stdout__`, which is not this output.
+    with contextlib.suppress(OSError, ValueError):
+        return os.get_terminal_size(own_output().fileno()).columns or 80
+    return 80

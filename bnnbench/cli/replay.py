@@ -26,14 +26,15 @@ def replay(
 ) -> int:
     """Repeat a finished run in a new store and print what differs.
 
-    Exit codes: 0 all results have the same bits; 1 something differs; 2 wrong input.
+    Exit codes: 0 all results have the same bits; 1 something differs; 2 wrong input; 130 interrupted; 143 terminated.
+    With `--store` the same command continues a repetition that was stopped.
     """
     import tempfile
 
-    from bnnbench.cli.display import observer
     from bnnbench.cli.printing import say
     from bnnbench.cli.stopping import Stopped, stoppable
     from bnnbench.errors import clean
+    from bnnbench.running.display import observer
     from bnnbench.running.replay import planned
     from bnnbench.running.replay import replay as replay_run
     from bnnbench.store.store import Store
@@ -43,12 +44,13 @@ def replay(
         with stoppable(), tempfile.TemporaryDirectory(prefix="bnnbench-") as scratch:
             comparison = replay_run(before, plan, Store(store or Path(scratch) / "store"), jobs, observer())
     except Stopped as stopped:
-        print(f"stopped ({stopped})", file=sys.stderr)
+        kept = f": what was finished is kept in {store}; the same command continues from there" if store else ""
+        say(f"stopped ({stopped}){kept}", sys.stderr)
         return stopped.code
     for line in comparison.changes:
-        say(f"changed: {clean(line)}", sys.stdout)
+        say(f"changed: {clean(line)}")
     for line in comparison.differences:
-        say(f"differs: {clean(line)}", sys.stdout)
+        say(f"differs: {clean(line)}")
     others = f", {comparison.without_arrays} have the same status and no arrays" if comparison.without_arrays else ""
-    print(f"{comparison.same} fits and cells have the same bits, {len(comparison.differences)} differ{others}")
+    say(f"{comparison.same} fits and cells have the same bits, {len(comparison.differences)} differ{others}")
     return 1 if comparison.differences else 0

@@ -22,11 +22,23 @@ class Format(StrEnum):
     latex = "latex"
 
 
+class Rows(StrEnum):
+    """The kinds of rows."""
+
+    cells = "cells"
+    worst = "worst"
+    images = "images"
+
+
 def report(
     file: File = DEFAULT_FILE,
     store: StoreOption = DEFAULT_STORE,
     only: Only = None,
     form: Annotated[Format, typer.Option("--format", help="Format of the report.")] = Format.table,
+    rows: Annotated[
+        Rows | None,
+        typer.Option("--rows", help="Rows of csv and json: cells (default), worst cases over attacks, or images."),
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the report to this file.")] = None,
     max_cells: MaxCells = DEFAULT_CELLS,
 ) -> None:
@@ -34,14 +46,16 @@ def report(
 
     Nothing is run.
     """
-    from bnnbench.cli.printing import print_tables
+    from bnnbench.cli.printing import print_tables, say
     from bnnbench.errors import ConfigError
     from bnnbench.evidence.results import Results
     from bnnbench.matrix.config_reader import read_config
     from bnnbench.matrix.plan import make_plan, restricted
-    from bnnbench.report.formats import FORMATS
+    from bnnbench.report.formats import FORMATS, ROW_FORMATS
     from bnnbench.store.store import Store
 
+    if rows is not None and form.value not in ROW_FORMATS:
+        raise ConfigError([f"--rows needs --format {' or '.join(ROW_FORMATS)}"])
     if not store.exists():
         print(f"{store}: there is no such store yet", file=sys.stderr)
     results = Results(restricted(make_plan(read_config(file, max_cells)), only or ()), Store(store))
@@ -50,10 +64,10 @@ def report(
             raise ConfigError(["--output needs a --format other than table"])
         print_tables(results)
     else:
-        text = FORMATS[form.value](results)
+        text = FORMATS[form.value](results) if rows is None else ROW_FORMATS[form.value](results, rows.value)
         if output:
-            output.write_text(text, encoding="utf-8")
+            output.write_text(text, encoding="utf-8", errors="replace")
         else:
-            sys.stdout.write(text)
+            say(text.removesuffix("\n"))
     for line in results.store.damaged:
         print(f"damaged: {line}", file=sys.stderr)

@@ -37,10 +37,10 @@ def run(
     Exit codes: 0 all cells are ok or skipped; 1 some failed, or gave another result when computed again; 2 wrong input;
     130 interrupted; 143 terminated.
     """
-    from bnnbench.cli.display import observer
-    from bnnbench.cli.printing import print_tables
+    from bnnbench.cli.printing import print_tables, say
     from bnnbench.cli.stopping import Stopped, stoppable
     from bnnbench.errors import ClusterLost
+    from bnnbench.running.display import observer
     from bnnbench.running.run import run as run_matrix
 
     if dask is not None:
@@ -60,13 +60,13 @@ def run(
                 observer=observer(),
             )
     except ClusterLost as error:
-        print(f"{error}; what was finished is kept in {store}, and any run continues from there", file=sys.stderr)
+        say(f"{error}; what was finished is kept in {store}, and any run continues from there", sys.stderr)
         return 1
     except Stopped as stopped:
-        print(
+        say(
             f"stopped ({stopped}): what was finished is kept in {store}; the same command "
             f"{'without --fresh ' if fresh else ''}continues from there",
-            file=sys.stderr,
+            sys.stderr,
         )
         return stopped.code
     _print_problems(results)
@@ -76,9 +76,10 @@ def run(
 
 def _print_problems(results: Results) -> None:
     """Print damaged records, and the comparisons of cells that were computed again, to standard error."""
+    from bnnbench.cli.printing import say
     from bnnbench.errors import clean
 
     for line in results.store.damaged:
-        print(f"damaged: {line}", file=sys.stderr)
+        say(f"damaged: {line}", sys.stderr)
     for check in results.checks:
-        print(f"computed again: {check.cell.name}: {clean(check.message)}", file=sys.stderr)
+        say(f"computed again: {check.cell.name}: {clean(check.message)}", sys.stderr)

@@ -10,6 +10,7 @@ def schema() -> None:
     """
     import json
 
+    from bnnbench.cli.printing import say
     from bnnbench.matrix.schema import json_schema
 
-    print(json.dumps(json_schema(), indent=2))
+    say(json.dumps(json_schema(), indent=2))

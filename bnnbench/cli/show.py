@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,20 +10,32 @@ import typer
 from bnnbench.cli.options import DEFAULT_STORE, StoreOption
 
 
+class ShowFormat(StrEnum):
+    """The formats of a record."""
+
+    text = "text"
+    json = "json"
+
+
 def show(
     key: Annotated[str, typer.Argument(help="Key of a fit or cell, or its first characters.")],
     store: StoreOption = DEFAULT_STORE,
+    form: Annotated[
+        ShowFormat, typer.Option("--format", help="text, or one JSON object with figures and traceback in it.")
+    ] = ShowFormat.text,
 ) -> None:
-    """Print the record of a fit or cell, with the figures of a cell.
+    """Print all that the store knows of a fit or cell: its figures, its record, and the traceback of a failure.
 
-    A record holds identity, status and reason, times and environment, the card of a fit, and the traceback of a
-    failure. `bnnbench report --format csv` (or `json`) lists keys in the columns `fit` and `cell`.
+    A record holds identity, status and reason, times and environment, and the card of a fit. If the figures of a cell
+    cannot be computed here, a line says why. `bnnbench report --format csv` (or `json`) lists keys in the columns `fit`
+    and `cell`.
     """
     import json
 
-    from bnnbench.cli.printing import clean_lines
+    from bnnbench.cli.printing import say
     from bnnbench.errors import StoreError
     from bnnbench.evidence.stored_figures import figures_of
+    from bnnbench.report.shown import record_text
     from bnnbench.store.store import Store
 
     opened = Store(store)
@@ -38,8 +51,7 @@ def show(
     if record is None:
         raise StoreError("; ".join(opened.damaged))
     if kind == "cells" and record["status"] == "ok":
-        record["figures"] = figures_of(opened, name, record)
-    trace = record.pop("traceback", None)
-    print(json.dumps(record, indent=2, sort_keys=True))
-    if trace:
-        print(clean_lines(str(trace)))
+        record["figures"], why = figures_of(opened, name, record)
+        if why:
+            record["no_figures"] = why
+    say(json.dumps(record, indent=2, sort_keys=True) if form is ShowFormat.json else record_text(record))

@@ -8,6 +8,8 @@ import signal
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from bnnbench.pool.processes.streams import is_ready
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """The signals that stop a command."""
 
@@ -60,6 +62,8 @@ def stoppable() -> Iterator[None]:
 def _end(number: int, frame: Any) -> NoReturn:
     # The guard of the workers ends them, and the next run ignores files that are half written.
     with contextlib.suppress(OSError):
+        if not is_ready(2, 0.0):
+            os._exit(128 + number)  # The reader of a full pipe would be waited for.
         show_cursor = b"\x1b[?25h" if os.isatty(2) else b""  # The bars hide the cursor.
-        os.write(2, show_cursor + b"stopped; what was finished is kept\n")
+        os.write(2, show_cursor + b"stopped\n")
     os._exit(128 + number)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bnnbench.cli.options import DEFAULT_STORE, StoreOption
+from bnnbench.cli.commands import Command
+from bnnbench.cli.options import DEFAULT_CELLS, DEFAULT_STORE, MaxCells, StoreOption
+from bnnbench.cli.printing import say
 
 if TYPE_CHECKING:
     from bnnbench.store.store import Store
@@ -16,31 +18,35 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Inspect, verify and clean a store.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.command("info")
+@app.command("info", cls=Command)
 def info(store: StoreOption = DEFAULT_STORE) -> None:
     """Count the records of a store by kind and status, and their size.
 
     Every record is verified. Nothing is changed.
     """
-    from bnnbench.errors import clean
+    from bnnbench.errors import StoreError, clean
     from bnnbench.store import store_format
     from bnnbench.store.housekeeping import contents
 
-    summary = contents(_existing(store))
-    print(f"{store}: format {store_format.format_of(store)}")
+    opened = _existing(store)
+    number = store_format.format_of(store)
+    if number is None:
+        raise StoreError(_unmarked(store))
+    summary = contents(opened)
+    say(f"{store}: format {number}")
     for kind in ("fits", "chains", "cells", "runs", "quarantine"):
         statuses = [f"{count} {status}" for (of, status), count in sorted(summary.statuses.items()) if of == kind]
         size = _size(summary.size[kind])
-        print(f"  {kind:<11}{summary.records[kind]:>7}  {size:>9}  {', '.join(statuses)}".rstrip())
+        say(f"  {kind:<11}{summary.records[kind]:>7}  {size:>9}  {', '.join(statuses)}".rstrip())
     for line in summary.damaged:
-        print(f"damaged: {line}")
+        say(f"damaged: {line}")
     for line in summary.unfinished:
-        print(f"being written, or cut short: {line}")
+        say(f"being written, or cut short: {line}")
     for line in summary.foreign:
-        print(f"not of bnnbench, and left alone: {clean(line)}")
+        say(f"not of bnnbench, and left alone: {clean(line)}")
 
 
-@app.command("verify")
+@app.command("verify", cls=Command)
 def verify(
     store: StoreOption = DEFAULT_STORE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Move nothing; for a read-only store.")] = False,
@@ -61,12 +67,12 @@ def verify(
             damaged = quarantine_damaged(opened)
             summary = contents(opened, checked)
     for line in damaged:
-        print(f"damaged: {line}")
-    print(f"{sum(summary.statuses.values())} records verified, {len(damaged)} damaged")
+        say(f"damaged: {line}")
+    say(f"{sum(summary.statuses.values())} records verified, {len(damaged)} damaged")
     return 1 if damaged else 0
 
 
-@app.command("gc")
+@app.command("gc", cls=Command)
 def gc(
     store: StoreOption = DEFAULT_STORE,
     keep: Annotated[
@@ -74,6 +80,7 @@ def gc(
         typer.Option(metavar="FILE", help="Keep only what this benchmarks file asks for; if repeated, any of them."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; print what would be removed.")] = False,
+    max_cells: MaxCells = DEFAULT_CELLS,
 ) -> None:
     """Remove leftovers of killed runs, quarantine and finished chains.
 
@@ -83,7 +90,7 @@ def gc(
     from bnnbench.store.files import discard
     from bnnbench.store.housekeeping import garbage, named, size_of
 
-    wanted = _asked_for(keep) if keep else None
+    wanted = _asked_for(keep, max_cells) if keep else None
     opened = _marked(store)
     with contextlib.nullcontext() if dry_run else opened.held():
         removable = garbage(opened, wanted)
@@ -92,16 +99,16 @@ def gc(
             line = f"{'would remove' if dry_run else 'removed'} {named(opened, place)}"
             if not dry_run:
                 discard(place)
-            print(line)
-    print(f"{len(removable)} {'to remove' if dry_run else 'removed'}, {_size(size)}")
+            say(line)
+    say(f"{len(removable)} {'to remove' if dry_run else 'removed'}, {_size(size)}")
 
 
-def _asked_for(paths: list[Path]) -> set[str]:
-    """The keys of all fits and cells that benchmarks files ask for."""
+def _asked_for(paths: list[Path], max_cells: int) -> set[str]:
+    """The keys of all fits and cells that benchmarks files ask for, each at most `max_cells` cells."""
     from bnnbench.matrix.config_reader import read_config
     from bnnbench.matrix.plan import make_plan
 
-    plans = [make_plan(read_config(path)) for path in paths]
+    plans = [make_plan(read_config(path, max_cells)) for path in paths]
     return {key for plan in plans for key in (*plan.fits, *(cell.key for cell in plan.cells))}
 
 
@@ -122,10 +129,15 @@ def _marked(path: Path) -> Store:
 
     opened = _existing(path)
     if store_format.format_of(path) != store_format.CURRENT:
-        raise StoreError(
-            f"{path} has no {store_format.MARKER}, so it may be something else: a run into it would write one"
-        )
+        raise StoreError(_unmarked(path))
     return opened
+
+
+def _unmarked(path: Path) -> str:
+    """The message about a directory that is not marked as a store."""
+    from bnnbench.store import store_format
+
+    return f"{path} has no {store_format.MARKER}, so it may be something else: a run into it would write one"
 
 
 def _size(count: float) -> str:

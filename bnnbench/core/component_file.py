@@ -4,8 +4,8 @@ The file is imported when the benchmarks file that names it is read: its class m
 This runs its code, by `plan` and `report` as by `run`. (A `torch.nn.Module` is an exception: see `module_file`.)
 
 What such a component is, for the store, is the name of its class, its parameters, and the content of the file and of
-the files that it imports from its own folder (`import helper`, not a name that is computed). Where the files lie does
-not count, and a `revision` does not replace the content. Data that the class reads count only if it declares them, as
+the files of its project that it imports (`import helper`, not a name that is computed). Where the files lie does not
+count, and a `revision` does not replace the content. Data that the class reads count only if it declares them, as
 for every component: by `fingerprint`. A task that runs in another process, or on another computer, imports the file
 there, and fails if it cannot be read or has been edited since.
 """
@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from bnnbench.core.component import Component
-from bnnbench.core.local_modules import module_of, name_in_messages, read_code
+from bnnbench.core.local_modules import attribute_of, module_of, name_in_messages, read_code
 from bnnbench.errors import PluginError, closest
+from bnnbench.plugins.described import described
 from bnnbench.plugins.kinds import KIND
 
-_USE = re.compile(r"(?P<path>.+\.py):(?P<name>\w+)")
+_USE = re.compile(r"(?P<path>.+\.py):(?P<name>[^\W\d]\w*(\.[^\W\d]\w*)*)")
 
 
 def named_file(use: str, folder: str | Path) -> tuple[Path, str] | None:
@@ -32,32 +33,44 @@ def named_file(use: str, folder: str | Path) -> tuple[Path, str] | None:
     return (Path(folder, found["path"]).absolute(), found["name"]) if found else None
 
 
-def component_in_file(kind: str, path: Path, name: str) -> type[Component]:
-    """The class of that name which a file defines, a component of a kind. Imports the file.
+def component_in_file(kind: str, path: Path, name: str, project: str | None = None) -> type[Component]:
+    """The class that a file has under a name, a component of a kind. Imports the file.
 
-    Raises `PluginError`, on one line, if the file cannot be read or raises, if it defines no such class, or if that is
-    something else.
+    The class may be defined there, or imported from elsewhere. `project` is the folder of the benchmarks file. Raises
+    `PluginError`, on one line, if the file cannot be read or raises, if it has no such class, or if that is something
+    else.
     """
-    found = class_in_file(path, name)
+    found = named_in_file(path, name, project)
+    if not isinstance(found, type):
+        raise PluginError(no_such_name(path, name, _classes(path, project)))
+    return checked_class(kind, f"{path}:{name}", found)
+
+
+def checked_class(kind: str, where: str, found: Any) -> type[Component]:
+    """What was found, if it is a class of a component of a kind; `where` names it. Raises `PluginError` if not."""
+    if not isinstance(found, type):
+        raise PluginError(f"{where} is {described(found)}, not the class of {_one(kind)}")
     if is_component(found, kind):
         return found
-    raise PluginError(f"{path}:{name} is {_described(found)}, not {_one(kind)}: it must derive from {_base(kind)}")
+    raise PluginError(f"{where} is {described_class(found)}, not {_one(kind)}: it must derive from {_base(kind)}")
 
 
-def class_in_file(path: Path, name: str) -> type[Any]:
-    """The class of that name which a file defines, whatever it is. Imports the file.
+def named_in_file(path: Path, name: str, project: str | None = None, what: str = "class") -> Any:
+    """What a file has under a name, whatever it is. Imports the file. `what` says in messages what is meant.
 
-    Raises `PluginError`, on one line, if the file cannot be read or raises, or defines no such class.
+    Raises `PluginError`, on one line, if the file cannot be read or raises, or has nothing of that name.
     """
-    module = module_of(read_code(path))
-    classes = {
-        key: value
-        for key, value in vars(module).items()
-        if isinstance(value, type) and value.__module__ == module.__name__
-    }
-    if name not in classes:
-        raise PluginError(no_such_class(path, name, list(classes)))
-    return classes[name]
+    try:
+        return attribute_of(module_of(read_code(path, project)), name)
+    except AttributeError as error:
+        raise PluginError(no_such_name(path, name, _classes(path, project), what)) from error
+
+
+def _classes(path: Path, project: str | None) -> list[str]:
+    """The names of the classes that a file defines itself."""
+    module = module_of(read_code(path, project))
+    own = [value for value in vars(module).values() if isinstance(value, type) and value.__module__ == module.__name__]
+    return [name for name, value in vars(module).items() if value in own]
 
 
 def is_component(cls: type, kind: str) -> bool:
@@ -65,14 +78,16 @@ def is_component(cls: type, kind: str) -> bool:
     return issubclass(cls, Component) and cls.kind == kind
 
 
-def no_such_class(path: str | Path, name: str, classes: list[str]) -> str:
-    """The message that a file defines no class of a name, with what was probably meant among those that it defines."""
-    close = closest(name, classes)
-    hint = f"; did you mean '{close}'?" if close else f" (classes: {', '.join(classes) or 'none'})"
-    return f"{path} defines no class '{name}'{hint}"
+def no_such_name(path: str | Path, name: str, known: list[str], what: str = "class") -> str:
+    """The message that a file defines nothing of a name, with what was probably meant among what it defines."""
+    close = closest(name, known)
+    plural = {"class": "classes"}.get(what, "names")
+    hint = f"; did you mean '{close}'?" if close else f" ({plural}: {', '.join(known) or 'none'})"
+    return f"{path} defines no {what} '{name}'{hint}"
 
 
-def _described(cls: type) -> str:
+def described_class(cls: type) -> str:
+    """What a class is, in a few words."""
     if issubclass(cls, Component):
         return _one(cls.kind)
     # Without importing torch: if the file has not imported it, the class is no module of it.

@@ -86,6 +86,6 @@ def _culprit(network: nn.Module, error: Exception) -> str:
                 hint = ""
                 if "graph leaves" in str(own):
                     hint = "; torch.nn.utils.parametrizations has forms of weight_norm and spectral_norm that can be"
-                reason = str(own).partition(".")[0].partition("\n")[0]
+                reason = str(own).partition(". ")[0].partition("\n")[0]
                 return f"'{place}' ({type(value).__name__}) of {type(module).__name__}: {reason}{hint}"
     return f"{type(error).__name__}: {error}"

@@ -43,6 +43,14 @@ class Posterior(Component):
         """
         raise NotImplementedError
 
+    def check(self, network: nn.Module, data: Data) -> None:
+        """Raise an error if `fit` would fail for this network and these data, for a reason that a short look shows.
+
+        `plan` and `run` call it before anything is fitted, with the template on the CPU. An author overrides it to
+        raise `Incompatible`, or another error of bnnbench, within seconds; the network and the data must stay as they
+        are. By default nothing is checked.
+        """
+
     def predictive(self, network: nn.Module, draws: Draws) -> Predictive:
         """The predictive of these draws. Override it only if a draw is not a set of the network's weights."""
         from bnnbench.core.predictive import Predictive

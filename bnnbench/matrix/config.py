@@ -18,6 +18,19 @@ PATTERN_KEYS = (*(kind.name for kind in KINDS if kind.section), "epsilon", "norm
 
 
 @dataclass(frozen=True)
+class WrittenThreat:
+    """A threat as a file writes it. `radius` is its radius as text, and `path` the place of the radius in the file.
+
+    `allow_whole_box` says whether its ball may hold the whole box of the data.
+    """
+
+    threat: Threat
+    radius: str
+    allow_whole_box: bool
+    path: KeyPath
+
+
+@dataclass(frozen=True)
 class Variant:
     """One component of the matrix.
 
@@ -28,7 +41,7 @@ class Variant:
     label: str
     name: str
     component: Any
-    threats: tuple[Threat, ...] | None = None
+    threats: tuple[WrittenThreat, ...] | None = None
 
 
 @dataclass(frozen=True)

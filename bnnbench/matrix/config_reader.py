@@ -9,18 +9,17 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from bnnbench.core.component import Component
-from bnnbench.core.component_file import named_file
-from bnnbench.core.module_file import ModuleFile, class_named
-from bnnbench.core.threat import Threat
-from bnnbench.errors import ConfigError, DataError, PluginError, UnknownComponent, clean, closest, one_line
-from bnnbench.matrix.config import MAX_CELLS, PATTERN_KEYS, Config, Pattern, Variant
+from bnnbench.core.component_use import used
+from bnnbench.errors import ConfigError, DataError, PluginError, UnknownComponent, clean, closest, message_of, one_line
+from bnnbench.matrix.config import MAX_CELLS, PATTERN_KEYS, Config, Pattern, Variant, WrittenThreat
+from bnnbench.matrix.radii import written_threats
 from bnnbench.matrix.settings import FIRST_COLUMN, LAST_COLUMN, NEEDED, PATTERNS, SECTIONS, Settings
 from bnnbench.matrix.source import KeyPath, Source, dotted, shown
 from bnnbench.matrix.sweeps import expanded, number_of_variants, swept_name
 from bnnbench.matrix.validation import note_problems
-from bnnbench.plugins.installed import registry
 from bnnbench.plugins.kinds import CELL_KINDS
 from bnnbench.plugins.registrar import NAME
+from bnnbench.plugins.signals import contained
 
 
 def read_config(path: str | Path, max_cells: int = MAX_CELLS, text: str | None = None) -> Config:
@@ -59,7 +58,7 @@ class Reader:
         return Config(source.path, settings, variants, patterns["include"], patterns["exclude"], source)
 
     def _check_threats(
-        self, top: dict[str, Any], threats: tuple[Threat, ...] | None, variants: dict[str, list[Variant]]
+        self, top: dict[str, Any], threats: tuple[WrittenThreat, ...] | None, variants: dict[str, list[Variant]]
     ) -> None:
         """Note a problem if some measurement needs threats and some data set has none."""
         needed = any(variants[kind.name] for kind in CELL_KINDS if kind.needs_threat)
@@ -89,7 +88,7 @@ class Reader:
             note_problems(self.source, (), error, Settings, "there is no key")
             return Settings()
 
-    def _threats(self, path: KeyPath, mapping: dict[str, Any], settings: Settings) -> tuple[Threat, ...] | None:
+    def _threats(self, path: KeyPath, mapping: dict[str, Any], settings: Settings) -> tuple[WrittenThreat, ...] | None:
         """The threats of a mapping's `epsilons` (linf balls) and `threats`; None if it has neither, or wrong ones."""
         wanted = {key: mapping[key] for key in ("epsilons", "threats") if mapping.get(key) is not None}
         if not wanted:
@@ -100,13 +99,11 @@ class Reader:
             if path:  # Problems at the top level have been noted with the settings.
                 note_problems(self.source, path, error, Settings, f"{dotted(path)} has no key")
             return None
-        stream: dict[str, Any] = {"stream": settings.evaluate.stream, "attack_draws": settings.evaluate.attack_draws}
-        threats = [Threat(epsilon=epsilon, **stream) for epsilon in listed.epsilons or []]
-        threats += [Threat(**threat.model_dump(), **stream) for threat in listed.threats or []]
+        threats = list(written_threats(path, wanted, listed, settings.evaluate))
         place = (*path, next(iter(wanted)))
         if not threats:
             self.source.problem(place, f"{dotted(place)} is empty")
-        elif len(set(threats)) < len(threats):
+        elif len({written.threat for written in threats}) < len(threats):
             self.source.problem(place, f"{dotted(place)} repeats a value")
         return tuple(threats)
 
@@ -147,22 +144,22 @@ class Reader:
         if not isinstance(use, str):
             self.source.problem(at, f"{dotted(at)} must be a name, not {shown(use)}")
             return None
-        folder = str(self.source.path.parent)
+        folder = self.source.path.parent
         try:
-            file = named_file(use, folder)
-            model = class_named(kind, *file) if file else registry().find(kind, use).load()
-            if file and model is ModuleFile:
-                parameters = {"path": str(file[0]), "name": file[1], "arguments": parameters}
-            component = model.model_validate(parameters, context={"folder": folder})
-            # Its files, if it has any, are looked at now: a missing one is a mistake in this line.
-            component.identity()
+            with contained():
+                model, parameters = used(kind, use, folder, parameters)
+                component = model.model_validate(parameters, context={"folder": str(folder)})
+                # Its files, if it has any, are looked at now: a missing one is a mistake in this line.
+                component.identity()
             return component
         except (UnknownComponent, PluginError, DataError, OSError) as error:
-            self.source.problem(at, f"{dotted(path)}: {clean(str(error))}", at_key="use" not in self._written(path))
+            self.source.problem(
+                at, f"{dotted(path)}: {clean(message_of(error))}", at_key="use" not in self._written(path)
+            )
         except ValidationError as error:
             note_problems(self.source, path, error, model, f"{dotted(path)}: {use} has no parameter", swept)
         except Exception as error:  # noqa: BLE001 - a plugin's own checks, or the file that it looks at
-            told = f"{dotted(path)}: {clean(use)} raised {type(error).__name__}: {error}"
+            told = f"{dotted(path)}: {clean(use)} raised {message_of(error)}"
             self.source.problem(at, one_line(told), at_key="use" not in self._written(path))
         return None
 

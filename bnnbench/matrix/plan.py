@@ -10,6 +10,7 @@ from typing import Any
 
 from bnnbench.errors import ConfigError
 from bnnbench.matrix.config import Config, Pattern, Variant
+from bnnbench.matrix.radii import has_radius, number_of
 from bnnbench.matrix.source import KeyPath, shown
 from bnnbench.matrix.specs import CellSpec, FitSpec, key_of
 from bnnbench.plugins.kinds import CELL_KINDS, KIND
@@ -93,28 +94,30 @@ def _check_matched(config: Config, matched: dict[KeyPath, bool]) -> None:
 
 
 def restricted(plan: Plan, only: Iterable[str]) -> Plan:
-    """The plan with only the cells that have every word of `only` among their labels, with or without swept values.
+    """The plan with only the cells that every word of `only` selects.
 
-    Raises `ConfigError` if no cell is left.
+    A word selects the cells that have it as a label, with or without swept values, or as the radius of their threat
+    (`0.05`, `8/255`). Raises `ConfigError` if no cell is left.
     """
     words = list(only)
-    cells = [
-        cell
-        for cell in plan.cells
-        if all(
-            any(
-                word in (name, name.partition("@")[0])
-                for name in (cell.dataset, cell.network, cell.posterior, cell.label)
-            )
-            for word in words
-        )
-    ]
+    cells = [cell for cell in plan.cells if all(_is_selected(cell, word) for word in words)]
     if not cells:
-        kinds = ("dataset", "network", "posterior", "label")
-        labels = dict.fromkeys(getattr(cell, kind).partition("@")[0] for kind in kinds for cell in plan.cells)
+        labels = [label.partition("@")[0] for labels in zip(*map(_labels, plan.cells), strict=True) for label in labels]
+        known = dict.fromkeys([*labels, *(cell.epsilon_text for cell in plan.cells if cell.threat)])
         asked = f"--only {' --only '.join(words)}"
-        raise ConfigError([f"bnnbench: {asked}: no cell has these labels together (there are {', '.join(labels)})"])
+        raise ConfigError(
+            [f"bnnbench: {asked}: no cell has these labels and radii together (there are {', '.join(known)})"]
+        )
     return Plan(plan.config, cells, tuple(words))
+
+
+def _labels(cell: CellSpec) -> tuple[str, str, str, str]:
+    return cell.dataset, cell.network, cell.posterior, cell.label
+
+
+def _is_selected(cell: CellSpec, word: str) -> bool:
+    """Whether a word of `--only` is a label of a cell, or its radius."""
+    return any(word in (label, label.partition("@")[0]) for label in _labels(cell)) or has_radius(cell, word)
 
 
 @dataclass(frozen=True)
@@ -135,16 +138,18 @@ def _candidates(config: Config) -> Iterator[_Candidate]:
         labels = {"dataset": dataset, "network": network, "posterior": posterior}
         for kind in CELL_KINDS:
             threats = dataset.threats or () if kind.needs_threat else (None,)
-            for threat, measured in itertools.product(threats, variants[kind.name]):
+            for written, measured in itertools.product(threats, variants[kind.name]):
                 spec = CellSpec(
                     **{name: variant.name for name, variant in labels.items()},
                     label=measured.name,
                     fit=fit,
                     component=measured.component,
-                    threat=threat,
+                    threat=written.threat if written else None,
                     images=evaluate.images,
                     draws=evaluate.draws,
                     keep=evaluate.keep,
+                    radius=written.radius if written else "",
+                    allow_whole_box=bool(written and written.allow_whole_box),
                 )
                 yield _Candidate(spec, {**labels, kind.name: measured})
 
@@ -160,6 +165,7 @@ def _matches(pattern: Pattern, cell: _Candidate) -> bool:
         else:
             # The cell has no component of this kind, or no threat: nothing can match.
             values = [] if key in KIND or cell.spec.threat is None else [getattr(cell.spec.threat, key)]
-        if not any(value in values and not isinstance(value, bool) for value in wanted):
+        numbers = map(number_of, wanted) if key == "epsilon" else wanted
+        if not any(value in values and not isinstance(value, bool) for value in numbers):
             return False
     return True

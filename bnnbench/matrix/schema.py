@@ -8,6 +8,7 @@ from bnnbench.matrix.config import PATTERN_KEYS
 from bnnbench.matrix.settings import FIRST_COLUMN, LAST_COLUMN, PATTERNS, SECTIONS, Settings
 from bnnbench.plugins.installed import registry
 from bnnbench.plugins.registrar import NAME
+from bnnbench.plugins.signals import contained
 
 
 def json_schema() -> dict[str, Any]:
@@ -19,8 +20,9 @@ def json_schema() -> dict[str, Any]:
     definitions = top.setdefault("$defs", {})
     pattern = {"type": "object", "properties": {key: {} for key in PATTERN_KEYS}, "additionalProperties": False}
     for section, kind in SECTIONS.items():
-        choices = [_entry_schema(kind, name, section == "datasets", top) for name in registry().names(kind)]
-        definitions[kind] = {"anyOf": [{"type": "null"}, *choices, {"type": "object", "required": ["use"]}]}
+        choices = [_entry_schema(kind, name, section == "datasets", top) for name in registry().choices(kind)]
+        known = [choice for choice in choices if choice is not None]
+        definitions[kind] = {"anyOf": [{"type": "null"}, *known, {"type": "object", "required": ["use"]}]}
         top["properties"][section] = {
             "type": "object",
             "propertyNames": {"pattern": f"^{NAME.pattern}$"},
@@ -33,9 +35,16 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "title": "bnnbench benchmarks file"}
 
 
-def _entry_schema(kind: str, name: str, threats: bool, top: dict[str, Any]) -> dict[str, Any]:
-    """The schema of an entry that uses one component; `threats` says whether it may have `epsilons` and `threats`."""
-    schema = registry().find(kind, name).load().model_json_schema()
+def _entry_schema(kind: str, name: str, threats: bool, top: dict[str, Any]) -> dict[str, Any] | None:
+    """The schema of an entry that uses one component; None if its class cannot be imported, or has no schema.
+
+    `threats` says whether the entry may have `epsilons` and `threats`.
+    """
+    try:
+        with contained():
+            schema = registry().find(kind, name).load().model_json_schema()
+    except Exception:  # noqa: BLE001 - one plugin must not cost editors the others
+        return None
     for field_schema in schema["properties"].values():
         field_schema.pop("title", None)
     extra: dict[str, Any] = {"use": {"const": name}, "sweep": {"type": "object"}}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from bnnbench.core.radius import FRACTION, fraction_of
 from bnnbench.core.seeds import LARGEST
 from bnnbench.plugins.kinds import KINDS
 
@@ -39,6 +40,20 @@ def _bytes(value: Any) -> Any:
     return int(size)
 
 
+def _number(value: Any) -> Any:
+    """A fraction such as `8/255` as a number; other values than texts as they are, for pydantic to check."""
+    return fraction_of(value) if isinstance(value, str) else value
+
+
+Radius = Annotated[
+    float,
+    BeforeValidator(_number),
+    Field(ge=0),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": FRACTION}]}),
+]
+"""The radius of a ball, in the data's units: a number or a fraction."""
+
+
 def _with_stream_unfolded(value: Any) -> Any:
     """The values of `evaluate`, with `stream: {fresh: 5}` written out as `stream: fresh, attack_draws: 5`."""
     if isinstance(value, dict) and isinstance(value.get("stream"), dict) and list(value["stream"]) == ["fresh"]:
@@ -69,6 +84,8 @@ class Evaluate(_Strict):
     """The number of draws that the attacker sees: by default all that the stream allows. Required under `fresh`."""
     keep: Literal["few", "inputs"] = "few"
     """The perturbed inputs that are kept: the first 16 of each cell (`few`), or all (`inputs`)."""
+    allow_whole_box: bool = False
+    """Whether a ball may hold the whole box. Without it such a radius is refused as a mistake of units."""
 
     _unfolded = model_validator(mode="before")(_with_stream_unfolded)
 
@@ -95,14 +112,16 @@ class Limits(_Strict):
 class ThreatSettings(_Strict):
     """One threat of the list `threats`."""
 
-    epsilon: float = Field(ge=0)
-    """Radius of the ball, in the data's units."""
+    epsilon: Radius
+    """Radius of the ball, in the data's units: a number, or a fraction such as 8/255."""
     norm: Literal["linf", "l2"] = "linf"
     """The ball's norm."""
     access: Literal["gradient", "scores"] = "gradient"
     """Whether the attacker has gradients, or scores (log-probabilities) alone."""
     queries: int | None = Field(default=None, ge=1)
     """The number of queries of the ensemble that the attacker may make for each image; unlimited by default."""
+    allow_whole_box: bool | None = None
+    """Whether this ball may hold the whole box; by default what `evaluate` says."""
 
 
 Seed = Annotated[int, Field(ge=0, le=LARGEST)]
@@ -128,8 +147,8 @@ class Settings(_Strict):
     """The number of threads of each task."""
     evaluate: Evaluate = Evaluate()
     """The test images and the draws of every cell."""
-    epsilons: list[Annotated[float, Field(ge=0)]] | None = None
-    """Radii of linf balls in the data's units: a short form of `threats`."""
+    epsilons: list[Radius] | None = None
+    """Radii of linf balls in the data's units, such as 0.05 or 8/255: a short form of `threats`."""
     threats: list[ThreatSettings] | None = None
     """The threats, each with its norm and radius."""
     limits: Limits = Limits()

@@ -13,6 +13,7 @@ from bnnbench.core.component import Component
 from bnnbench.core.dataset import Dataset
 from bnnbench.core.network import Network
 from bnnbench.core.posterior import Posterior
+from bnnbench.core.radius import radius_text
 from bnnbench.core.threat import Threat
 from bnnbench.measurements.measurement import Context, Keep, Measurement, measurement_of
 
@@ -84,8 +85,9 @@ class CellSpec:
     """One cell: a measurement of a fit, under a threat if it needs one.
 
     `dataset`, `network`, `posterior` and `label` are the labels in the file of the fit's components and of `component`,
-    the attack or other component that is measured. Neither labels nor the order of cells enter the key. `images` and
-    `draws` are upper limits.
+    the attack or other component that is measured. `images` and `draws` are upper limits. `radius` is the threat's
+    radius as the file writes it, or empty, and `allow_whole_box` says whether its ball may hold the whole box. Neither
+    of these, nor labels, nor the order of cells enter the key.
     """
 
     dataset: str
@@ -98,6 +100,8 @@ class CellSpec:
     images: int
     draws: int
     keep: Keep
+    radius: str = ""
+    allow_whole_box: bool = False
 
     @property
     def kind(self) -> str:
@@ -113,6 +117,11 @@ class CellSpec:
     def measurement(self) -> Measurement:
         """The measurement that the cell's component stands for."""
         return measurement_of(self.component)
+
+    @property
+    def epsilon_text(self) -> str:
+        """The threat's radius as the file writes it, such as `8/255`; empty without a threat."""
+        return self.radius or ("" if self.threat is None else radius_text(self.threat.epsilon))
 
     @property
     def context(self) -> Context:
@@ -146,7 +155,7 @@ class CellSpec:
     @property
     def name(self) -> str:
         """The name of the cell in messages: its labels and its radius."""
-        radius = f" eps {self.threat.epsilon:g}" if self.threat else ""
+        radius = f" eps {self.epsilon_text}" if self.threat else ""
         return f"{self.dataset} {self.network} {self.posterior} {self.label}{radius}"
 
     def joins(self, other: CellSpec) -> bool:

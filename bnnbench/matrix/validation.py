@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from bnnbench.core.module_file import ModuleFile
+from bnnbench.core.called_network import CalledNetwork
+from bnnbench.core.radius import FRACTION
 from bnnbench.errors import clean
 from bnnbench.matrix.source import KeyPath, Source, did_you_mean, dotted, shown
 
@@ -27,7 +28,7 @@ def note_problems(
     """
     for detail in error.errors():
         location = tuple(part for part in detail["loc"] if isinstance(part, str | int))
-        if model is ModuleFile and location[:1] == ("arguments",):
+        if issubclass(model, CalledNetwork) and location[:1] == ("arguments",):
             # The file has arguments among the parameters, and only their name: the rest of the location is pydantic's.
             location = location[1:2]
         inside = ("sweep",) if swept and location and location[0] in swept else ()
@@ -48,10 +49,14 @@ def _message(detail: Any) -> str:
     """The message for one of pydantic's error details, in terms of YAML rather than of Python."""
     given = detail["input"]
     if detail["type"] in ("list_type", "tuple_type"):
-        return f"a list is meant, such as [{shown(given)}]" if isinstance(given, int | float) else "a list is meant"
-    fraction = re.fullmatch(r"(\d+)/([1-9]\d*)", given) if isinstance(given, str) else None
+        example = given if isinstance(given, str) and re.match(FRACTION, given) else shown(given)
+        single = isinstance(given, int | float) or example is given
+        return f"a list is meant, such as [{example}]" if single else "a list is meant"
+    fraction = re.fullmatch(r"(\d{1,15})/([1-9]\d{0,14})", given) if isinstance(given, str) else None
     if fraction:
         return f"YAML has no fractions: write {int(fraction[1]) / int(fraction[2]):.4g}"
+    if detail["type"] == "value_error" and not str(detail["ctx"]["error"]):
+        return type(detail["ctx"]["error"]).__name__
     message = str(detail["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 

@@ -47,7 +47,7 @@ def test_plan_says_what_is_there_and_what_is_left(ran: tuple[Path, Done]) -> Non
     folder, _ = ran
     assert "nothing is left to do" in called("plan", folder=folder).stdout
     (folder / "more.yaml").write_text(ONE_FIT.replace("epochs: 2", "epochs: 3"))
-    told = called("plan", "more.yaml", folder=folder).stdout
+    told = called("plan", "more.yaml", "--quick", folder=folder).stdout
     assert "1 fit and 3 cells" in told
     assert "to fit; 0 of 3 cells done" in told
 
@@ -107,4 +107,4 @@ def test_plugins_show_tells_type_default_bounds_meaning_and_origin(tmp_path: Pat
     assert "steps: int = 15  (>= 1)" in text
     assert "Gradient steps of each restart." in text
     assert "pgd.py" in text
-    assert "objective: text or object = predictive-nll" in text
+    assert "objective: text or object = bnnbench:predictive-nll" in text

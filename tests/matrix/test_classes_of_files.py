@@ -26,7 +26,7 @@ WRONG = {
     "swept value": ("width: [3, 4]", "width: [3, x]", ":4:", "networks.net.width is 'x': "),
     "misspelt class": ("mine.py:Prior", "mine.py:Prio", ":6:", "defines no class 'Prio'; did you mean 'Prior'?"),
     "function": ("mine.py:Prior", "mine.py:function", ":6:", "mine.py defines no class 'function'"),
-    "imported class": (STEP, "step: {use: 'mine.py:Maximising'}", ":8:", "defines no class"),
+    "imported module": (STEP, "step: {use: 'mine.py:bb'}", ":8:", "defines no class 'bb'"),
     "no file": ("mine.py:Prior", "gone.py:Prior", ":6:", "gone.py: no such file or directory"),
     "another kind": (
         "mine.py:Prior",

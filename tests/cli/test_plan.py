@@ -1,0 +1,91 @@
+"""What `bnnbench plan` finds out in a process of its own, and what a run does about it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+NETS = """
+import ctypes
+from torch import nn
+
+def good(width=3):
+    return nn.Sequential(nn.Linear(2, width), nn.Linear(width, 2))
+
+def crashing():
+    ctypes.string_at(0)
+"""
+FILE = """\
+epsilons: [0.1]
+evaluate: {images: 10}
+datasets: {moons: {use: half-moons, train_size: 20, test_size: 10}}
+networks: {good: {use: 'nets.py:good'}}
+posteriors: {sgd: {epochs: 1}}
+attacks: {fgsm: }
+"""
+BAD = """{
+  good: {use: 'nets.py:good'},
+  bad: {use: 'nets.py:good', widht: 3},
+  crashing: {use: 'nets.py:crashing'}}"""
+
+
+def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "120"}
+    command = [sys.executable, "-m", "bnnbench", *words]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=300, check=False, env=environment
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "nets.py").write_text(NETS)
+    (tmp_path / "benchmarks.yaml").write_text(FILE)
+    return tmp_path
+
+
+def test_what_would_fail_is_told_with_its_line_and_exit_2(folder: Path) -> None:
+    (folder / "benchmarks.yaml").write_text(FILE.replace("{good: {use: 'nets.py:good'}}", BAD))
+    done = call(folder, "plan")
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[0] == "3 fits and 3 cells"
+    assert done.stderr.splitlines() == [
+        f"benchmarks.yaml:6:8: networks.bad on moons: {folder}/nets.py:good (line 5) has no argument 'widht'; did you "
+        "mean 'width'?",
+        "benchmarks.yaml:7:13: networks.crashing on moons: cannot be built and called: its process died (SIGSEGV)",
+    ]
+    quick = call(folder, "plan", "--quick")
+    assert (quick.returncode, quick.stderr) == (0, "")
+    assert not (folder / "store").exists()
+    ran = call(folder, "run", "-j", "1")
+    assert ran.returncode == 1
+    assert "will fail: networks.bad on moons" in ran.stderr
+    assert "has no argument 'widht'" in ran.stdout
+    good = call(folder, "report", "--format", "json").stdout
+    assert good.count('"status": "ok"') == 1
+
+
+def test_a_second_plan_starts_no_process_and_imports_no_framework(folder: Path) -> None:
+    assert call(folder, "plan").returncode == 0
+    code = (
+        "import sys, multiprocessing.util\n"
+        "def refuse(*_, **__): raise AssertionError('a process is started')\n"
+        "multiprocessing.util.spawnv_passfds = refuse\n"
+        "from bnnbench.cli.app import run_app\n"
+        "for words in (['plan'], ['plan', '--quick']):\n"
+        "    sys.argv = ['bnnbench', *words]\n"
+        "    assert run_app() == 0\n"
+        "print([name for name in ('torch', 'jax', 'pyro') if name in sys.modules], file=sys.stderr)\n"
+    )
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache")}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=120, check=False, env=environment
+    )
+    assert (done.returncode, done.stderr) == (0, "[]\n")
