@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bnnbench.components import posterior as posterior
     from bnnbench.core.attack import Attack as Attack
     from bnnbench.core.attack import AttackParameter as AttackParameter
+    from bnnbench.core.attacked import Attacked as Attacked
     from bnnbench.core.chains import IndependentChains as IndependentChains
     from bnnbench.core.component import Component as Component
     from bnnbench.core.component import InputPath as InputPath
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bnnbench.core.draws import Progress as Progress
     from bnnbench.core.draws import no_progress as no_progress
     from bnnbench.core.ensemble.precision import fast_products as fast_products
+    from bnnbench.core.foreign import predictive as predictive
     from bnnbench.core.network import Network as Network
     from bnnbench.core.network import initialise as initialise
     from bnnbench.core.objective import Objective as Objective
@@ -56,10 +58,14 @@ if TYPE_CHECKING:
     from bnnbench.errors import StoreUnwritable as StoreUnwritable
     from bnnbench.errors import UnknownComponent as UnknownComponent
     from bnnbench.evidence.card import posterior_card as posterior_card
+    from bnnbench.evidence.opening import results as results
     from bnnbench.measurements.defence import Defence as Defence
     from bnnbench.measurements.evaluation import evaluate as evaluate
+    from bnnbench.measurements.findings import Finding as Finding
+    from bnnbench.measurements.findings import Findings as Findings
     from bnnbench.measurements.measure import Measure as Measure
     from bnnbench.measurements.outcome import Outcome as Outcome
+    from bnnbench.measurements.outcome import Outcomes as Outcomes
     from bnnbench.measurements.schema import Quantity as Quantity
     from bnnbench.plugins.hookspecs import hookimpl as hookimpl
     from bnnbench.running.run import run as run
@@ -67,11 +73,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "components": ["attack", "dataset", "measure", "network", "objective", "posterior"],
     "core.attack": ["Attack", "AttackParameter"],
+    "core.attacked": ["Attacked"],
     "core.chains": ["IndependentChains"],
     "core.component": ["Component", "InputPath"],
     "core.dataset": ["Data", "Dataset"],
     "core.draws": ["Draws", "Progress", "no_progress"],
     "core.ensemble.precision": ["fast_products"],
+    "core.foreign": ["predictive"],
     "core.network": ["Network", "initialise"],
     "core.objective": ["Objective", "ObjectiveParameter", "OddsTerm"],
     "core.posterior": ["NormalPrior", "Posterior"],
@@ -99,10 +107,12 @@ _HOMES = {
         "UnknownComponent",
     ],
     "evidence.card": ["posterior_card"],
+    "evidence.opening": ["results"],
     "measurements.defence": ["Defence"],
     "measurements.evaluation": ["evaluate"],
+    "measurements.findings": ["Finding", "Findings"],
     "measurements.measure": ["Measure"],
-    "measurements.outcome": ["Outcome"],
+    "measurements.outcome": ["Outcome", "Outcomes"],
     "measurements.schema": ["Quantity"],
     "plugins.hookspecs": ["hookimpl"],
     "running.run": ["run"],

@@ -6,16 +6,17 @@
     |-- UnknownComponent     no installed plugin provides the name, or more than one does
     |-- PluginError          a plugin breaks the rules of registration or of a component's definition
     |-- DataError            a data set is absent or damaged
-    |   `-- InvalidData      inputs or labels are not what `Data` accepts; also a ContractBreach
+    |   `-- InvalidData      inputs or labels are not what `Data` accepts; also a ContractBreach and a ValueError
     |-- StoreError           a stored record or artefact is absent or fails its checksum
     |   |-- DamagedArtefact  draws or arrays do not have the checksum that their record states
     |   `-- StoreUnwritable  the store cannot be written to: the disk is full or broken, or access is denied; a run ends
     |-- ClusterLost          the scheduler of a Dask cluster cannot be reached, or stopped answering
     |-- Incompatible         components do not fit together (a convolution on points): their cells are skipped
-    |-- GradientRefused      an attack with `access="scores"` asked for a gradient: its cells are skipped
+    |-- GradientRefused      an attack asked for a gradient that its threat or the predictive does not give: skipped
     |-- QueriesSpent         an attack asked for more queries than its threat allows: its cells are skipped
     `-- ContractBreach       a plugin returned what the core's rules forbid: the outcome is invalid
         `-- NetworkError     a network cannot be copied, or is no fixed function from inputs to logits
+            `-- NetworkNotMade  code of the user's own gives no network; also a PluginError
 
 Wrong arguments of public functions raise the built-in `ValueError` or `TypeError`. Unknown or wrong parameters of a
 component raise `ParameterError`, which is a `ValueError`, from the functions that make components by name
@@ -78,7 +79,7 @@ class Incompatible(BnnbenchError):
 
 
 class GradientRefused(BnnbenchError):
-    """An attack under a threat with `access="scores"` asked for a gradient: its cells are `skipped`."""
+    """An attack asked for a gradient that its threat or the predictive does not give: its cells are `skipped`."""
 
 
 class QueriesSpent(BnnbenchError):
@@ -93,7 +94,11 @@ class NetworkError(ContractBreach):
     """A network cannot be copied, or is no fixed function from inputs (N, *shape) to logits (N, classes)."""
 
 
-class InvalidData(DataError, ContractBreach):
+class NetworkNotMade(PluginError, NetworkError):
+    """What a benchmarks file names as a network cannot be called as the file says, or gives no module."""
+
+
+class InvalidData(DataError, ContractBreach, ValueError):
     """Inputs or labels are not what `Data` accepts."""
 
 
@@ -109,6 +114,19 @@ def one_line(text: str, longest: int = 1000) -> str:
     """A text on one line, with unprintable characters replaced, cut to at most `longest` characters."""
     line = clean(" ".join(text.split()))
     return line if len(line) <= longest else line[: longest - 3] + "..."
+
+
+def message_of(error: BaseException) -> str:
+    """The text of an error; that of another class than bnnbench's begins with the name of its class.
+
+    An error without a text is told by the name of its class alone.
+    """
+    name = type(error).__name__
+    try:
+        text = str(error).strip()
+    except BaseException:  # noqa: BLE001 - a plugin's class may raise anything while it is told
+        return f"{name}: its text cannot be made"
+    return ((text or name) if isinstance(error, BnnbenchError) else f"{name}: {text}") if text else name
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:

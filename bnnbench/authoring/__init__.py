@@ -3,7 +3,8 @@
     data sets     split, training_sample, test_sample          choose the points of a sample
                   training_generator, test_generator           numpy generators for data that are drawn
     posteriors    fresh_network, kept_buffers                  start from the template, return its buffers
-                  training_seeds, chain_seeds                  uint32 seeds for the streams of a fit
+                  in_train_mode, in_eval_mode                  the modes of a network, whatever its `train` method is
+                  training_seeds, layers_seed, chain_seeds     uint32 seeds for the streams of a fit
                   joined                                       one `Draws` from those of several chains
                   HamiltonianSampler, Chain                    parameters and bookkeeping of Hamiltonian samplers
                   JaxNetwork, MODULES, FUNCTIONS, METHODS      run a torch network in JAX
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from bnnbench.authoring.jax_tables import MODULES as MODULES
     from bnnbench.authoring.maximising import Maximising as Maximising
     from bnnbench.authoring.random_streams import chain_seeds as chain_seeds
+    from bnnbench.authoring.random_streams import layers_seed as layers_seed
     from bnnbench.authoring.random_streams import test_generator as test_generator
     from bnnbench.authoring.random_streams import training_generator as training_generator
     from bnnbench.authoring.random_streams import training_seeds as training_seeds
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
     from bnnbench.authoring.templates import fresh_network as fresh_network
     from bnnbench.authoring.templates import kept_buffers as kept_buffers
     from bnnbench.core.chains import joined as joined
+    from bnnbench.core.network_copy import in_eval_mode as in_eval_mode
+    from bnnbench.core.network_copy import in_train_mode as in_train_mode
     from bnnbench.statistics import metrics as metrics
     from bnnbench.statistics.intervals import wilson as wilson
 
@@ -60,10 +64,17 @@ _NAMES_OF = {
     "authoring.jax_network": ["JaxNetwork"],
     "authoring.jax_tables": ["FUNCTIONS", "METHODS", "MODULES"],
     "authoring.maximising": ["Maximising"],
-    "authoring.random_streams": ["chain_seeds", "test_generator", "training_generator", "training_seeds"],
+    "authoring.random_streams": [
+        "chain_seeds",
+        "layers_seed",
+        "test_generator",
+        "training_generator",
+        "training_seeds",
+    ],
     "authoring.samples": ["split", "test_sample", "training_sample"],
     "authoring.templates": ["fresh_network", "kept_buffers"],
     "core.chains": ["joined"],
+    "core.network_copy": ["in_eval_mode", "in_train_mode"],
     "statistics.intervals": ["wilson"],
 }
 """Public names by the module that defines them. `metrics` is a module itself."""

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+SHORTEST_ADAPTATION = 10
+"""The number of warm-up transitions below which the step size stays the initial one."""
+
+
 class HamiltonianSampler(NormalPrior, IndependentChains):
     """The base of full-batch Hamiltonian samplers of all weights and biases, with a normal prior and several chains.
 
@@ -45,7 +49,10 @@ class HamiltonianSampler(NormalPrior, IndependentChains):
     step_size: float = Field(default=0.01, gt=0)
     """Leapfrog step size: the initial one if it is adapted, otherwise that of all transitions."""
     adapt_step_size: bool = True
-    """Adapt the step size to `target_acceptance` during the warm-up (dual averaging, Hoffman and Gelman 2014)."""
+    """Adapt the step size to `target_acceptance` during the warm-up (dual averaging, Hoffman and Gelman 2014).
+
+    With fewer than 10 warm-up transitions the step size stays `step_size`.
+    """
     target_acceptance: float = Field(default=0.8, gt=0, lt=1)
     """Mean acceptance probability that the adaptation aims at."""
     adapt_mass_matrix: bool = False
@@ -53,11 +60,12 @@ class HamiltonianSampler(NormalPrior, IndependentChains):
 
     @property
     def adapts_step_size(self) -> bool:
-        """Whether the step size is adapted: only if there is a warm-up.
+        """Whether the step size is adapted: only if the warm-up has ten transitions or more.
 
-        Without one, the engines would still search for an initial step size, and never correct it.
+        Dual averaging starts far above the initial step size. Stopped after a few transitions, it leaves one at which
+        every transition diverges.
         """
-        return self.adapt_step_size and self.warmup > 0
+        return self.adapt_step_size and self.warmup >= SHORTEST_ADAPTATION
 
     @property
     def transitions(self) -> int:
@@ -65,7 +73,7 @@ class HamiltonianSampler(NormalPrior, IndependentChains):
         return self.warmup + self.per_chain * self.thin
 
 
-@dataclass
+@dataclass(eq=False)
 class Chain:
     """The record of one chain: the weights that are kept, and statistics of its transitions.
 
@@ -131,8 +139,9 @@ class Chain:
 
         Diagnostics: `acceptance`, `divergences` and `leapfrog_steps` of each transition after the warm-up, of shape
         (1, draws * thin); `step_size`, of shape (1,); `gradients`, the number of leapfrog steps including the warm-up;
-        and `seconds`, the wall time.
+        `seconds`, the wall time; and, for a network with such layers, the text `held_fixed` (`held_fixed`).
         """
+        held = held_fixed(network)
         arrays = {name: np.stack([weights[name] for weights in self.kept])[None] for name in self.kept[0]}
         return Draws(
             {name: array.astype(np.float32, copy=False) for name, array in arrays.items()},
@@ -144,5 +153,21 @@ class Chain:
                 "step_size": np.array([self.step_size]),
                 "gradients": self.gradients,
                 "seconds": time.perf_counter() - self.started,
-            },
+            }
+            | ({"held_fixed": held} if held else {}),
         )
+
+
+def held_fixed(network: nn.Module) -> str:
+    """What a Hamiltonian sampler holds fixed in a network, in words; empty if there is nothing.
+
+    The density that it samples must be a fixed function of the weights. So layers are in eval mode: batch norm uses
+    the statistics that it has at the start, and dropout does nothing.
+    """
+    kinds = {type(layer).__name__ for layer in network.modules()}
+    held = []
+    if any("BatchNorm" in kind or "InstanceNorm" in kind for kind in kinds):
+        held.append("batch norm has its initial statistics (mean 0, variance 1)")
+    if any("Dropout" in kind for kind in kinds):
+        held.append("dropout is off")
+    return "; ".join(held)

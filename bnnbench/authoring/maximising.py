@@ -17,8 +17,9 @@ from pydantic import Field
 from bnnbench.core.attack import Attack
 from bnnbench.core.objective import ObjectiveParameter
 
-# The registry resolves the name when an attack is made, because parameters' defaults are validated.
-_DEFAULT: Any = "predictive-nll"
+# The registry resolves the name when an attack is made, because parameters' defaults are validated. The distribution is
+# given, so that another plugin's objective of the same name does not make every default ambiguous.
+_DEFAULT: Any = "bnnbench:predictive-nll"
 
 
 class Maximising(Attack):

@@ -23,10 +23,19 @@ def test_generator() -> np.random.Generator:
     return seeds.numpy_generator(0, seeds.TEST_SAMPLE)
 
 
+# pytest would take the name for that of a test in every module that imports the function.
+test_generator.__test__ = False  # type: ignore[attr-defined]
+
+
 def training_seeds(seed: int) -> tuple[int, int]:
     """Two seeds (uint32) for a training: one for the order of minibatches, one for all other random numbers."""
     order, noise = seeds.words(seed, seeds.MINIBATCHES, count=2)
     return order, noise
+
+
+def layers_seed(seed: int) -> int:
+    """A seed (uint32) for the random numbers that layers draw in train mode, such as those of dropout."""
+    return seeds.words(seed, seeds.LAYERS)[0]
 
 
 def chain_seeds(seed: int, chain: int) -> tuple[int, int]:

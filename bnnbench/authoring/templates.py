@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bnnbench.core.network import initialise
-from bnnbench.core.network_copy import in_eval_mode
+from bnnbench.core.network_copy import copied, in_eval_mode
 from bnnbench.errors import Incompatible
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def fresh_network(template: nn.Module, seed: int) -> nn.Module:
 
     All parameters have `requires_grad=True`. Raises `Incompatible` if the template has no parameters.
     """
-    network = in_eval_mode(initialise(template, seed).float()).requires_grad_(True)
+    network = in_eval_mode(initialise(copied(template).float(), seed)).requires_grad_(True)
     if next(network.parameters(), None) is None:
         raise Incompatible("the network has no parameters to fit")
     return network

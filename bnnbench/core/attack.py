@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, final, overload
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, final, overload
 
 from bnnbench.core.component import Component
 from bnnbench.core.component_parameter import component_parameter
+from bnnbench.plugins.described import described
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from bnnbench.core.predictive import Predictive
+    from bnnbench.core.attacked import Attacked
     from bnnbench.core.threat import Threat
     from bnnbench.core.victim import Victim
 
@@ -89,33 +89,62 @@ class Attack(Component):
         return None
 
     @overload
-    def __call__(self, predictive: Predictive, x: Tensor, y: Tensor, threat: Threat, *, seed: int = 0) -> Tensor: ...
+    def __call__(self, predictive: Any, x: Tensor, y: Any, threat: Threat, *, seed: int = 0) -> Tensor: ...
 
     @overload
     def __call__(
-        self, predictive: Predictive, x: Tensor, y: Tensor, threat: Sequence[Threat], *, seed: int = 0
+        self, predictive: Any, x: Tensor, y: Any, threat: Sequence[Threat], *, seed: int = 0
     ) -> list[Tensor]: ...
 
+    @overload
+    def __call__(self, predictive: Any, x: Any, y: Any, threat: Threat | Sequence[Threat], *, seed: int = 0) -> Any: ...
+
     @final
-    def __call__(
-        self, predictive: Predictive, x: Tensor, y: Tensor, threat: Threat | Sequence[Threat], *, seed: int = 0
-    ) -> Tensor | list[Tensor]:
+    def __call__(self, predictive: Any, x: Any, y: Any, threat: Threat | Sequence[Threat], *, seed: int = 0) -> Any:
         """Attack inputs x (N, *shape) with labels y (N,), and return the perturbed inputs (N, *shape).
 
         For a sequence of threats, which must differ in norm and epsilon alone, a list with one result for each is
-        returned. The attacker sees all draws that the threat's stream allows. A threat without bounds has the box
-        (0, 1). The seed (uint32) determines all random numbers.
+        returned. `predictive` is a predictive, or a model of which `bnnbench.predictive` makes one. Inputs are tensors
+        or arrays of any numeric type; integers become float32. Tensors give tensors, and arrays give arrays. The
+        attacker sees all draws that the threat's stream allows. A threat without bounds has the box of the predictive,
+        or (0, 1) if that is not known. The seed (uint32) determines all random numbers.
 
-        Raises `ContractBreach` if the attack breaks a rule of the core; `ValueError` if x lies outside the box;
-        `Incompatible` if there are too few draws for the threat's stream; `GradientRefused` or `QueriesSpent` if the
-        attack asks for more than the threat allows.
+        Raises `ContractBreach` if the attack breaks a rule of the core; `TypeError` or `ValueError` for wrong
+        arguments, such as inputs outside the box; `Incompatible` if there are too few draws for the threat's stream;
+        `GradientRefused` or `QueriesSpent` if the attack asks for more than the threat or the predictive allows.
         """
-        from bnnbench.core.rules.attack_run import craft
+        from bnnbench.core.attacked import attacked
+        from bnnbench.core.given import is_several, like
+        from bnnbench.core.threat import Threat
 
-        threats = threat if isinstance(threat, Sequence) else [threat]
-        boxed = [replace(each, bounds=each.box) for each in threats]
-        perturbed = [crafted.inputs for crafted in craft(self, predictive, x, y, boxed, seed=seed)]
-        return perturbed if isinstance(threat, Sequence) else perturbed[0]
+        several = is_several(threat)
+        for one in threat if several else [threat]:  # type: ignore[union-attr]
+            if not isinstance(one, Threat):
+                raise TypeError(
+                    "threat is a bnnbench.Threat, such as bnnbench.Threat(epsilon=0.1), or a list of them, not "
+                    f"{described(one)}; run(predictive, x, y, epsilon) takes a radius"
+                )
+        perturbed = [like(x, one.inputs) for one in attacked(self, predictive, x, y, threat, seed=seed)]
+        return perturbed if several else perturbed[0]
+
+    @overload
+    def run(self, predictive: Any, x: Any, y: Any, epsilon: float | str | Threat, *, seed: int = 0) -> Attacked: ...
+
+    @overload
+    def run(self, predictive: Any, x: Any, y: Any, epsilon: Sequence[Any], *, seed: int = 0) -> list[Attacked]: ...
+
+    @final
+    def run(self, predictive: Any, x: Any, y: Any, epsilon: Any, *, seed: int = 0) -> Any:
+        """Attack inputs x (N, *shape) with labels y (N,), and return them with what became of each.
+
+        `epsilon` is the radius of an l-infinity ball, or a `Threat`; a list of them gives a list of results. The other
+        arguments, and what is raised, are as for a call of the attack.
+        """
+        from bnnbench.core.attacked import attacked, judged
+        from bnnbench.core.given import is_several
+
+        results = [judged(x, one) for one in attacked(self, predictive, x, y, epsilon, seed=seed)]
+        return results if is_several(epsilon) else results[0]
 
 
 AttackParameter = Annotated[Attack, *component_parameter("attack")]

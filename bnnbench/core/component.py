@@ -1,4 +1,4 @@
-"""What every data set, network, posterior, objective and attack is: parameters with a meaning, and an identity."""
+"""The base class of all components: parameters with a meaning, and an identity in the store."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
 from bnnbench.core.local_modules import check_unchanged, code_behind, local_name, name_in_messages, reduced
 from bnnbench.core.nested import nested, replaced, with_identities
-from bnnbench.errors import PluginError
+from bnnbench.errors import ParameterError, PluginError
+from bnnbench.plugins.described import no_parameter, plain, refusals
 from bnnbench.plugins.provenance import code_of, version_of, version_of_module
 
 
 class Component(BaseModel):
     """A frozen set of parameters: its fields are its YAML parameters, its docstring is its description.
 
-    Every parameter has a default, and values are never coerced: `true` is not 1 and `"3"` is not 3 (a list is taken
-    where a tuple is meant). A class may declare `revision`, an integer raised whenever the same parameters would give
-    another outcome; without it the version of the distribution that provides the class, and the checksum of the
-    file that defines it, are part of the identity. So it is with the classes of others that it derives from.
+    Every parameter has a default, and values are never coerced: `true` is not 1 and `"3"` is not 3. A list is taken
+    where a tuple is meant. A number of numpy, torch or JAX is taken as the Python number of the same value:
+    `numpy.float32(0.1)` is 0.10000000149011612. A class may declare `revision`, an integer raised whenever the same
+    parameters would give another outcome; without it the version of the distribution that provides the class, and the
+    checksum of the file that defines it, are part of the identity. Base classes from
+    other packages contribute theirs too.
 
-    Raises `PluginError` while a subclass is defined if a field shadows a pydantic attribute, a parameter has no
-    default, or a method that the core owns is overridden.
+    Raises `ParameterError`, on one line, for unknown parameters and wrong values, and for changing a parameter of a
+    component. Raises `PluginError` while a subclass is defined if a field shadows a pydantic attribute, a parameter has
+    no default, or a method that the core owns is overridden.
     """
 
     model_config = ConfigDict(
@@ -53,16 +57,43 @@ class Component(BaseModel):
                 if getattr(member, "__final__", False) and inspect.getattr_static(cls, name) is not member:
                     raise PluginError(f"{where}: '{name}' belongs to the core and must not be overridden")
 
+    def __init__(self, /, **parameters: Any) -> None:
+        __tracebackhide__ = True  # pytest shows the caller's line.
+        try:
+            super().__init__(**parameters)
+        except ValidationError as error:
+            names = list(type(self).model_fields)
+            # The cause would be shown with its addresses of documentation.
+            raise ParameterError(f"{self.kind} {type(self).__name__}: {refusals(error, names)}") from None
+
+    # Otherwise pydantic calls `__init__` while it validates, without the context that holds the file's folder.
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        try:
+            super().__setattr__(name, value)
+        except ValidationError:
+            raise self._frozen(name) from None
+
+    def __delattr__(self, name: str) -> None:
+        try:
+            super().__delattr__(name)
+        except ValidationError:
+            raise self._frozen(name) from None
+
+    def _frozen(self, name: str) -> ParameterError:
+        what, names = f"{self.kind} {type(self).__name__}", list(type(self).model_fields)
+        if name not in names:
+            return ParameterError(f"{what} is frozen, and has {no_parameter(name, names)}")
+        return ParameterError(f"{what} is frozen: model_copy(update={{'{name}': ...}}) gives a changed copy")
+
     @model_validator(mode="before")
     @classmethod
-    def _lists_become_tuples(cls, values: Any) -> Any:
-        # YAML and JSON have no tuples, and strict pydantic takes no list for one.
+    def _in_plain_form(cls, values: Any) -> Any:
+        # Strict pydantic takes no number of numpy, and no list for a tuple, which YAML and JSON do not have.
         if not isinstance(values, dict):
             return values
-        return {
-            name: tuple(value) if isinstance(value, list) and _is_tuple(cls, name) else value
-            for name, value in values.items()
-        }
+        return {name: _in_plain_form(cls, name, value) for name, value in values.items()}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """The component with some parameters changed, and checked: a new one, with an identity of its own."""
@@ -113,7 +144,7 @@ class Component(BaseModel):
         return reduced(self, code, protocol)
 
     not_in_identity: ClassVar[frozenset[str]] = frozenset()
-    """Parameters that say where something lies, not what it is; `fingerprint` must speak for the content."""
+    """Parameters that say where something lies, not what it is. `fingerprint` must then depend on the content."""
 
 
 def _identity_of_class(cls: type[Component]) -> dict[str, Any]:
@@ -130,7 +161,7 @@ def _identity_of_class(cls: type[Component]) -> dict[str, Any]:
 
 
 def _revision(cls: type[Component]) -> int | None:
-    # A subclass is other code: it does not inherit its parent's word for it.
+    # A subclass is other code, so its parent's revision says nothing about it.
     return vars(cls).get("revision")
 
 
@@ -155,6 +186,28 @@ def _inherited(cls: type[Component]) -> dict[str, Any]:
         elif base.__module__.partition(".")[0] not in (package, "bnnbench"):
             found[name] = {"version": version_of_module(base.__module__), "code": code_of(base)}
     return found
+
+
+def _in_plain_form(cls: type[Component], name: str, value: Any) -> Any:
+    """The value of a parameter with plain numbers, and as a tuple where that is meant."""
+    field = cls.model_fields.get(name)
+    if field is None or (hasattr(value, "dtype") and type(value) is field.annotation):
+        return value  # A class may declare a parameter to be an array, or a number of numpy.
+    value = _plain_inside(value)
+    if not _is_tuple(cls, name):
+        return value
+    if getattr(value, "ndim", None) == 1 and hasattr(value, "tolist"):
+        return tuple(value.tolist())
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _plain_inside(value: Any) -> Any:
+    """The value with plain numbers in it, in lists, tuples and dictionaries too."""
+    if type(value) in (list, tuple):
+        return type(value)(map(_plain_inside, value))
+    if type(value) is dict:
+        return {key: _plain_inside(item) for key, item in value.items()}
+    return plain(value)
 
 
 def _is_tuple(cls: type[Component], name: str) -> bool:

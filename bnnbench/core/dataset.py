@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bnnbench.core import arguments
 from bnnbench.core.component import Component
 from bnnbench.core.local_modules import name_in_messages
+from bnnbench.core.samples import number_of_classes, sample
 from bnnbench.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -18,51 +20,76 @@ class Data:
     """A training and a test sample of inputs with their labels.
 
     Args:
-        train: a pair `(x, y)` of inputs (N, *shape) and labels (N,), as tensors or arrays. Inputs are converted to
-            float32, labels to int64.
-        test: the same for the test sample, with the same shape of inputs.
-        bounds: the box: the smallest and the largest value that an input may have.
+        train: a pair `(x, y)` of inputs (N, *shape) and integer labels (N,): tensors, arrays, data frames and series,
+            or lists. Inputs are converted to contiguous float32 tensors without gradient, labels to int64. None (the
+            default) for data that are evaluated only, to which nothing can be fitted.
+        test: the same for the test sample, with the same shape of inputs. It must be given.
+        bounds: the box: the smallest and the largest value that an input may have. Inputs that miss it by the rounding
+            of their type, as normalised images do, are clipped.
         classes: the number of classes, at least 2; labels are 0 to classes - 1. By default one more than the largest
-            label.
+            label, if the labels are numbered from 0.
 
     Raises `InvalidData` if inputs are not finite or outside the box, labels are not integers or not below `classes`, or
-    shapes do not fit.
+    shapes do not fit; and, if `classes` is not given, if labels are 1 to K, or if more classes have no input than
+    chance explains.
     """
 
-    train: tuple[Tensor, Tensor]
-    test: tuple[Tensor, Tensor]
+    # Both are declared without None, because code that is handed data to fit may rely on a training sample.
+    train: tuple[Tensor, Tensor] = None  # type: ignore[assignment]
+    test: tuple[Tensor, Tensor] = None  # type: ignore[assignment]
     bounds: tuple[float, float] = (0.0, 1.0)
     classes: int = 0
 
+    if TYPE_CHECKING:
+
+        def __init__(
+            self,
+            train: tuple[Any, Any] | None = None,
+            test: tuple[Any, Any] | None = None,
+            bounds: tuple[float, float] = (0.0, 1.0),
+            classes: int | None = None,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
-        low, high = (float(bound) for bound in self.bounds)
-        if not low < high:
-            raise InvalidData(f"bounds {self.bounds} are not an interval")
-        object.__setattr__(self, "bounds", (low, high))
+        try:
+            bounds = arguments.interval(self.bounds, argument="bounds")
+            number = 0 if self.classes is None else self.classes
+            given = arguments.integer(number, argument="classes", least=0) or None  # 0 stands for the default.
+        except (TypeError, ValueError) as error:
+            raise InvalidData(str(error)) from None
+        if given == 1:
+            raise InvalidData("fewer than two classes")
+        if self.test is None:
+            raise InvalidData("there is no test sample: give Data(train=(x, y), test=(x, y))")
+        samples = {}
         for name in ("train", "test"):
-            object.__setattr__(self, name, _checked(name, getattr(self, name), low, high))
-        if self.train[0].shape[1:] != self.test[0].shape[1:]:
+            pair = getattr(self, name)
+            if pair is not None:
+                samples[name] = sample(name, pair, bounds, given)
+                object.__setattr__(self, name, samples[name])
+        if len({x.shape[1:] for x, _ in samples.values()}) > 1:
             raise InvalidData(
                 f"training inputs have shape {tuple(self.train[0].shape[1:])}, "
                 f"test inputs {tuple(self.test[0].shape[1:])}"
             )
-        largest = int(max(self.train[1].max(), self.test[1].max()))
-        classes = self.classes or largest + 1
-        if largest >= classes:
-            raise InvalidData(f"label {largest} with {classes} classes")
-        if classes < 2:
-            raise InvalidData("fewer than two classes")
-        object.__setattr__(self, "classes", classes)
+        object.__setattr__(self, "bounds", bounds)
+        object.__setattr__(self, "classes", given or number_of_classes([y for _, y in samples.values()]))
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one input."""
-        return tuple(self.train[0].shape[1:])
+        return tuple(self.test[0].shape[1:])
+
+
+def check_training(data: Data) -> None:
+    """Raise `InvalidData` if there is no training sample."""
+    if data.train is None:
+        raise InvalidData("the data have no training sample: to fit, give Data(train=(x, y), test=(x, y))")
 
 
 def checksum(data: Data) -> str:
     """The sha256 of all inputs and labels, the bounds, the classes and the shape, in hexadecimal."""
-    return _checksum_of(data, *data.train, *data.test)
+    return _checksum_of(data, *(data.train or ()), *data.test)
 
 
 def checksum_of_test(data: Data) -> str:
@@ -81,29 +108,6 @@ def _checksum_of(data: Data, *tensors: Tensor) -> str:
     return digest.hexdigest()
 
 
-def _checked(name: str, pair: Any, low: float, high: float) -> tuple[Tensor, Tensor]:
-    """The inputs and labels of a sample as tensors. Raises `InvalidData` if they are not valid."""
-    import torch
-
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise InvalidData(f"{name} is not a pair (inputs, labels)")
-    x, y = (torch.as_tensor(part).cpu() for part in pair)
-    if x.ndim < 2 or len(x) == 0:
-        raise InvalidData(f"{name} inputs of shape {tuple(x.shape)}: (N, *shape) with N >= 1 was expected")
-    if y.shape != (len(x),):
-        raise InvalidData(f"{name} labels of shape {tuple(y.shape)} for {len(x)} inputs")
-    if y.is_floating_point() or y.dtype == torch.bool:
-        raise InvalidData(f"{name} labels are {y.dtype}, not integers")
-    x, y = x.to(torch.float32), y.to(torch.int64)
-    if not x.isfinite().all():
-        raise InvalidData(f"{name} inputs are not all finite")
-    if x.min() < low or x.max() > high:
-        raise InvalidData(f"{name} inputs lie in [{x.min():g}, {x.max():g}], outside the box [{low:g}, {high:g}]")
-    if y.min() < 0:
-        raise InvalidData(f"{name} has a negative label")
-    return x, y
-
-
 class Dataset(Component):
     """A data set. Its fields are its parameters; `load` gives its `Data`.
 
@@ -111,6 +115,10 @@ class Dataset(Component):
     """
 
     kind: ClassVar[str] = "dataset"
+    known_bounds: ClassVar[tuple[float, float] | None] = None
+    """The bounds of the data, if they are the same for all parameters. With them a plan can check radii."""
+    known_shape: ClassVar[tuple[int, ...] | None] = None
+    """The shape of one input, if it is the same for all parameters."""
 
     def load(self, seed: int) -> Data:
         """The training and test samples.

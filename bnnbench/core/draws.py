@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from bnnbench.plugins.described import described
+
 
 class Progress(Protocol):
     """A callback for the progress of a fit: `progress(done, total, note="")`.
@@ -30,19 +32,22 @@ class Draws:
 
     Args:
         arrays: name -> array of shape (chains, draws, *weight). For the default predictive the names are those of the
-            network's `state_dict`. Torch tensors and anything that `numpy.asarray` takes are accepted.
+            network's `state_dict`. Torch tensors and anything that `numpy.asarray` takes are accepted; bfloat16, which
+            numpy does not have, becomes float32.
         shared: name -> array without the two leading axes, such as buffers or the inputs of a Gaussian process.
         diagnostics: name -> number, text, or array of shape (chains,) or (chains, draws). The posterior card reads
             `divergences` (flags, or numbers of transitions), `acceptance` (probabilities), `gradients` (their number),
-            `depth_cap_hits` (transitions that reached the largest tree), `seconds`, and `unfinished` (text: the reason
-            why the method has not converged, if it knows one).
+            `depth_cap_hits` (transitions that reached the largest tree), `seconds`, `unfinished` (text: the reason
+            why the method has not converged, if it knows one), and `independent` (text: the reason why the draws are
+            independent, if they are).
 
     Attributes:
         arrays, shared, diagnostics: as given, with arrays as contiguous numpy arrays.
         chains: the number of chains.
         per_chain: the number of draws of each chain.
 
-    Raises `ValueError` if the arrays do not agree on (chains, draws), or if there are no draws.
+    Raises `ValueError` if the arrays do not agree on (chains, draws), or if there are no draws; `TypeError` if an
+    argument is no mapping, or an array does not consist of real numbers.
     """
 
     def __init__(
@@ -52,9 +57,14 @@ class Draws:
         shared: Mapping[str, Any] | None = None,
         diagnostics: Mapping[str, Any] | None = None,
     ) -> None:
-        self.arrays = {name: _as_numpy(array) for name, array in arrays.items()}
-        self.shared = {name: _as_numpy(array) for name, array in (shared or {}).items()}
+        _check_mapping(arrays, "arrays", "arrays of shape (chains, draws, *weight)")
+        _check_mapping(shared or {}, "shared", "arrays that all draws share")
+        _check_mapping(diagnostics or {}, "diagnostics", "numbers, texts or arrays")
+        self.arrays = {name: as_numpy(array, name) for name, array in arrays.items()}
+        self.shared = {name: as_numpy(array, name) for name, array in (shared or {}).items()}
         self.diagnostics = dict(diagnostics or {})
+        if not self.arrays:
+            raise ValueError("there are no draws: arrays is empty")
         leading = {array.shape[:2] for array in self.arrays.values() if array.ndim >= 2}
         if len(leading) != 1 or any(array.ndim < 2 for array in self.arrays.values()):
             shapes = {name: array.shape for name, array in self.arrays.items()}
@@ -71,7 +81,27 @@ class Draws:
         return {name: array.reshape(len(self), *array.shape[2:]) for name, array in self.arrays.items()}
 
 
-def _as_numpy(array: Any) -> np.ndarray:
+def as_numpy(array: Any, name: str) -> np.ndarray:
+    """A tensor or anything that `numpy.asarray` takes as a contiguous array of real numbers.
+
+    Raises `TypeError`, with the name of the array, if it is something else.
+    """
     if hasattr(array, "detach"):
-        array = array.detach().cpu().numpy()
-    return np.ascontiguousarray(array).reshape(np.shape(array))
+        array = array.detach().cpu()
+        # Every bfloat16 is a float32 too.
+        array = (array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy()
+    try:
+        found = np.asarray(array)
+        if found.dtype.name == "bfloat16":
+            found = found.astype(np.float32)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"the draws of '{name}' are no array: {error}") from error
+    if found.dtype.kind not in "biuf":
+        given = described(array) if found.dtype.kind in "OUS" else f"of type {found.dtype}"
+        raise TypeError(f"the draws of '{name}' are no array of real numbers but {given}")
+    return np.ascontiguousarray(found).reshape(found.shape)
+
+
+def _check_mapping(value: Any, argument: str, items: str) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{argument} of Draws is a mapping from names to {items}, not {described(value)}")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bnnbench.core.component import Component
 from bnnbench.core.network_copy import copied
+from bnnbench.core.network_outputs import with_outputs
+from bnnbench.core.standard_settings import standard_settings
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,8 +47,9 @@ def _seeded_with_recipe(build: Any) -> Any:
 
     @functools.wraps(build)
     def wrapper(self: Network, data: Data) -> nn.Module:
-        with _seeded(0):
+        with standard_settings(), _seeded(0):
             module = build(self, data)
+        with_outputs(module, getattr(self, "outputs", None))
         module.bnnbench_recipe = (self, data.shape, data.classes)
         return module
 
@@ -61,7 +64,7 @@ def initialise(network: nn.Module, seed: int) -> nn.Module:
     chain. No global random state is changed.
     """
     fresh = copied(network)
-    with _seeded(seed):
+    with standard_settings(), _seeded(seed):
         _reset(fresh)
     return fresh
 

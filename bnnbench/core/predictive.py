@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bnnbench.core.arguments import labels
 from bnnbench.core.component import Component
-from bnnbench.core.draws import Draws
+from bnnbench.core.draws import Draws, as_numpy
 from bnnbench.core.draws_file import write_draws
 from bnnbench.core.ensemble import members
+from bnnbench.core.given import tensor_of
 from bnnbench.core.local_modules import name_in_messages
 from bnnbench.core.network_copy import copied, in_eval_mode
 from bnnbench.core.network_outputs import Outputs, checked_logits, with_outputs
@@ -50,6 +52,7 @@ class Predictive:
         device: the device of the network.
         dtype: the floating type of the draws.
         fitted_by: the posterior that `bnnbench.fit` fitted, or None.
+        bounds: the box of the inputs, or None if it is not known.
         footprints: measured costs of one image, by the shape of inputs; the numerics keep them here.
 
     Raises `ValueError` if a parameter of the network has no draws, a name is not in its `state_dict`, or a shape
@@ -63,7 +66,7 @@ class Predictive:
                 "state_dicts, stack the tensors of each name"
             )
         if not isinstance(draws, Draws):
-            draws = Draws({name: _with_chain_axis(array) for name, array in draws.items()})
+            draws = Draws({name: _with_chain_axis(array, name) for name, array in draws.items()})
         with standard_settings():
             self._prepare(network, draws, outputs)
 
@@ -86,6 +89,7 @@ class Predictive:
         self.draws: dict[str, Tensor] = {name: self._copied(array) for name, array in arrays.items()}
         self.shared: dict[str, Tensor] = {name: self._copied(array) for name, array in draws.shared.items()}
         self.fitted_by: Component | None = None
+        self.bounds: tuple[float, float] | None = None
         self._members: dict[int, nn.Module] = {}
         self.footprints: dict[tuple[int, ...], Footprint] = {}
         if self.runs_its_network:
@@ -100,6 +104,10 @@ class Predictive:
 
     def __len__(self) -> int:
         return self.chains * self.per_chain
+
+    def __repr__(self) -> str:
+        draws = "1 draw" if len(self) == 1 else f"{len(self)} draws"
+        return f"{type(self).__name__}({draws}, {type(self.network).__name__}, {self.device})"
 
     def indices(self, draws: slice | Sequence[int] = slice(None)) -> list[int]:
         """The positions of draws, from 0 to S - 1, that a slice or a sequence of positions selects.
@@ -117,7 +125,7 @@ class Predictive:
         import torch
 
         # Networks that call `view` need contiguous inputs.
-        x = x.to(self.device, self.dtype).contiguous()
+        x = tensor_of(x).to(self.device, self.dtype).contiguous()
         outputs = (self.member(index)(x) for index in self.indices(draws))
         return torch.stack([checked_logits(output, self.network, len(x)) for output in outputs])
 
@@ -136,13 +144,13 @@ class Predictive:
         """
         from bnnbench.core.ensemble import maths
 
-        return maths.log_probs(self, x, self.indices(draws))
+        return maths.log_probs(self, tensor_of(x), self.indices(draws))
 
     def draw_log_probs(self, x: Tensor, draws: slice | Sequence[int] = slice(None)) -> Tensor:
         """The log-probabilities (S, N, K) of each selected draw at inputs x (N, *shape), without gradient."""
         from bnnbench.core.ensemble import maths
 
-        return maths.draw_log_probs(self, x, self.indices(draws))
+        return maths.draw_log_probs(self, tensor_of(x), self.indices(draws))
 
     def gradient(
         self, x: Tensor, y: Tensor, objective: Objective | str, draws: slice | Sequence[int] = slice(None)
@@ -153,7 +161,7 @@ class Predictive:
         """
         from bnnbench.core.ensemble import maths
 
-        return maths.gradient(self, x, y, as_objective(objective), self.indices(draws))
+        return maths.gradient(self, tensor_of(x), labels(y, len(x)), as_objective(objective), self.indices(draws))
 
     def direction(
         self, x: Tensor, y: Tensor, objective: Objective | str, draws: slice | Sequence[int] = slice(None)
@@ -165,7 +173,8 @@ class Predictive:
         """
         from bnnbench.core.ensemble import maths
 
-        return maths.probe(self, x, y, as_objective(objective), self.indices(draws)).direction
+        y = labels(y, len(x))
+        return maths.probe(self, tensor_of(x), y, as_objective(objective), self.indices(draws)).direction
 
     def as_module(self) -> nn.Module:
         """A torch module from inputs (N, *shape) to log predictive probabilities (N, K), for use in other libraries."""
@@ -212,9 +221,8 @@ class Predictive:
         return "the predictive" if kind is Predictive else f"predictive {name_in_messages(kind)}"
 
 
-def _with_chain_axis(array: Any) -> np.ndarray:
-    array = array.detach().cpu().numpy() if hasattr(array, "detach") else np.asarray(array)
-    return array[None]
+def _with_chain_axis(array: Any, name: str) -> np.ndarray:
+    return as_numpy(array, name)[None]
 
 
 def _recipe(kind: str, component: Component | None) -> dict[str, Any] | None:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from bnnbench.core import arguments
+from bnnbench.plugins.described import described
+
 if TYPE_CHECKING:
     import torch
 
@@ -43,6 +46,8 @@ TEST_SPLIT = Purpose(3, "numpy")
 """The split of data that come without one."""
 MINIBATCHES = Purpose(1000, "word")
 """Two words: the order of minibatches, and all other noise of a training."""
+LAYERS = Purpose(1001, "word")
+"""The random numbers that the layers of a network draw while it is trained, such as those of dropout."""
 CHAINS = Purpose(2000, "word")
 """Two words for each chain: its start, and the sampler's own random numbers."""
 
@@ -51,10 +56,14 @@ PURPOSES = {name: value for name, value in list(globals().items()) if isinstance
 
 
 def check_seed(seed: int) -> int:
-    """The seed itself. Raises `ValueError` unless it is a uint32: JAX and Pyro alias or refuse others."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST:
-        raise ValueError(f"seed {seed!r} is not an integer from 0 to {LARGEST}")
-    return seed
+    """The seed as a Python int; integers of numpy, torch and JAX are taken.
+
+    Raises `ValueError` unless it is a uint32: JAX and Pyro alias or refuse others.
+    """
+    try:
+        return arguments.integer(seed, argument="seed", least=0, greatest=LARGEST)
+    except (TypeError, ValueError):
+        raise ValueError(f"seed {described(seed)} is not an integer from 0 to {LARGEST}") from None
 
 
 def words(seed: int, purpose: Purpose, *further: int, count: int = 1) -> list[int]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 _SWITCHES = ("cuda.matmul.fp32_precision", "mkldnn.matmul.fp32_precision")
 """torch's newer switches, one for each library, of what `set_float32_matmul_precision` sets for all."""
@@ -32,16 +35,28 @@ def standard_settings(*, gradients: bool = True) -> Iterator[None]:
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
-        if (dtype := torch.get_default_dtype()) != torch.float32:
-            stack.callback(torch.set_default_dtype, dtype)
-            torch.set_default_dtype(torch.float32)
-        if (default := torch.get_default_device()).type != "cpu":
-            stack.callback(torch.set_default_device, default)
-            torch.set_default_device(None)
-        if (precision := matmul_precision()) != "highest":
-            stack.callback(set_matmul_precision, precision)
-            set_matmul_precision("highest" if isinstance(precision, str) else dict.fromkeys(_SWITCHES, "none"))
+        # Whatever runs inside may change these too, so they are put back even if they were the standard ones.
+        stack.callback(
+            _put_back, torch.get_default_dtype(), torch.get_default_device(), precision := matmul_precision()
+        )
+        _put_back(
+            torch.float32,
+            torch.device("cpu"),
+            "highest" if isinstance(precision, str) else dict.fromkeys(_SWITCHES, "none"),
+        )
         yield
+
+
+def _put_back(dtype: torch.dtype, device: torch.device, precision: str | dict[str, Any]) -> None:
+    """Set the default dtype, the default device and the precision of products where they differ from these."""
+    import torch
+
+    if torch.get_default_dtype() != dtype:
+        torch.set_default_dtype(dtype)
+    if torch.get_default_device() != device:
+        torch.set_default_device(None if device.type == "cpu" else device)
+    if matmul_precision() != precision:
+        set_matmul_precision(precision)
 
 
 def matmul_precision() -> str | dict[str, Any]:

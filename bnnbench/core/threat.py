@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Self
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from pydantic import ConfigDict, Field, model_validator
-from pydantic.dataclasses import dataclass
-
+from bnnbench.core import arguments
+from bnnbench.core.box import same_box
 from bnnbench.core.goal import GOALS
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+Norm = Literal["linf", "l2"]
+Stream = Literal["fixed", "independent", "fresh"]
+Access = Literal["gradient", "scores"]
+Goal = Literal["untargeted"]
+WORDS = {"norm": Norm, "stream": Stream, "access": Access, "goal": Goal}
+"""The fields of a threat that are words, with the words that each may be."""
+
 TOLERANCE = 1e-6
 """Distance, in widths of the box, by which an input may lie outside of ball or box: it allows for float32 rounding."""
 
 
-@dataclass(frozen=True, config=ConfigDict(strict=True, allow_inf_nan=False))
+@dataclass(frozen=True)
 class Threat:
     """A threat model: what the attacker may do, and what it wants.
 
@@ -39,25 +45,47 @@ class Threat:
         queries: the largest number of queries of the ensemble for each image. By default there is no limit. A query
             with gradient counts once.
 
-    Raises `pydantic.ValidationError`, a `ValueError`, for other values.
+    Numbers of numpy, torch and JAX are taken as the Python numbers of the same value: `numpy.float32(0.1)` is
+    0.10000000149011612. Raises `ValueError`, on one line, for other values, and `TypeError` for unknown names.
     """
 
-    epsilon: float = Field(ge=0)
-    norm: Literal["linf", "l2"] = "linf"
+    epsilon: float
+    norm: Norm = "linf"
     bounds: tuple[float, float] | None = None
-    stream: Literal["fixed", "independent", "fresh"] = "fixed"
-    attack_draws: int | None = Field(default=None, ge=1)
-    access: Literal["gradient", "scores"] = "gradient"
-    goal: Literal["untargeted"] = "untargeted"
-    queries: int | None = Field(default=None, ge=1)
+    stream: Stream = "fixed"
+    attack_draws: int | None = None
+    access: Access = "gradient"
+    goal: Goal = "untargeted"
+    queries: int | None = None
 
-    @model_validator(mode="after")
-    def _fresh_says_how_many(self) -> Self:
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        # Only names are checked here: Python's own message does not say which name was probably meant.
+        arguments.names(given, [field.name for field in fields(cls)], function="Threat")
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        try:
+            checked = self._checked()
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"Threat: {error}") from None
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+    def _checked(self) -> dict[str, Any]:
+        """All fields in plain form. Raises `ValueError` or `TypeError` for the first that is wrong."""
+        checked: dict[str, Any] = {
+            "epsilon": arguments.number(self.epsilon, argument="epsilon", least=0, meant="one number, the radius")
+        }
+        for name, words in WORDS.items():
+            checked[name] = arguments.one_of(getattr(self, name), get_args(words), argument=name)
+        for name in ("attack_draws", "queries"):
+            value = getattr(self, name)
+            checked[name] = None if value is None else arguments.integer(value, argument=name, least=1)
+        if self.bounds is not None:
+            checked["bounds"] = arguments.interval(self.bounds, argument="bounds")
         if self.stream == "fresh" and self.attack_draws is None:
             raise ValueError("the stream 'fresh' needs attack_draws: how many draws each query sees")
-        if self.bounds is not None and not self.bounds[0] < self.bounds[1]:
-            raise ValueError(f"bounds {self.bounds} are not an interval")
-        return self
+        return checked
 
     @property
     def box(self) -> tuple[float, float]:
@@ -65,8 +93,11 @@ class Threat:
         return (0.0, 1.0) if self.bounds is None else self.bounds
 
     def with_box(self, bounds: tuple[float, float]) -> Threat:
-        """The same threat with the box of some data. Raises `ValueError` if the threat has another box."""
-        if self.bounds is not None and self.bounds != bounds:
+        """The same threat with the box of some data.
+
+        Raises `ValueError` if the threat has another box. Boxes that differ by the rounding of float32 are the same.
+        """
+        if self.bounds is not None and not same_box(self.bounds, bounds):
             mine, data = (f"[{low:g}, {high:g}]" for low, high in (self.bounds, bounds))
             raise ValueError(f"the threat's box is {mine}, the data's is {data}: leave out the threat's bounds")
         return replace(self, bounds=bounds)

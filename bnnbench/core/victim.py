@@ -108,7 +108,7 @@ class Victim:
         """Logits (S, N, K) of the draws that the attacker sees, at inputs x (N, *shape).
 
         They are differentiable in x if the threat's access is `gradient`. The query counts as one with gradient if x
-        requires a gradient.
+        requires a gradient. Raises `GradientRefused` if it does and the predictive gives none.
         """
         import torch
         from torch.autograd import forward_ad
@@ -119,7 +119,12 @@ class Victim:
                 # Without a tangent: forward-mode differentiation would give a gradient too.
                 return self._predictive.logits(forward_ad.unpack_dual(x.detach()).primal, self._query())
         self._count(x, gradient=x.requires_grad)
-        return self._predictive.logits(x, self._query())
+        logits = self._predictive.logits(x, self._query())
+        if x.requires_grad and torch.is_grad_enabled() and not logits.requires_grad:
+            from bnnbench.core.ensemble.batching import no_gradient
+
+            raise GradientRefused(no_gradient(self._predictive.described))
+        return logits
 
     def log_probs(self, x: Tensor) -> Tensor:
         """Log predictive probabilities (N, K) at inputs x (N, *shape), without gradient."""

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bnnbench.core.attack import Attack
+from bnnbench.core.draws import Progress, no_progress
 from bnnbench.core.objective import Objective, value_of
+from bnnbench.core.standard_settings import standard_settings
 from bnnbench.core.threat import Threat
 from bnnbench.measurements.defence import Defence
 from bnnbench.measurements.measurement import Context, Keep, Measurement, Notes
@@ -29,8 +31,11 @@ class AttackMeasurement(Measurement):
     schema: Schema = OUTCOME
     component: Attack
 
-    def run(self, defence: Defence, threats: Sequence[Threat], keep: Keep) -> list[Outcome]:
-        """One outcome for each threat, in their order.
+    @standard_settings()
+    def run(
+        self, defence: Defence, threats: Sequence[Threat], keep: Keep, progress: Progress = no_progress
+    ) -> list[Outcome]:
+        """One outcome for each threat, in their order. `progress` is told of each step.
 
         Raises `ContractBreach` if the attack breaks a rule, does not give the same result twice, or the predictive
         gives values that are not finite.
@@ -38,13 +43,20 @@ class AttackMeasurement(Measurement):
         from bnnbench.core.rules.attack_run import check_repeatable, craft
 
         attack, x, y = self.component, defence.sample.x, defence.sample.y
+        steps = 3 + len(threats)
         # Score clean images first, so that a fault of the predictive is not reported as one of the attack.
+        progress(0, steps, "predicting clean images")
         _ = defence.clean
+        progress(1, steps, "trying the attack on two images")
         check_repeatable(attack, defence.predictive, x, y, threats, seed=defence.seed, limit=defence.limit)
+        progress(2, steps, f"attacking {len(x)} images")
         crafted = craft(attack, defence.predictive, x, y, threats, seed=defence.seed, limit=defence.limit)
-        return [
-            _outcome(attack, defence, threat, inputs, keep) for threat, inputs in zip(threats, crafted, strict=True)
-        ]
+        outcomes = []
+        for done, (threat, inputs) in enumerate(zip(threats, crafted, strict=True), start=3):
+            progress(done, steps, "scoring")
+            outcomes.append(_outcome(attack, defence, threat, inputs, keep))
+        progress(steps, steps)
+        return outcomes
 
     def restored(self, values: Mapping[str, Any], context: Context) -> Outcome:
         """The outcome with these arrays and numbers, and with the threat and labels of the context."""
@@ -66,15 +78,8 @@ class AttackMeasurement(Measurement):
         return {name: bounds[name] if name in bounds else getattr(result, name) for name in _FIGURES}
 
     def notes(self, result: Outcome) -> Notes:
-        """The marks that apply: `!` for zero gradients, `#` for zero directions, `=` for a constant prediction."""
-        notes = {}
-        if result.zero_gradient.any():
-            notes["!"] = f"plain gradient exactly zero at {int(result.zero_gradient.sum())} images"
-        if result.zero_direction is not None and result.zero_direction.any():
-            notes["#"] = f"attack direction exactly zero at {int(result.zero_direction.sum())} images"
-        if result.constant:
-            notes["="] = "every clean image is given one and the same class"
-        return notes
+        """The marks of the outcome's findings, with their texts."""
+        return {finding.mark: finding.text for finding in result.findings}
 
     def may_differ(self, one: Threat, other: Threat) -> bool:
         """Whether the threats differ in norm and epsilon alone."""
@@ -121,6 +126,7 @@ def _outcome(attack: Attack, defence: Defence, threat: Threat, crafted: Crafted,
         draws=defence.draws,
         attack_draws=defence.attack_draws,
         stops_early=attack.stops_early,
+        like_probabilities=defence.looks_like_probabilities,
         steps={name: values.numpy() for name, values in crafted.steps.items()},
         threat=threat,
         attack=type(attack).__name__,

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 MIXED = 0.01
 """The largest change of a probability, when other images join the batch, that counts as rounding."""
+LOOKED_AT, FEW_DRAWS = 16, 4
+"""The numbers of images and draws whose logits are looked at."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Judgement:
     """The prediction of the defending draws at N inputs.
 
@@ -113,15 +115,32 @@ class Defence:
         """Whether the gradient of log p[y] of the predictive at each clean image is exactly zero, (N,) bool.
 
         The gradient is computed by plain autograd in the precision of the draws: float32 for all bundled posteriors.
+        None if the predictive gives no gradient.
         """
         import torch
 
         draws, y = draw_split.at_query(self._threat, self._defenders, self._random()), self.sample.y
         with torch.inference_mode(False), torch.enable_grad():
             leaf = self.sample.x.detach().clone().requires_grad_()
+            # One image tells whether there is a gradient: models that give none may be slow, or cost money.
+            if not self.predictive.log_probs(leaf[:1], draws).requires_grad:
+                return None
             log_probs = self.predictive.log_probs(leaf, draws)
-            (slope,) = torch.autograd.grad(log_probs[range(len(y)), y].sum(), leaf)
-        return (slope.flatten(1) == 0).all(1).cpu().numpy()
+            (slope,) = torch.autograd.grad(log_probs[range(len(y)), y].sum(), leaf, allow_unused=True)
+        return None if slope is None else (slope.flatten(1) == 0).all(1).cpu().numpy()
+
+    @functools.cached_property
+    def looks_like_probabilities(self) -> bool:
+        """Whether the logits of the first draws at the first images are numbers that could be probabilities.
+
+        Probabilities that are taken for logits are squeezed between 0 and 1, and attacks on them are weak.
+        """
+        import torch
+
+        from bnnbench.core.network_outputs import are_probabilities
+
+        with torch.no_grad():
+            return are_probabilities(self.predictive.logits(self.sample.x[:LOOKED_AT], self._defenders[:FEW_DRAWS]))
 
     @functools.cached_property
     def _queries(self) -> Tensor:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from numbers import Integral, Real
+from typing import Any, ClassVar, get_args
 
 from bnnbench.core.component import Component
 from bnnbench.core.local_modules import name_in_messages
@@ -12,11 +15,14 @@ from bnnbench.core.threat import Threat
 from bnnbench.errors import ContractBreach, PluginError
 from bnnbench.measurements.defence import Defence
 from bnnbench.measurements.measurement import Context, Keep, Measurement
-from bnnbench.measurements.schema import RESERVED, ROW_FIELDS, Quantity, Schema
+from bnnbench.measurements.schema import IMAGE, RESERVED, ROW_FIELDS, Dtype, Quantity, Schema
+
+_FIGURE = re.compile(r"[a-z][a-z0-9_]*")
+"""The names that figures may have: they are columns of tables, of csv files and of data frames."""
 
 
 class Measure(Component):
-    """The parameters of figures that are computed from test images and the draws that defend.
+    """The base class of measures: figures that are computed from test images and the draws that defend.
 
     An author declares `quantities` and `figure_names`, and writes `measure` and `figures`. Raises `PluginError` while a
     subclass is defined if a quantity has the name of a field of records, or a figure that of a field of rows.
@@ -31,10 +37,8 @@ class Measure(Component):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        if taken := sorted({one.name for one in cls.quantities} & RESERVED):
-            raise PluginError(f"{name_in_messages(cls)}: records have a field '{taken[0]}': rename that quantity")
-        if taken := sorted(set(cls.figure_names) & ROW_FIELDS):
-            raise PluginError(f"{name_in_messages(cls)}: rows have a field '{taken[0]}': rename that figure")
+        if problem := _problem(cls.quantities, cls.figure_names):
+            raise PluginError(f"{name_in_messages(cls)}: {problem}")
 
     def measure(self, defence: Defence) -> dict[str, Any]:
         """The declared quantities by name, as numpy arrays and plain Python numbers."""
@@ -60,8 +64,7 @@ class MeasureMeasurement(Measurement):
 
         Raises `ContractBreach` if they are not those that the measure declares.
         """
-        _ = defence.clean
-        values = self.component.measure(defence)
+        values = self._measured(defence)
         if not isinstance(values, Mapping):
             raise ContractBreach(f"{self._name} gave {type(values).__name__}, not a mapping from names to quantities")
         wrong = self.schema.wrong_numbers(values) + self.schema.wrong_arrays(values, len(defence.sample.y))
@@ -69,6 +72,31 @@ class MeasureMeasurement(Measurement):
         if wrong:
             raise ContractBreach(f"{self._name} gave {', '.join(wrong)} that its quantities do not allow")
         return [dict(values)]
+
+    def _measured(self, defence: Defence) -> Any:
+        """What `measure` returns.
+
+        Raises `ContractBreach` if it changes the predictive or the clean predictions, which other measures use too,
+        draws from a global random state, or changes a setting of the process.
+        """
+        from bnnbench.core.rules.checksums import Unchanged, traces
+        from bnnbench.core.rules.purity import global_state
+        from bnnbench.core.standard_settings import standard_settings
+
+        clean, predictive = defence.clean, defence.predictive
+        weights = Unchanged(predictive.draws, predictive.shared)
+        weights.begin()
+        lent = [clean.each, _as_tensor(clean.log_probs), _as_tensor(clean.entropy), defence.sample.x, defence.sample.y]
+        before = traces(lent)
+        lending = copy.copy(defence)
+        lending.predictive = copy.copy(predictive)
+        with standard_settings(), global_state(self._name):
+            values = self.component.measure(lending)
+        if not weights.holds():
+            raise ContractBreach(f"{self._name} changed the weights of the predictive")
+        if traces(lent) != before:
+            raise ContractBreach(f"{self._name} changed the images, their labels or the clean predictions")
+        return values
 
     def restored(self, values: Mapping[str, Any], context: Context) -> dict[str, Any]:
         """The quantities by name, unchanged."""
@@ -89,10 +117,39 @@ class MeasureMeasurement(Measurement):
             raise ContractBreach(f"{self._name} gave the figures {given}, not {', '.join(names)}")
         for name in names:
             value = figures[name]
-            if value is not None and not (isinstance(value, float | int) and math.isfinite(value)):
+            if value is not None and not (isinstance(value, Real) and math.isfinite(value)):
                 raise ContractBreach(f"{self._name} gave a figure {name} that is no finite number: {value!r}")
-        return {name: figures[name] for name in names}
+        return {name: _plain(figures[name]) for name in names}
 
     @property
     def _name(self) -> str:
         return f"measure {name_in_messages(type(self.component))}"
+
+
+def _problem(quantities: tuple[Quantity, ...], figure_names: tuple[str, ...]) -> str:
+    """What is wrong with the quantities and figures of a measure; empty if nothing is."""
+    names = [one.name for one in quantities]
+    if taken := sorted(set(names) & RESERVED):
+        return f"records have a field '{taken[0]}': rename that quantity"
+    if taken := sorted(set(figure_names) & ROW_FIELDS):
+        return f"rows have a field '{taken[0]}': rename that figure"
+    if twice := [name for name in (*names, *figure_names) if (names.count(name) > 1 or figure_names.count(name) > 1)]:
+        return f"the name '{twice[0]}' stands twice"
+    if wrong := [name for name in figure_names if not _FIGURE.fullmatch(name)]:
+        return f"figure {wrong[0]!r}: a name has small letters, digits and underscores, and begins with a letter"
+    if wrong := [one.name for one in quantities if one.dtype not in get_args(Dtype)]:
+        return f"quantity '{wrong[0]}': its type is one of {', '.join(get_args(Dtype))}"
+    if "index" not in names and any(IMAGE in one.axes for one in quantities):
+        return "with values for each image it needs the quantity 'index', the positions of the images in the test set"
+    return ""
+
+
+def _plain(value: Any) -> float | int | None:
+    return None if value is None else int(value) if isinstance(value, Integral) else float(value)
+
+
+def _as_tensor(array: Any) -> Any:
+    """A tensor that shares the memory of a numpy array."""
+    import torch
+
+    return torch.from_numpy(array)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bnnbench.core.goal import GOALS, Goal
 from bnnbench.core.threat import Threat
+from bnnbench.measurements import findings
+from bnnbench.measurements.findings import Findings
 from bnnbench.measurements.schema import ANY, CLASS, IMAGE, STEP, Quantity, Schema
+from bnnbench.measurements.shown import frame_of, lines_of, table_of
 from bnnbench.statistics import metrics
 from bnnbench.statistics.intervals import wilson
+
+if TYPE_CHECKING:
+    import pandas
 
 Array = NDArray[Any]
 
@@ -28,19 +34,20 @@ OUTCOME = Schema(
         Quantity("passes", (IMAGE,), "float", "queries", "queries of the whole ensemble"),
         Quantity("gradient_passes", (IMAGE,), "float", "queries", "queries with gradient", optional=True),
         Quantity("objective", (IMAGE,), "float", "", "the attack's objective at the attacked input; NaN without one"),
-        Quantity("zero_gradient", (IMAGE,), "bool", "", "plain gradient at the clean input is exactly zero"),
+        Quantity("zero_gradient", (IMAGE,), "bool", "", "plain gradient at the clean input is zero", optional=True),
         Quantity("zero_direction", (IMAGE,), "bool", "", "a followed direction was exactly zero", optional=True),
         Quantity("inputs", (IMAGE, ANY), "float", "input", "attacked inputs that are kept", partial=True),
         Quantity("step.*", (STEP, IMAGE), "float", "", "what the attack recorded at each step"),
         Quantity("draws", (), "int", "draws", "draws that defend"),
         Quantity("attack_draws", (), "int", "draws", "draws that the attacker sees"),
         Quantity("stops_early", (), "bool", "", "whether the attack stops at an image once the goal is reached"),
+        Quantity("like_probabilities", (), "bool", "", "whether the logits look like probabilities", optional=True),
     )
 )
 """The arrays and numbers of an outcome."""
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Outcome:
     """The outcome of an attack on N images of K classes under one threat.
 
@@ -54,14 +61,16 @@ class Outcome:
     - `passes` (N,): queries of the whole ensemble
     - `gradient_passes` (N,): queries with gradient; None for outcomes of earlier versions
     - `objective` (N,): value of the attack's objective at the attacked image; NaN if the attack has none
-    - `zero_gradient` (N,): whether autograd of log p[y] of the predictive at the clean image is exactly zero
+    - `zero_gradient` (N,): whether autograd of log p[y] of the predictive at the clean image is exactly zero; None if
+      the predictive gives no gradient
     - `zero_direction` (N,): whether a direction that the attack followed was exactly zero; None if it followed none
     - `inputs` (M, *shape): attacked images that are kept, M <= N
     - `steps`, a mapping from names to arrays (steps, N): values that the attack recorded; NaN if it did not query the
       image at a step
 
     Numbers and labels: `draws` draws defend, and the attacker sees `attack_draws`. If `stops_early`, the attack stops
-    at an image once its goal is reached. `threat` is the threat model. `attack`, `dataset` and `posterior` are labels
+    at an image once its goal is reached. `like_probabilities` says whether the logits look like probabilities; it is
+    None for outcomes of earlier versions. `threat` is the threat model. `attack`, `dataset` and `posterior` are labels
     of the benchmarks file; without a file, `attack` is the name of the attack's class and the others are empty.
     """
 
@@ -74,7 +83,7 @@ class Outcome:
     distance: Array
     passes: Array
     objective: Array
-    zero_gradient: Array
+    zero_gradient: Array | None
     zero_direction: Array | None
     inputs: Array
     draws: int
@@ -82,6 +91,7 @@ class Outcome:
     stops_early: bool = False
     steps: dict[str, Array] = field(default_factory=dict)
     gradient_passes: Array | None = None
+    like_probabilities: bool | None = None
     threat: Threat | None = None
     attack: str = ""
     dataset: str = ""
@@ -91,10 +101,30 @@ class Outcome:
         return len(self.label)
 
     def __repr__(self) -> str:
-        low, high = self.interval
-        return (
-            f"Outcome({len(self)} images, {self.draws} draws: clean {self.clean_accuracy:.3f}, "
-            f"robust {self.robust_accuracy:.3f} [{low:.3f}, {high:.3f}])"
+        return lines_of(self)
+
+    def _repr_html_(self) -> str:
+        return table_of([self])
+
+    def frame(self) -> pandas.DataFrame:
+        """A pandas data frame with a row for each image.
+
+        Its columns are the arrays (N,) of the outcome, the predicted classes, the log-probabilities of the label, and
+        `clean_correct`, `attacked_correct` and `robust`. `index` is the position in the test set.
+        """
+        return frame_of([self])
+
+    @property
+    def findings(self) -> Findings:
+        """What limits or refutes the outcome as evidence: plain texts, each with a severity."""
+        zero, still = _count(self.zero_gradient), _count(self.zero_direction)
+        return Findings.of(
+            {
+                findings.ZERO_GRADIENT: f"plain gradient exactly zero at {zero} images" if zero else "",
+                findings.ZERO_DIRECTION: f"attack direction exactly zero at {still} images" if still else "",
+                findings.CONSTANT: "every clean image is given one and the same class" if self.constant else "",
+                findings.PROBABILITIES: _LIKE_PROBABILITIES if self.like_probabilities else "",
+            }
         )
 
     @property
@@ -168,9 +198,9 @@ class Outcome:
         return float(metrics.softmax_robustness(self.clean_log_probs, self.attacked_log_probs).mean())
 
     @property
-    def zero_gradient_share(self) -> float:
-        """The share of images with `zero_gradient`."""
-        return float(self.zero_gradient.mean())
+    def zero_gradient_share(self) -> float | None:
+        """The share of images with `zero_gradient`; None if the predictive gives no gradient."""
+        return None if self.zero_gradient is None else float(self.zero_gradient.mean())
 
     @property
     def zero_direction_share(self) -> float | None:
@@ -186,3 +216,24 @@ class Outcome:
     def mean_gradient_passes(self) -> float | None:
         """The mean number of queries with gradient for an image; None for outcomes of earlier versions."""
         return None if self.gradient_passes is None else float(self.gradient_passes.mean())
+
+
+class Outcomes(list[Outcome]):
+    """The outcomes of one attack under several threats, in their order."""
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self)) or "no outcomes"
+
+    def _repr_html_(self) -> str:
+        return table_of(self)
+
+    def frame(self) -> pandas.DataFrame:
+        """A pandas data frame with a row for each image of each outcome; `epsilon` tells the outcomes apart."""
+        return frame_of(self)
+
+
+def _count(flags: Array | None) -> int:
+    return 0 if flags is None else int(flags.sum())
+
+
+_LIKE_PROBABILITIES = "the logits look like probabilities: they are not negative, and sum to one at every image"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
     """Test images `x` (N, *shape), their labels `y` (N,) and their positions `index` (N,) in the test set."""
 

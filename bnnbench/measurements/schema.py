@@ -48,19 +48,35 @@ RESERVED = frozenset(
 
 ROW_FIELDS = frozenset(
     [
+        "access",
+        "attack",
+        "attack_draws_asked",
+        "attacked_accuracy",
         "card",
         "cell",
+        "certificate",
         "dataset",
+        "epsilon",
+        "epsilon_text",
         "fit",
+        "goal",
         "kind",
         "measure",
         "network",
+        "norm",
         "parameters",
         "posterior",
+        "queries",
         "reason",
+        "robust_accuracy",
         "seed",
         "status",
+        "stream",
         "warnings",
+        "worst_accuracy",
+        "worst_high",
+        "worst_low",
+        "worst_partial",
     ]
 )
 """Fields of a row in reports that no figure may have the name of."""

@@ -1,8 +1,8 @@
 """Load the installed plugins, each by itself, so that a broken one cannot affect the others.
 
 Pluggy alone lets one plugin's ImportError end all loading, ignores a misspelt hook without a message, and picks one of
-two distributions of the same name. Here every entry point has a plugin manager of its own. A plugin that raises an
-error is quarantined with the reason.
+two distributions of the same name. Here every entry point has a plugin manager of its own. A plugin that raises
+anything is quarantined with the reason; so is one that raises `KeyboardInterrupt` or `SystemExit` itself.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import NamedTuple
 
 import pluggy
 
-from bnnbench.errors import PluginError
+from bnnbench.errors import PluginError, message_of, one_line
 from bnnbench.plugins import hookspecs
-from bnnbench.plugins.provenance import GROUP, name_and_version
+from bnnbench.plugins.entry_points import GROUP, module_of, name_and_version, plugin_points
 from bnnbench.plugins.registrar import Entry, Registrar
 from bnnbench.plugins.registry import Quarantined, Registry
+from bnnbench.plugins.signals import contained
 
 ALLOW = "BNNBENCH_PLUGINS"
 BLOCK = "BNNBENCH_BLOCK"
@@ -31,16 +32,17 @@ def load_registry(entry_points: Iterable[metadata.EntryPoint] | None = None) -> 
     The environment variable `BNNBENCH_PLUGINS=a,b` loads only these plugins; `BNNBENCH_BLOCK=a,b` loads all others. A
     name is that of an entry point or of a distribution: `bnnbench` stands for all bundled plugins.
     """
-    points = metadata.entry_points(group=GROUP) if entry_points is None else entry_points
+    points = plugin_points() if entry_points is None else entry_points
     entries: list[Entry] = []
     quarantined: list[Quarantined] = []
     for plugin in _permitted(points):
         registrar = Registrar(plugin.point.name, plugin.distribution, plugin.version)
         try:
-            _register(plugin.point, registrar)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's module may raise anything
-            reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
-            quarantined.append(Quarantined(plugin.point.name, plugin.distribution, plugin.version, reason.strip()))
+            with contained():
+                _register(plugin.point, registrar)
+        except Exception as error:  # noqa: BLE001 - a plugin's module may raise anything
+            reason = one_line(message_of(error))
+            quarantined.append(Quarantined(plugin.point.name, plugin.distribution, plugin.version, reason))
         else:
             entries += registrar.entries
     return Registry(entries, quarantined)
@@ -50,6 +52,10 @@ def _register(point: metadata.EntryPoint, registrar: Registrar) -> None:
     """Import a plugin and let it register its components. Raises `PluginError` for a missing or unknown hook."""
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
+    if not module_of(point):
+        raise PluginError(
+            f"its entry point '{point.value}' is not of the form 'package.module' or 'package.module:object'"
+        )
     plugin = point.load()
     manager.register(plugin, name=point.name)
     try:

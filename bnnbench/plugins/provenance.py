@@ -7,13 +7,8 @@ import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from importlib.metadata import Distribution
-
-GROUP = "bnnbench"
-"""The group of entry points by which plugins are found."""
+from bnnbench.plugins.entry_points import module_of, name_and_version, plugin_points
 
 
 @dataclass(frozen=True)
@@ -64,8 +59,8 @@ def _provider_of_package(package: str) -> tuple[str, str]:
     from importlib import metadata
 
     # The packages of an editable distribution are found by its entry points alone.
-    for point in metadata.entry_points(group=GROUP):
-        if point.dist is not None and point.module.partition(".")[0] == package:
+    for point in plugin_points():
+        if point.dist is not None and module_of(point).partition(".")[0] == package:
             return name_and_version(point.dist)
     for distribution in filter(None, metadata.packages_distributions().get(package, [])):
         return distribution, metadata.version(distribution)
@@ -75,15 +70,6 @@ def _provider_of_package(package: str) -> tuple[str, str]:
 def _public(version: str) -> str:
     """A version without its local part (`1.0` of `1.0+local`)."""
     return version.partition("+")[0] or "unversioned"
-
-
-def name_and_version(distribution: Distribution) -> tuple[str, str]:
-    """The name and version in a distribution's metadata; empty if absent, as for remains of a removed distribution."""
-    try:
-        fields = distribution.metadata
-        return (fields["Name"] or "", fields["Version"] or "") if "Name" in fields else ("", "")
-    except (OSError, ValueError):
-        return "", ""
 
 
 def code_of(cls: type) -> str:

@@ -7,9 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from bnnbench.errors import PluginError
+from bnnbench.errors import PluginError, message_of
 from bnnbench.plugins.kinds import KIND
 from bnnbench.plugins.provenance import Provenance, remember
+from bnnbench.plugins.signals import contained
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 """The form of component names and labels."""
@@ -29,17 +30,25 @@ class Entry:
 
     def load(self) -> Any:
         """The component's class. Raises `PluginError` if it cannot be imported or is of another kind."""
-        target = self.target
-        try:
-            if isinstance(target, str):
-                module, _, attribute = target.partition(":")
-                target = getattr(importlib.import_module(module), attribute)
-        except (Exception, SystemExit) as error:
-            raise PluginError(f"{self}: cannot import {self.target}: {type(error).__name__}: {error}") from error
+        target = self._imported() if isinstance(self.target, str) else self.target
         if not (isinstance(target, type) and getattr(target, "kind", None) == self.kind):
             raise PluginError(f"{self}: {target!r} is not a {self.kind} class")
         remember(target, Provenance(self.distribution, self.version, target.__module__))
         return target
+
+    def _imported(self) -> Any:
+        module, _, attribute = str(self.target).partition(":")
+        try:
+            with contained():
+                return getattr(importlib.import_module(module), attribute)
+        except Exception as error:
+            raise PluginError(f"{self}: cannot import {self.target}: {message_of(error)}") from error
+
+    @property
+    def target_name(self) -> str:
+        """The component's class as "module:Class"."""
+        target = self.target
+        return target if isinstance(target, str) else f"{target.__module__}:{target.__qualname__}"
 
     @property
     def summary(self) -> str:

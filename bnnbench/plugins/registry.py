@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bnnbench.errors import ParameterError, UnknownComponent, closest
+from bnnbench.errors import ParameterError, PluginError, UnknownComponent, closest
 from bnnbench.plugins.kinds import KIND
 from bnnbench.plugins.registrar import Entry
 
@@ -28,12 +28,27 @@ class Registry:
     """All components of the loaded plugins, and the plugins in quarantine."""
 
     def __init__(self, entries: Sequence[Entry], quarantined: Sequence[Quarantined] = ()) -> None:
-        self.entries = sorted(entries, key=lambda entry: (list(KIND).index(entry.kind), entry.name, entry.distribution))
+        order = {kind: place for place, kind in enumerate(KIND)}
+        self.entries = sorted(
+            _distinct(entries), key=lambda entry: (order[entry.kind], entry.name, entry.distribution, entry.plugin)
+        )
         self.quarantined = list(quarantined)
 
     def names(self, kind: str) -> list[str]:
         """The names registered for a kind, sorted, each once."""
         return sorted({entry.name for entry in self.entries if entry.kind == kind})
+
+    def choices(self, kind: str) -> list[str]:
+        """The shortest texts from which `find` takes the components of a kind, sorted."""
+        providers: dict[str, set[str]] = {}
+        for entry in self.entries:
+            if entry.kind == kind:
+                providers.setdefault(entry.name, set()).add(entry.distribution)
+        return [
+            name if len(providers[name]) == 1 else f"{distribution}:{name}"
+            for name in sorted(providers)
+            for distribution in sorted(providers[name])
+        ]
 
     def find(self, kind: str, name: str) -> Entry:
         """The entry of a kind and name. `distribution:name` chooses between distributions that share a name.
@@ -47,12 +62,14 @@ class Registry:
             for entry in self.entries
             if entry.kind == kind and entry.name == bare and distribution in ("", entry.distribution)
         ]
-        if len(matching) == 1:
-            return matching[0]
-        if matching:
-            choices = " or ".join(f"'{entry.distribution}:{bare}'" for entry in matching)
-            raise UnknownComponent(f"two distributions provide the {kind} '{bare}': write {choices}")
-        raise UnknownComponent(f"no {kind} named '{name}'{self._hint(kind, bare)}")
+        if not matching:
+            raise UnknownComponent(f"no {kind} named '{name}'{self._hint(kind, bare)}")
+        choices = list(dict.fromkeys(f"'{entry.distribution}:{bare}'" for entry in matching))
+        if len(choices) > 1:
+            raise UnknownComponent(f"{len(choices)} distributions provide the {kind} '{bare}': write {_or(choices)}")
+        if len(matching) > 1:
+            raise UnknownComponent(_ambiguous(matching))
+        return matching[0]
 
     def _hint(self, kind: str, name: str) -> str:
         """The end of a message about an unknown name: what may have been meant, and what could not be loaded."""
@@ -83,6 +100,46 @@ class Registry:
         return None
 
 
+def _distinct(entries: Sequence[Entry]) -> list[Entry]:
+    """The entries without those of a class that an earlier one has under the same name, of the same distribution.
+
+    A distribution may register a class through several of its entry points, or by several texts: the module that
+    defines the class, and one that imports it. Classes are imported only where entries have the same name.
+    """
+    found: dict[tuple[str, str, str], dict[str, Entry]] = {}
+    for entry in entries:
+        same = found.setdefault((entry.kind, entry.name, entry.distribution), {})
+        same.setdefault(entry.target_name, entry)
+    distinct = []
+    for same in found.values():
+        classes = {entry if len(same) == 1 else _class_of(entry): entry for entry in reversed(same.values())}
+        distinct += list(classes.values())[::-1]
+    return distinct
+
+
+def _class_of(entry: Entry) -> Any:
+    """The class of an entry, or the entry itself if the class cannot be imported."""
+    try:
+        return entry.load()
+    except PluginError:
+        return entry
+
+
+def _ambiguous(entries: Sequence[Entry]) -> str:
+    """The message about several classes that one distribution registers under one name."""
+    plugins = [entry.plugin for entry in entries]
+    first, classes = entries[0], _or([f"{entry.target_name} (plugin '{entry.plugin}')" for entry in entries], "and")
+    told = f"{first.distribution} registers several classes as the {first.kind} '{first.name}': {classes}"
+    if len(set(plugins)) < len(plugins):
+        return f"{told}; its author must give them different names"
+    return f"{told}; leave plugins out with {_or([f'--block {plugin}' for plugin in plugins])} or BNNBENCH_BLOCK"
+
+
+def _or(choices: Sequence[str], word: str = "or") -> str:
+    """A list in words: `a, b or c`."""
+    return f" {word} ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))
+
+
 def made(model: Any, parameters: Mapping[str, Any], name: str, context: Mapping[str, Any] | None = None) -> Any:
     """A component of a class with these parameters, validated with pydantic's `context` if one is given.
 
@@ -90,18 +147,9 @@ def made(model: Any, parameters: Mapping[str, Any], name: str, context: Mapping[
     """
     from pydantic import ValidationError
 
+    from bnnbench.plugins.described import refusals
+
     try:
         return model.model_validate(dict(parameters), context=context)
     except ValidationError as error:
-        problems = "; ".join(_problem(detail, list(model.model_fields)) for detail in error.errors())
-        raise ParameterError(f"{name}: {problems}") from error
-
-
-def _problem(detail: Any, parameters: Sequence[str]) -> str:
-    """A short message about a wrong parameter, from one of pydantic's error details."""
-    where = ".".join(map(str, detail["loc"]))
-    if detail["type"] == "extra_forbidden":
-        close = closest(where, parameters)
-        return f"no parameter '{where}'" + (f"; did you mean '{close}'?" if close else f" ({', '.join(parameters)})")
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message[:1].lower()}{message[1:]}" if where else message
+        raise ParameterError(f"{name}: {refusals(error, list(model.model_fields))}") from None

@@ -10,8 +10,11 @@ def wilson(successes: float, trials: int, level: float = 0.95) -> tuple[float, f
     """The lower and upper bound of the Wilson score interval of a proportion (Wilson 1927), both in [0, 1].
 
     `successes` may be fractional: for a mean over seeds `trials` stays the number of distinct images. `level` is the
-    confidence level. Raises `ValueError` if there are no trials, or `successes` is outside [0, trials].
+    confidence level. Raises `ValueError` if there are no trials, `successes` is outside [0, trials], or `level` is
+    outside (0, 1).
     """
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level:g}, not between 0 and 1")
     if trials < 1 or not -1e-9 <= successes <= trials + 1e-9:
         raise ValueError(f"{successes} successes in {trials} trials")
     z = NormalDist().inv_cdf(0.5 + level / 2)

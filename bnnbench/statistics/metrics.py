@@ -1,6 +1,7 @@
 """Metrics of predictive log-probabilities (N, K) and labels (N,) of N images and K classes.
 
-They are in numpy, so that reports load no framework.
+They are in numpy, so that reports load no framework. Metrics that take labels raise `ValueError` if these are not
+integers (N,) in [0, K).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ Labels = NDArray[np.integer]
 
 def correct(log_probs: Array, labels: Labels) -> NDArray[np.bool_]:
     """Whether the most probable class of each image is its label, (N,)."""
+    _check(log_probs, labels)
     return np.argmax(log_probs, -1) == labels
 
 
@@ -27,16 +29,24 @@ def softmax_robustness(clean: Array, attacked: Array) -> Array:
 
 def negative_log_likelihood(log_probs: Array, labels: Labels) -> Array:
     """-log p[y] of each image, in nats, (N,)."""
+    _check(log_probs, labels)
     return -log_probs[np.arange(len(labels)), labels]
 
 
 def brier(log_probs: Array, labels: Labels) -> Array:
     """The Brier score of each image, in [0, 2], (N,): the squared distance of probabilities and one-hot label."""
+    _check(log_probs, labels)
     return ((np.exp(log_probs) - np.eye(log_probs.shape[-1])[labels]) ** 2).sum(-1)
 
 
 def calibration_error(log_probs: Array, labels: Labels, bins: int = 15) -> float:
-    """The expected calibration error (Guo et al. 2017), in [0, 1], with `bins` of equal width of the confidence."""
+    """The expected calibration error (Guo et al. 2017), in [0, 1], with `bins` of equal width of the confidence.
+
+    Raises `ValueError` if `bins` is not a positive integer, or if there are no images.
+    """
+    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
+        raise ValueError(f"bins is {bins!r}, not a positive integer")
+    _check(log_probs, labels, some=True)
     confidence = np.exp(log_probs.max(-1))
     right = correct(log_probs, labels)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -61,8 +71,14 @@ def mutual_information(log_probs: Array, mean_draw_entropy: Array) -> Array:
 def auroc(negatives: Array, positives: Array) -> float:
     """The probability that a positive has a higher score than a negative, in [0, 1]; ties count half.
 
-    It is the area under the ROC curve, computed as the Mann-Whitney statistic.
+    It is the area under the ROC curve, computed as the Mann-Whitney statistic. Raises `ValueError` if there are no
+    negatives or no positives, if they are not one-dimensional, or if a score is not a number.
     """
+    for name, scores in (("negatives", negatives), ("positives", positives)):
+        if np.ndim(scores) != 1 or len(scores) == 0:
+            raise ValueError(f"auroc: {name} have the shape {np.shape(scores)}, not (n,) with n > 0")
+        if np.isnan(scores).any():
+            raise ValueError(f"auroc: a score of the {name} is not a number")
     scores = np.concatenate([negatives, positives])
     _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
@@ -73,9 +89,24 @@ def auroc(negatives: Array, positives: Array) -> float:
 def selective_accuracy(log_probs: Array, labels: Labels, uncertainty: Array, kept: float) -> float:
     """The accuracy over the share `kept`, in (0, 1], of the images that have the least uncertainty.
 
-    `uncertainty` is (N,). At least one image is kept. Raises `ValueError` for a share out of bounds.
+    `uncertainty` is (N,). At least one image is kept. Raises `ValueError` for a share out of bounds, for uncertainties
+    of another shape, or if there are no images.
     """
     if not 0 < kept <= 1:
         raise ValueError(f"kept is {kept}, not in (0, 1]")
+    _check(log_probs, labels, some=True)
+    if np.shape(uncertainty) != np.shape(labels):
+        raise ValueError(f"uncertainty has the shape {np.shape(uncertainty)}, not that of labels, {np.shape(labels)}")
     chosen = np.argsort(uncertainty, kind="stable")[: max(1, round(kept * len(labels)))]
     return float(correct(log_probs[chosen], labels[chosen]).mean())
+
+
+def _check(log_probs: Array, labels: Labels, *, some: bool = False) -> None:
+    """Raise `ValueError` if labels are not those of log-probabilities (N, K), or if `some` and there are no images."""
+    shape, given = np.shape(log_probs), np.asarray(labels)
+    if len(shape) != 2 or given.shape != shape[:1]:
+        raise ValueError(f"log_probs have the shape {shape} and labels {given.shape}, not (N, K) and (N,)")
+    if some and not given.size:
+        raise ValueError("there are no images")
+    if given.size and (given.dtype.kind not in "iu" or given.min() < 0 or given.max() >= shape[1]):
+        raise ValueError(f"labels are not integers from 0 to {shape[1] - 1}")

@@ -47,7 +47,7 @@ def test_a_module_of_the_users_own(tmp_path: Path) -> None:
     [
         ("Nett", {}, "did you mean 'Net'"),
         ("Other", {}, "not a torch.nn.Module"),
-        ("Net", {"depth": 3}, "unexpected keyword argument 'depth'"),
+        ("Net", {"depth": 3}, "has no argument 'depth'"),
     ],
 )
 def test_a_wrong_class_is_named(name: str, arguments: dict[str, object], reason: str, tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import bnnbench
 from bnnbench.core import seeds
@@ -47,7 +49,13 @@ def test_every_stream_is_made_in_one_place() -> None:
         assert "SeedSequence" not in names or file.name == "seeds.py", file
 
 
-@pytest.mark.parametrize("seed", [-1, 2**32, True, 1.0, "0"])
+@pytest.mark.parametrize("seed", [3, np.int64(3), np.uint32(3), np.array(3), torch.tensor(3)])
+def test_integers_of_numpy_and_torch_are_seeds(seed: Any) -> None:
+    assert type(seeds.check_seed(seed)) is int
+    assert seeds.words(seed, seeds.ATTACK) == seeds.words(3, seeds.ATTACK)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, True, 1.0, "0", None, np.bool_(True), np.float64(1), np.array([1])])
 def test_a_seed_is_a_uint32(seed: object) -> None:
     with pytest.raises(ValueError, match="is not an integer from 0"):
         seeds.check_seed(seed)  # type: ignore[arg-type]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import json
 import math
+import pickle
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 import bnnbench as bb
 
@@ -52,20 +56,68 @@ def test_the_steepest_step_has_length_one_however_small_the_direction() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    ("wrong", "told"),
     [
-        {"epsilon": -0.1},
-        {"epsilon": math.nan},
-        {"epsilon": True},
-        {"epsilon": 0.1, "norm": "l1"},
-        {"epsilon": 0.1, "bounds": (1.0, 0.0)},
-        {"epsilon": 0.1, "stream": "fresh"},
-        {"epsilon": 0.1, "attack_draws": 0},
+        ({"epsilon": -0.1}, "epsilon is at least 0, not -0.1"),
+        ({"epsilon": math.nan}, "epsilon is a finite number, not nan"),
+        ({"epsilon": math.inf}, "epsilon is a finite number, not inf"),
+        ({"epsilon": True}, "epsilon is one number, the radius, not True"),
+        ({"epsilon": "8/255"}, "epsilon is one number, the radius, not '8/255'; write it without quotes"),
+        ({"epsilon": [0.1, 0.2]}, "epsilon is one number, the radius, not [0.1, 0.2]"),
+        ({"epsilon": 0.1, "norm": "l1"}, "norm is 'linf' or 'l2', not 'l1'"),
+        ({"epsilon": 0.1, "norm": "Linf"}, "norm is 'linf' or 'l2', not 'Linf'; did you mean 'linf'?"),
+        ({"epsilon": 0.1, "norm": math.inf}, "norm is 'linf' or 'l2', not inf; did you mean 'linf'?"),
+        ({"epsilon": 0.1, "norm": 2}, "norm is 'linf' or 'l2', not 2; did you mean 'l2'?"),
+        ({"epsilon": 0.1, "access": "score"}, "access is 'gradient' or 'scores', not 'score'; did you mean 'scores'?"),
+        ({"epsilon": 0.1, "goal": "targeted"}, "goal is 'untargeted', not 'targeted'"),
+        ({"epsilon": 0.1, "bounds": (1.0, 0.0)}, "bounds (1, 0) are not an interval: the smaller comes first"),
+        ({"epsilon": 0.1, "bounds": (0.0, math.inf)}, "each end of bounds is a finite number, not inf"),
+        ({"epsilon": 0.1, "stream": "fresh"}, "the stream 'fresh' needs attack_draws"),
+        ({"epsilon": 0.1, "attack_draws": 0}, "attack_draws is at least 1, not 0"),
+        ({"epsilon": 0.1, "queries": 1.5}, "queries is an integer, not 1.5"),
     ],
 )
-def test_threats_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
+def test_threats_that_make_no_sense_are_refused(wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValueError) as caught:
         bb.Threat(**wrong)
+    assert str(caught.value).startswith(f"Threat: {told}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_a_threat_does_not_have_is_told() -> None:
+    with pytest.raises(TypeError, match=r"Threat has no argument 'eps'; did you mean 'epsilon'\?"):
+        bb.Threat(eps=0.1)  # type: ignore[call-arg]
+
+
+def test_numbers_of_numpy_and_torch_make_the_threats_that_plain_numbers_make() -> None:
+    plain = bb.Threat(0.5, bounds=(0.0, 2.0), attack_draws=3, queries=7)
+    for number in (np.float64, np.float32, np.array, torch.tensor):
+        threat: Any = bb.Threat(
+            number(0.5), bounds=number([0.0, 2.0]), attack_draws=np.int64(3), queries=torch.tensor(7)
+        )
+        assert threat == plain
+        assert json.dumps(threat.identity()) == json.dumps(plain.identity())
+        assert type(threat.epsilon) is float
+        assert type(threat.attack_draws) is int
+    assert bb.Threat(np.float32(0.1)).epsilon == float(np.float32(0.1))
+    assert bb.Threat(1).identity() == bb.Threat(1.0).identity()
+
+
+def test_a_threat_is_kept_by_pickle_and_copied_with_checks() -> None:
+    threat = bb.Threat(0.1, norm="l2")
+    assert pickle.loads(pickle.dumps(threat)) == threat
+    assert hash(copy.copy(threat)) == hash(threat)
+    with pytest.raises(ValueError, match="epsilon is at least 0"):
+        dataclasses.replace(threat, epsilon=-1.0)
+
+
+def test_boxes_that_differ_by_rounding_are_the_same() -> None:
+    box = ((0 - 0.1307) / 0.3081, (1 - 0.1307) / 0.3081)
+    threat = bb.Threat(0.1, bounds=tuple(map(float, np.float32(box))))  # type: ignore[arg-type]
+    assert threat.bounds != box
+    assert threat.with_box(box).bounds == box
+    with pytest.raises(ValueError, match="the threat's box is"):
+        threat.with_box((0.0, 1.0))
 
 
 @pytest.fixture

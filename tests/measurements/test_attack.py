@@ -58,9 +58,15 @@ def test_wrong_arguments_of_evaluate_are_named() -> None:
     attack = bb.attack("fgsm")
     with pytest.raises(TypeError, match=r"bnnbench\.attack"):
         bb.evaluate(predictive, "pgd", data, epsilon=0.1)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="one number"):
-        bb.evaluate(predictive, attack, data, epsilon=[0.1])  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="at least one image"):
+    with pytest.raises(TypeError, match="epsilon is a radius, not None"):
+        bb.evaluate(predictive, attack, data, epsilon=[None])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match=r"threat is a bnnbench\.Threat, .* not 0\.1"):
+        bb.evaluate(predictive, attack, data, threat=0.1)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="either epsilon or threat"):
+        bb.evaluate(predictive, attack, data)
+    with pytest.raises(ValueError, match="holds the whole box"):
+        bb.evaluate(predictive, attack, data, epsilon=[0.1, 8])
+    with pytest.raises(ValueError, match="images is at least 1"):
         bb.evaluate(predictive, attack, data, epsilon=0.1, images=-1)
     with pytest.raises(bb.ContractBreach, match="2 classes, but there are labels up to 4"):
         bb.evaluate(predictive, attack, small_data(classes=5), epsilon=0.1)

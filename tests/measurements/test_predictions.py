@@ -7,7 +7,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -178,7 +178,7 @@ def test_no_figure_overwrites_a_field_of_rows() -> None:
 
     fit = FitSpec(bb.dataset("half-moons"), bb.network("fc"), bb.posterior("sgd"), 0)
     spec = CellSpec("d", "n", "p", "m", fit, bb.measure("predictions"), None, 10, 5, "few")
-    assert set(row_of(spec, "ok", "", [], None, {})) == ROW_FIELDS
+    assert set(row_of(spec, "ok", "", [], None, {})) <= ROW_FIELDS
     with pytest.raises(bb.PluginError, match="'status'"):
         type("Taking", (bb.Measure,), {"figure_names": ("status",), "__module__": __name__})
 
@@ -206,13 +206,16 @@ def test_a_measure_whose_figures_fail_is_invalid_and_the_others_are_reported(tmp
 class Wrong(bb.Measure):
     """Gives what its parameter says."""
 
-    quantities: ClassVar[tuple[bb.Quantity, ...]] = (bb.Quantity("one", ("image",), "float", "", "numbers"),)
+    quantities: ClassVar[tuple[bb.Quantity, ...]] = (
+        bb.Quantity("index", ("image",), "int", "", "positions"),
+        bb.Quantity("one", ("image",), "float", "", "numbers"),
+    )
     figure_names: ClassVar[tuple[str, ...]] = ("mean", "none")
     how: str = ""
 
     def measure(self, defence: bb.Defence) -> dict[str, Any]:
         images = len(defence.sample.y) - (self.how == "fewer images")
-        return {"one": np.zeros(images)}
+        return {"index": np.arange(len(defence.sample.y)), "one": np.zeros(images)}
 
     def figures(self, values: Mapping[str, Any]) -> dict[str, float | int | None]:
         figures = {"mean": float(values["one"].mean()), "none": None}
@@ -243,3 +246,81 @@ def test_a_measure_is_held_to_what_it_declares(how: str, told: str) -> None:
     measurement = MeasureMeasurement(Wrong(how=how))
     with pytest.raises(bb.ContractBreach, match=re.escape(told)):
         measurement.row(measurement.run(defence, [], "few")[0])
+
+
+def of_linear() -> bb.Defence:
+    predictive = bb.Predictive(torch.nn.Linear(2, 2), {"weight": np.ones((1, 2, 2)), "bias": np.zeros((1, 2))})
+    x, y = np.full((4, 2), 0.5, "f4"), np.array([0, 1, 0, 1])
+    data = bb.Data(train=(x, y), test=(x, y))
+    return bb.Defence(predictive, data, bb.Threat(epsilon=0.0), images=4, draws=None, seed=0)
+
+
+class Spoiling(bb.Measure):
+    """Changes what its parameter says."""
+
+    quantities: ClassVar[tuple[bb.Quantity, ...]] = (bb.Quantity("one", (), "int", "", "a number"),)
+    figure_names: ClassVar[tuple[str, ...]] = ("one",)
+    what: str = "nothing"
+
+    def measure(self, defence: bb.Defence) -> dict[str, Any]:
+        changes: dict[str, Callable[[], Any]] = {
+            "nothing": lambda: None,
+            "predictions": lambda: defence.clean.log_probs.__imul__(0.5),
+            "draws": lambda: defence.clean.each.mul_(0.5),
+            "weights": lambda: defence.predictive.draws["weight"].zero_(),
+            "images": lambda: defence.sample.x.add_(0.1),
+            "random": lambda: torch.rand(3),
+            "numpy": lambda: np.random.random(),  # noqa: NPY002 - the fault that is looked for
+            "dtype": lambda: torch.set_default_dtype(torch.float64),
+            "attribute": lambda: setattr(defence.predictive, "draws", {}),
+        }
+        changes[self.what]()
+        return {"one": 1}
+
+    def figures(self, values: Mapping[str, Any]) -> dict[str, float | int | None]:
+        return {"one": np.float32(values["one"])}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("predictions", "changed the images, their labels or the clean predictions"),
+        ("draws", "changed the images, their labels or the clean predictions"),
+        ("images", "changed the images, their labels or the clean predictions"),
+        ("weights", "changed the weights of the predictive"),
+        ("random", "drew from the global random state of torch"),
+        ("numpy", "drew from the global random state of numpy"),
+        ("dtype", "changed torch's default dtype for everybody"),
+    ],
+)
+def test_a_measure_changes_nothing_that_others_use(what: str, told: str) -> None:
+    with pytest.raises(bb.ContractBreach, match=told):
+        MeasureMeasurement(Spoiling(what=what)).run(of_linear(), [], "few")
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_measure_that_changes_nothing_passes_and_attributes_are_its_own() -> None:
+    defence = of_linear()
+    for what in ("nothing", "attribute"):
+        measurement = MeasureMeasurement(Spoiling(what=what))
+        (values,) = measurement.run(defence, [], "few")
+        assert measurement.row(values) == {"one": 1.0}
+        assert defence.predictive.draws
+
+
+@pytest.mark.parametrize(
+    ("quantities", "figures", "told"),
+    [
+        ([("one", (), "int")], ("One",), "figure 'One': a name has small letters"),
+        ([("one", (), "int")], ("=1+1",), "figure '=1\\+1'"),
+        ([("one", (), "int")], ("robust_accuracy",), "rows have a field 'robust_accuracy'"),
+        ([("one", (), "int")], ("a", "a"), "the name 'a' stands twice"),
+        ([("one", (), "int"), ("one", (), "int")], ("a",), "the name 'one' stands twice"),
+        ([("one", (), "float32")], ("a",), "quantity 'one': its type is one of float, int, bool"),
+        ([("one", ("image",), "int")], ("a",), "needs the quantity 'index'"),
+    ],
+)
+def test_a_measure_is_checked_when_it_is_defined(quantities: list[Any], figures: Any, told: str) -> None:
+    declared = tuple(bb.Quantity(name, axes, dtype, "", "") for name, axes, dtype in quantities)
+    with pytest.raises(bb.PluginError, match=told):
+        type("Odd", (bb.Measure,), {"quantities": declared, "figure_names": figures, "__module__": __name__})

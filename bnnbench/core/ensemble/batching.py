@@ -20,10 +20,12 @@ from torch.func import functional_call, vmap
 
 from bnnbench.core.ensemble.protocol import Ensemble, Footprint
 from bnnbench.core.network_outputs import check_no_probabilities
-from bnnbench.errors import ContractBreach
+from bnnbench.errors import ContractBreach, GradientRefused
 
 TRIED = 4
 """The number of images on which a network is tried."""
+MEASURED = 16
+"""The largest number of draws whose memory is measured, if they are not one network with several weights."""
 ONE_BY_ONE = 24 * 2**20
 """Largest size in bytes of the activations of a block of draws that are evaluated one after another."""
 HELD = 72 * 2**20
@@ -94,16 +96,31 @@ def forward(ensemble: Ensemble, x: Tensor, block: Sequence[int]) -> tuple[Tensor
     """Logits (B, N, K) of a block of draws at images x (N, *shape), and a function that adds gradients to a total.
 
     The function `pull(cotangent, total)` pulls a cotangent (B, N, K) back to the images. It adds the gradient to
-    `total` (N, *shape) in place and returns None. It can be called once.
+    `total` (N, *shape) in place and returns None. It can be called once. Raises `GradientRefused` if the logits do not
+    depend on the images as far as autograd can tell.
     """
     x = x.detach().requires_grad_()
     with torch.enable_grad():
         values = logits(ensemble, x, block)
 
+    if not values.requires_grad:
+        raise GradientRefused(no_gradient(ensemble.described))
+
     def pull(cotangent: Tensor, total: Tensor) -> None:
-        total.add_(torch.autograd.grad(values, x, cotangent)[0])
+        (slope,) = torch.autograd.grad(values, x, cotangent, allow_unused=True)
+        if slope is None:
+            raise GradientRefused(no_gradient(ensemble.described))
+        total.add_(slope)
 
     return values.detach(), pull
+
+
+def no_gradient(described: str) -> str:
+    """The message that a predictive gives no gradient."""
+    return (
+        f"{described} gives no gradient, and one was asked for: attack it by scores alone or at random, or give it "
+        "torch modules that can be differentiated"
+    )
 
 
 def _stacks(ensemble: Ensemble, x: Tensor) -> bool:
@@ -151,15 +168,21 @@ def _measured(ensemble: Ensemble, shape: tuple[int, ...]) -> Footprint:
 
     # An ensemble that overrides `logits` may run the network itself; others run a copy of it for each draw.
     network = ensemble.member(0) if ensemble.runs_its_network else ensemble.network
-    hooks = [module.register_forward_hook(record_size) for module in network.modules()]
+    measurable = [module for module in network.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    hooks = [module.register_forward_hook(record_size) for module in measurable]
+    held = 0
     try:
-        with torch.enable_grad(), _recorded(record_kept):
-            values = own_logits(ensemble, images[:1].requires_grad_(), [0])
+        # The draws of other ensembles than networks over weights may differ in what they need.
+        for draw in range(1 if ensemble.runs_its_network else min(len(ensemble), MEASURED)):
+            sizes.clear()
+            kept.clear()
+            with torch.enable_grad(), _recorded(record_kept):
+                values = own_logits(ensemble, images[:1].requires_grad_(), [draw])
+            sizes.append(values.shape[-1] * values.element_size())
+            held = max(held, sum(sizes), sum(kept.values()))
     finally:
         for hook in hooks:
             hook.remove()
-    sizes.append(values.shape[-1] * values.element_size())
-    held = max(sum(sizes), sum(kept.values()))
     return Footprint(3 * held, values.shape[-1], _can_be_stacked(ensemble, images[:1].detach()))
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bnnbench.core import seeds
+from bnnbench.core.box import rounding
 from bnnbench.core.ensemble import draw_split
 from bnnbench.core.ensemble.chunks import usable
 from bnnbench.core.ledger import Ledger, steps_of
@@ -35,7 +36,7 @@ from bnnbench.core.victim import Victim
 from bnnbench.errors import ContractBreach, Incompatible
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Crafted:
     """The result of an attack under one threat.
 
@@ -51,6 +52,7 @@ class Crafted:
     steps: dict[str, Tensor]
 
 
+@standard_settings()
 def craft(
     attack: Attacker,
     predictive: Predictive,
@@ -177,7 +179,8 @@ def _check_inputs(x: Tensor, y: Tensor, threats: Sequence[Threat]) -> None:
     if x.ndim < 2 or len(x) == 0 or y.shape != (len(x),):
         raise ValueError(f"inputs {tuple(x.shape)} with labels {tuple(y.shape)}: (N, *shape) and (N,) were expected")
     low, high = threats[0].box
-    if not x.isfinite().all() or x.min() < low or x.max() > high:
+    slack = rounding(low, high)
+    if not x.isfinite().all() or x.min() < low - slack or x.max() > high + slack:
         raise ValueError(f"inputs lie outside the box [{low:g}, {high:g}]")
 
 

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bnnbench.core.draws import Draws, Progress, no_progress
+from bnnbench.core.arguments import instance_of
+from bnnbench.core.dataset import check_training
+from bnnbench.core.draws import Draws, Progress
 from bnnbench.core.local_modules import name_in_messages
 from bnnbench.core.posterior import Posterior
+from bnnbench.core.progress_bar import shown_progress
 from bnnbench.core.rules.checksums import traces
 from bnnbench.core.rules.network_trial import check_network
 from bnnbench.core.rules.preparation import prepared
@@ -32,31 +35,50 @@ def fit(
     *,
     seed: int = 0,
     device: str = "auto",
-    progress: Progress = no_progress,
+    progress: bool | Progress = False,
 ) -> Predictive:
     """Fit the posterior of the network's weights given the training data, and return its predictive.
 
     The network is a template: its weights do not matter and are not changed. `device` is a torch device, or `auto` for
-    CUDA where there is one. The same seed (uint32) gives what a benchmarks file gives at that seed, to the bit where
-    the threads and the visible cores are the same. Raises `ContractBreach` if the posterior returns draws that are not
-    finite or not as many as it said, changes the network or the data, or draws from a global random state.
+    CUDA where there is one. `progress` is True for a bar, or a callback `progress(done, total, note)`. The same seed
+    (uint32) gives what a benchmarks file gives at that seed, to the bit where the threads and the visible cores are the
+    same. Raises `ContractBreach` if the posterior returns draws that are not
+    finite or not as many as it said, changes the network or the data, or draws from a global random state;
+    `NetworkError` if the network is no fixed function from inputs to logits; `InvalidData` if there are no training
+    data; `TypeError` for arguments of another kind.
     """
-    check_seed(seed)
+    _check_arguments(posterior, network, data)
+    seed = check_seed(seed)
     template = prepared(network, device)
     template.bnnbench_shape = data.shape  # type: ignore[assignment]
     check_network(template, data)
-    draws = by_rules(posterior, template, data, lambda: posterior.fit(template, data, seed=seed, progress=progress))
+    with shown_progress(progress, type(posterior).__name__) as report:
+        draws = by_rules(posterior, template, data, lambda: posterior.fit(template, data, seed=seed, progress=report))
     check_draws(posterior, draws)
-    predictive = posterior.predictive(template, draws)
+    with standard_settings():
+        predictive = posterior.predictive(template, draws)
     predictive.fitted_by = posterior
     return predictive
+
+
+def _check_arguments(posterior: object, network: object, data: object) -> None:
+    """Raise `TypeError` or `InvalidData` unless these are a posterior, a module, and data with a training sample."""
+    from torch import nn
+
+    from bnnbench.core.dataset import Data
+
+    instance_of(posterior, Posterior, argument="posterior", meant="a posterior, such as bnnbench.posterior('sgd')")
+    module = "a torch.nn.Module, such as bnnbench.network('fc').build(data)"
+    instance_of(network, nn.Module, argument="network", meant=module)
+    given = instance_of(data, Data, argument="data", meant="Data, such as bnnbench.dataset('half-moons').load(seed=0)")
+    check_training(given)
 
 
 def by_rules(posterior: Posterior, template: nn.Module, data: Data, fit: Callable[[], Draws]) -> Draws:
     """What `fit` returns; raises `ContractBreach` if it changes what it was handed or draws from a global state."""
     given = {
         "the network that it was given": (*template.parameters(), *template.buffers()),
-        "the data that it was given": (*data.train, *data.test),
+        "the data that it was given": (*(data.train or ()), *data.test),
     }
     before = {what: traces(tensors) for what, tensors in given.items()}
     with standard_settings(), global_state(name_of(posterior)):

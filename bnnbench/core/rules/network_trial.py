@@ -34,6 +34,7 @@ def check_network(network: nn.Module, data: Data) -> None:
         first = next(trial.parameters(), None)
         if first is not None:
             x = x.to(first.device, first.dtype if first.is_floating_point() else None)
+        x = x.contiguous()
         given = x.clone()
         values = _called(trial, given, 0)
         if not torch.equal(given, x):
@@ -67,12 +68,12 @@ def _called(network: nn.Module, x: Tensor, seed: int) -> Tensor:
             reason = str(error).partition("\n")[0] or "no text"
             raise NetworkError(
                 f"{named(network)} cannot be evaluated at inputs of shape {tuple(x.shape)}: "
-                f"{type(error).__name__}: {reason}{_hint(x, reason)}"
+                f"{type(error).__name__}: {reason}{hint_about(x, reason)}"
             ) from error
     return checked_logits(output, network, len(x))
 
 
-def _hint(x: Tensor, reason: str) -> str:
+def hint_about(x: Tensor, reason: str) -> str:
     """What may be the cause of an error about shapes."""
     if x.ndim > 2 and "mat1 and mat2" in reason:
         return "; images must be flattened before a linear layer, as by nn.Flatten()"

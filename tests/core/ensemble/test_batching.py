@@ -134,3 +134,62 @@ def test_what_the_draws_say_counts_towards_the_budget() -> None:
     }
     assert chunks[2000] * 2000 * 3 * 8 * 6 <= cut.BUDGET
     assert chunks[2] == len(x)
+
+
+class Functions(nn.Module):
+    """Convolutions by functions and parameters, without layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Parameter(torch.randn(8, 1, 3, 3)), nn.Parameter(torch.randn(3, 8 * 36))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(nn.functional.relu(nn.functional.conv2d(x, self.first)).flatten(1), self.second)
+
+
+def test_a_network_of_functions_has_the_footprint_of_one_of_layers() -> None:
+    layers = nn.Sequential(nn.Conv2d(1, 8, 3, bias=False), nn.ReLU(), nn.Flatten(), nn.Linear(288, 3, bias=False))
+    x = torch.rand(2, 1, 8, 8)
+    found = []
+    for network in (layers, Functions()):
+        draws = {name: torch.stack([weight] * 2) for name, weight in network.state_dict().items()}
+        found.append(batching.footprint(bb.Predictive(network, draws), x).activations)
+    assert found[0] / 4 <= found[1] <= found[0]
+    assert found[1] >= 3 * 4 * 8 * 36  # The output of the convolution, which no layer has.
+
+
+class Viewed(nn.Module):
+    """Flattens its feature maps with `view`, which needs them contiguous."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.linear = nn.Conv2d(2, 4, 3), nn.Linear(144, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(self.convolution(x).view(-1, 144))
+
+
+class Reshaped(Viewed):
+    """The same network, which takes any layout."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(self.convolution(x).flatten(1))
+
+
+@pytest.mark.parametrize(("kind", "fast"), [(Viewed, False), (Reshaped, True)])
+def test_convolutions_have_the_fast_layout_where_the_network_takes_it(kind: type[nn.Module], fast: bool) -> None:
+    x, y = torch.rand(12, 2, 8, 8), torch.arange(12) % 3
+    data = bb.Data(train=(x, y), test=(x, y))
+    predictive = bb.fit(bb.posterior("sgd", epochs=1), kind(), data, device="cpu")
+    weight = predictive.draws["convolution.weight"]
+    assert (not weight[0].is_contiguous()) == fast
+    expected = predictive.network.convolution  # type: ignore[union-attr]
+    assert weight.shape[1:] == expected.weight.shape  # type: ignore[union-attr]
+    assert torch.isfinite(predictive.gradient(x, y, "log-margin")).all()
+
+
+def test_inputs_that_are_not_contiguous_are_taken() -> None:
+    x, y = torch.rand(12, 8, 8, 2).permute(0, 3, 1, 2), torch.arange(12) % 3
+    data = bb.Data(train=(x, y), test=(x, y))
+    predictive = bb.fit(bb.posterior("sgd", epochs=1), Viewed(), data, device="cpu")
+    assert torch.equal(predictive.log_probs(x), predictive.log_probs(x.contiguous()))

@@ -1,0 +1,108 @@
+"""What an attack makes of a batch of inputs, and what becomes of each of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bnnbench.core import arguments, seeds
+from bnnbench.core.ensemble import draw_split
+from bnnbench.core.given import as_inputs, as_threats, like
+from bnnbench.core.threat import Threat
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from bnnbench.core.predictive import Predictive
+    from bnnbench.core.rules.attack_result import Attacker
+    from bnnbench.core.rules.attack_run import Crafted
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Attacked:
+    """Inputs that an attack has perturbed, and what became of each of them.
+
+    Attributes:
+        inputs: the perturbed inputs (N, *shape): a tensor if tensors were attacked, otherwise a numpy array.
+        success: whether the prediction at each perturbed input reaches the attacker's goal, (N,) bool. For the goal
+            `untargeted`, inputs that were classified wrongly before count too.
+        distance: the distance of each perturbed input from the clean one, in the threat's norm, (N,).
+        passes: the queries of the whole ensemble for each input, (N,).
+        gradient_passes: the queries with gradient among them, (N,).
+        threat: the threat model.
+        attack: the name of the attack's class.
+    """
+
+    inputs: Any
+    success: np.ndarray
+    distance: np.ndarray
+    passes: np.ndarray
+    gradient_passes: np.ndarray
+    threat: Threat
+    attack: str
+
+    def __len__(self) -> int:
+        return len(self.success)
+
+    def __repr__(self) -> str:
+        threat, count = self.threat, len(self)
+        return (
+            f"Attacked({self.attack}, {threat.norm} {threat.epsilon:g}: {int(self.success.sum())} of {count} inputs "
+            f"{'misclassified' if threat.goal == 'untargeted' else f'reach the goal {threat.goal}'}; "
+            f"mean distance {self.distance.mean():.3g}, {self.passes.mean():g} queries an input)"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """The run of an attack under one threat: what it was given, in the form that the core uses, and what it made."""
+
+    attack: Attacker
+    predictive: Predictive
+    x: Tensor
+    y: Tensor
+    threat: Threat
+    seed: int
+    crafted: Crafted
+
+    @property
+    def inputs(self) -> Tensor:
+        """The perturbed inputs (N, *shape)."""
+        return self.crafted.inputs
+
+
+def attacked(attack: Attacker, model: Any, x: Any, y: Any, threats: Any, *, seed: int) -> list[Run]:
+    """Run an attack under one or several threats or radii, on a predictive or a model of which one is made."""
+    from bnnbench.core.foreign import predictive as made_predictive
+    from bnnbench.core.rules.attack_run import craft
+    from bnnbench.core.rules.first_query import classes_of
+
+    predictive = made_predictive(model)
+    x = as_inputs(x)
+    y = arguments.labels(y, len(x), classes=classes_of(predictive, x))
+    seed = seeds.check_seed(seed)
+    boxed = as_threats(threats, argument="threat", box=predictive.bounds or (0.0, 1.0))
+    made = craft(attack, predictive, x, y, boxed, seed=seed)
+    return [Run(attack, predictive, x, y, one, seed, crafted) for one, crafted in zip(boxed, made, strict=True)]
+
+
+def judged(given: Any, run: Run) -> Attacked:
+    """The result of a run, judged by the draws that defend; `given` are the inputs in the form in which they came."""
+    from bnnbench.core.ensemble import directions
+
+    predictive, threat = run.predictive, run.threat
+    defenders = draw_split.split(threat, predictive.chains, predictive.per_chain, None).evaluation
+    each = predictive.draw_log_probs(run.inputs, defenders).cpu()
+    if threat.stream == "fresh":
+        chosen = draw_split.at_each(threat, defenders, len(run.x), seeds.torch_generator(run.seed, seeds.EVALUATION))
+        each = each.gather(0, chosen[..., None].expand(-1, -1, each.shape[-1]))
+    return Attacked(
+        inputs=like(given, run.inputs),
+        success=threat.broken(directions.average(each), run.y.cpu()).numpy(),
+        distance=threat.distance(run.x, run.inputs).numpy(force=True),
+        passes=run.crafted.forward_passes.numpy(),
+        gradient_passes=run.crafted.gradient_passes.numpy(),
+        threat=threat,
+        attack=type(run.attack).__name__,
+    )

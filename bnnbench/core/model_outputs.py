@@ -1,0 +1,154 @@
+"""Turn what a model of a user returns into logits (N, K)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from bnnbench.core.network_outputs import Outputs, are_probabilities, as_logits
+from bnnbench.errors import NetworkError, one_line
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FLOOR = 87.0
+"""Nats by which the logit of a class of probability zero lies below the largest: the range of float32's normal numbers.
+
+Minus infinity, as a random forest gives for a class that no tree votes for, would make the objectives infinite.
+"""
+
+
+class LogitsOf:
+    """Turns what a model returns into logits (N, K), by the keyword arguments of `bnnbench.predictive`.
+
+    What the outputs are is checked at the first call. Copies of a model share this object.
+
+    Args:
+        name: the model in messages.
+        output: a function from what the model returns to an array (N, K), or None.
+        outputs: what that array holds.
+        classes: the number K, or None if it is not known.
+    """
+
+    def __init__(
+        self, name: str, output: Callable[[Any], Any] | None, outputs: Outputs, classes: int | None = None
+    ) -> None:
+        self.name, self._output, self._outputs, self._classes = name, output, outputs, classes
+        self._checked = False
+
+    def __deepcopy__(self, memo: Any) -> LogitsOf:
+        return self
+
+    def scores(self, returned: Any, images: int) -> Tensor:
+        """The array (N, K) in what a model returned for N images, as a tensor; minus infinity is made finite.
+
+        Raises `NetworkError`, with a remedy, if it is something else.
+        """
+        import torch
+
+        if self._output is not None:
+            try:
+                returned = self._output(returned)
+            except Exception as error:
+                raise NetworkError(
+                    f"output= fails on what {self.name} returns, {_described(returned)}: "
+                    f"{type(error).__name__}: {one_line(str(error), 200)}"
+                ) from error
+        values = returned if isinstance(returned, torch.Tensor) else self._as_tensor(returned)
+        self._check_shape(values, images)
+        if not values.is_floating_point():
+            values = values.to(torch.float32)
+        # The logits of all other classes stay as they are, with their gradients.
+        return torch.where(values == -torch.inf, values.detach().amax(-1, keepdim=True) - FLOOR, values)
+
+    def logits(self, returned: Any, images: int) -> Tensor:
+        """Logits (N, K) from what a model returned for N images."""
+        values = self.scores(returned, images)
+        if not self._checked:
+            self._check_values(values)
+            self._checked = True
+        return as_logits(values, self._outputs)
+
+    def after_forward(self, module: Any, inputs: Any, returned: Any) -> Tensor:
+        """A forward hook of a module, which makes it return logits."""
+        return self.logits(returned, len(inputs[0]))
+
+    def _as_tensor(self, returned: Any) -> Tensor:
+        import numpy as np
+        import torch
+
+        wrong = f"{self.name} returns {_described(returned)}, not one array of scores (N, classes)"
+        if isinstance(returned, Mapping | str | bytes) or returned is None or not hasattr(returned, "__len__"):
+            raise NetworkError(f"{wrong}{self._remedy(returned)}")
+        try:
+            array = np.asarray(returned)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise NetworkError(f"{wrong}{self._remedy(returned)}") from error
+        if array.dtype.kind not in "biuf" or (array.ndim > 2 and isinstance(returned, list | tuple)):
+            raise NetworkError(f"{wrong}{self._remedy(returned)}")
+        if array.dtype.kind == "f":
+            array = array.astype(np.float64 if array.dtype.itemsize > 4 else np.float32)
+        return torch.from_numpy(array.astype(np.int64) if array.dtype.kind in "ui" else array)
+
+    def _check_shape(self, values: Tensor, images: int) -> None:
+        shape, hint = tuple(values.shape), ""
+        if values.ndim == 2 and shape[0] == images and shape[1] > 1 and not values.is_complex():
+            if self._classes is None or shape[1] == self._classes:
+                return
+            raise NetworkError(f"{self.name} gives {shape[1]} classes, not the {self._classes} of classes=")
+        if shape in ((images,), (images, 1)):
+            hint = f"; of two classes both are needed: output=lambda z: {self._both(values)}"
+            if not values.is_floating_point():
+                hint = "; these look like predicted labels, and attacks need the scores of all classes"
+        raise NetworkError(
+            f"{self.name} returns {values.dtype} of shape {shape} for {images} inputs, not scores ({images}, classes)"
+            f"{hint}"
+        )
+
+    def _both(self, values: Tensor) -> str:
+        """The scores of two classes, in code, from those of the second one, z."""
+        first = {"logits": "0 * z", "probabilities": "1 - z", "log-probabilities": "torch.log1p(-z.exp())"}
+        form = "torch.stack" if values.ndim == 1 else "torch.cat"
+        return f"{form}([{first[self._outputs]}, z], 1)"
+
+    def _check_values(self, values: Tensor) -> None:
+        """Raise `NetworkError` if outputs are not probabilities although they should be, or the reverse."""
+        probabilities = are_probabilities(values)
+        if self._outputs == "probabilities" and not probabilities:
+            raise NetworkError(
+                f"{self.name} does not return probabilities, as outputs='probabilities' says: they lie in "
+                f"[{float(values.min()):.3g}, {float(values.max()):.3g}], and the first sum up to "
+                f"{float(values[0].sum()):.3g}"
+            )
+        if self._outputs == "logits" and probabilities:
+            raise NetworkError(
+                f"{self.name} returns probabilities, not logits: say so, "
+                "bnnbench.predictive(model, outputs='probabilities')"
+            )
+
+    def _remedy(self, returned: Any) -> str:
+        """The end of a message: the `output` that takes logits from what was returned, as far as it can be guessed."""
+        if self._output is not None:
+            return "; output= must give an array"
+        access = _access(returned)
+        return f"; take the logits from it: bnnbench.predictive(model, output=lambda out: out{access})"
+
+
+def _access(returned: Any) -> str:
+    """How the logits are reached in what a model returns: `.logits`, `['logits']`, `[0]`."""
+    if hasattr(returned, "logits"):
+        return ".logits"
+    if isinstance(returned, Mapping):
+        names = [name for name in returned if str(name) in ("logits", "scores", "output", "outputs", "pred", "y_hat")]
+        return f"[{next(iter(names or returned), 'logits')!r}]"
+    return "[0]" if isinstance(returned, tuple | list) else ".logits"
+
+
+def _described(returned: Any) -> str:
+    """What a model returned, if it is no array."""
+    kind = type(returned).__name__
+    if isinstance(returned, Mapping):
+        return f"a {kind} with {', '.join(map(str, returned)) or 'nothing'}"
+    if isinstance(returned, tuple | list):
+        return f"a {kind} of {len(returned)}"
+    return "nothing" if returned is None else f"an object of class {kind}"

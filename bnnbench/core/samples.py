@@ -1,0 +1,184 @@
+"""Inputs and labels in the forms that people bring, as the tensors of a sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from bnnbench.core import arguments
+from bnnbench.core.box import FLOAT32, rounding
+from bnnbench.errors import InvalidData
+from bnnbench.plugins.described import described, plain
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+CHANCE = 1e-6
+"""Classes without an input are an error if chance leaves so many of equally frequent classes out more rarely."""
+SHOWN = 5
+"""The largest number of positions or labels that a message lists."""
+
+
+def sample(name: str, pair: Any, bounds: tuple[float, float], classes: int | None) -> tuple[Tensor, Tensor]:
+    """Inputs (N, *shape) as a contiguous float32 tensor, and labels (N,) as an int64 tensor, both on the CPU.
+
+    Inputs outside of the box by the rounding of their type are clipped to it. `name` names the sample in messages, and
+    `classes` is the number of classes, if it is known. Raises `InvalidData` if the pair is no sample.
+    """
+    import torch
+
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise InvalidData(f"{name} is {described(pair)}, not a pair (inputs, labels)")
+    # Tensors that are made in inference mode could not be used in a training later.
+    with torch.inference_mode(False):
+        x, precision, byte = _inputs(name, pair[0])
+        if x.ndim < 2 or x.numel() == 0:
+            found = f"{name} inputs of shape {tuple(x.shape)}: (N, *shape) with N >= 1 was expected"
+            raise InvalidData(f"{found}{_one_number_each(x, pair[1])}")
+        try:
+            y = arguments.labels(pair[1], len(x), argument=f"{name} labels", classes=classes).cpu()
+        except (TypeError, ValueError) as error:
+            raise InvalidData(str(error)) from None
+        _check_finite(name, x)
+        x = _in_box(name, x, bounds, precision, byte)
+        return (x.clone() if x.is_inference() else x), (y.clone() if y.is_inference() else y)
+
+
+def _inputs(name: str, given: Any) -> tuple[Tensor, float, bool]:
+    """Inputs as a float32 tensor, the precision of the type that they had, and whether that was a byte."""
+    import torch
+
+    if isinstance(given, list | tuple) and given and all(isinstance(one, torch.Tensor) for one in given):
+        if len({one.shape for one in given}) > 1:
+            raise InvalidData(f"{name} inputs do not all have one shape")
+        given = torch.stack(list(given))
+    if not isinstance(given, torch.Tensor):
+        return _from_array(name, given)
+    if given.is_complex():
+        raise InvalidData(f"{name} inputs are {given.dtype}, not real numbers")
+    dense = given.detach().to_dense() if given.layout != torch.strided else given.detach()
+    precision = torch.finfo(given.dtype).eps if given.is_floating_point() else FLOAT32
+    return dense.cpu().to(torch.float32).contiguous(), precision, given.dtype == torch.uint8
+
+
+def _from_array(name: str, given: Any) -> tuple[Tensor, float, bool]:
+    import numpy as np
+    import torch
+
+    try:
+        array = np.asarray(given)
+    except (TypeError, ValueError):
+        raise InvalidData(f"{name} inputs do not all have one shape") from None
+    if array.dtype.kind == "O":
+        array = _unboxed(name, array, given)
+    if array.dtype.kind in "USMmc" or array.dtype.fields:
+        raise InvalidData(f"{name} inputs are not real numbers{_first(array)}")
+    precision = float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else FLOAT32
+    with np.errstate(over="ignore"):  # What is too large becomes infinite, which is told with its position.
+        numbers = np.ascontiguousarray(array.astype(np.float32, copy=False)).reshape(array.shape)
+    # torch warns of arrays that are not writeable.
+    tensor = torch.from_numpy(numbers if numbers.flags.writeable else numbers.copy())
+    return tensor, precision, array.dtype == np.uint8
+
+
+def _unboxed(name: str, array: np.ndarray, given: Any) -> np.ndarray:
+    """An array of Python objects as one of numbers: a table may hold a column of integers and one of floats."""
+    import numpy as np
+
+    items = [plain(item) for item in array.ravel()]
+    if array.ndim == 0 or not all(isinstance(item, bool | int | float) for item in items):
+        other = next((item for item in items if not isinstance(item, bool | int | float)), given)
+        raise InvalidData(f"{name} inputs are not real numbers but {described(given if array.ndim == 0 else other)}")
+    return np.array(items, float).reshape(array.shape)
+
+
+def _first(array: np.ndarray) -> str:
+    return f": the first is {described(array.ravel()[0])}" if array.size else ""
+
+
+def _one_number_each(x: Tensor, labels: Any) -> str:
+    if x.ndim != 1 or len(x) == 0:
+        return ""
+    if len(getattr(labels, "shape", ())) > 1:
+        return "; inputs come first, labels second"
+    return "; reshape(-1, 1) makes inputs of one number each"
+
+
+def _check_finite(name: str, x: Tensor) -> None:
+    wrong = (~x.isfinite().flatten(1).all(1)).nonzero()[:, 0].tolist()
+    if wrong:
+        listed = ", ".join(map(str, wrong[:SHOWN]))
+        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+        several = len(wrong) > 1
+        raise InvalidData(f"input{'s' * several} {listed}{more} of {name} {'are' if several else 'is'} not finite")
+
+
+def _in_box(name: str, x: Tensor, bounds: tuple[float, float], precision: float, byte: bool) -> Tensor:
+    """Inputs that lie in the box, those that miss it by rounding clipped. Raises `InvalidData` for others."""
+    low, high = bounds
+    smallest, largest = float(x.min()), float(x.max())
+    # The ends of the box in float32, as inputs are.
+    nearest_low, nearest_high = x.new_tensor([low, high]).tolist()
+    if nearest_low <= smallest and largest <= nearest_high:
+        return x
+    slack = rounding(low, high, max(precision, FLOAT32))
+    if low - slack <= smallest and largest <= high + slack:
+        return x.clamp(nearest_low, nearest_high)
+    found = f"{name} inputs lie in [{smallest:g}, {largest:g}], outside the box [{low:g}, {high:g}]"
+    raise InvalidData(f"{found}: {_remedy(x, bounds, byte)}")
+
+
+def _remedy(x: Tensor, bounds: tuple[float, float], byte: bool) -> str:
+    """What to do about inputs outside of the box."""
+    smallest, largest = float(x.min()), float(x.max())
+    if bounds == (0.0, 1.0) and smallest >= 0 and largest <= 255 and (byte or (largest > 127 and _whole(x))):
+        return "divide the images by 255, or give bounds=(0, 255)"
+    if smallest >= bounds[0]:
+        return "scale the inputs, or give as bounds the smallest and the largest value that an input may have"
+    return (
+        "give as bounds the smallest and the largest value that an input may have, such as "
+        "((0 - mean) / deviation, (1 - mean) / deviation) for images normalised with a mean and a deviation"
+    )
+
+
+def _whole(x: Tensor) -> bool:
+    return bool((x == x.round()).all())
+
+
+def number_of_classes(labels: Sequence[Tensor]) -> int:
+    """The number of classes of the labels of all samples, one more than the largest label.
+
+    Raises `InvalidData` if there are fewer than two, or if labels are not numbered from 0: if they are 1 to K, or if
+    more classes are without an input than chance explains.
+    """
+    import torch
+
+    every = torch.cat(list(labels))
+    present = every.unique().tolist()
+    classes = present[-1] + 1
+    if classes < 2:
+        raise InvalidData(f"all labels are {present[-1]}: fewer than two classes; give classes, if there are more")
+    if classes > 2 and present == list(range(1, classes)):
+        raise InvalidData(
+            f"labels are 1 to {classes - 1}, and none is 0: subtract 1, or give classes={classes} if class 0 is meant "
+            "to have no input"
+        )
+    if _left_out_by_chance(len(present), classes, len(every)) < CHANCE:
+        listed = ", ".join(map(str, present[:SHOWN])) + (", ..." if len(present) > SHOWN else "")
+        absent = classes - len(present)
+        raise InvalidData(
+            f"{absent} of the classes 0 to {classes - 1} {'has' if absent == 1 else 'have'} no input (labels are "
+            f"{listed}): number the classes without gaps, as numpy.unique(y, return_inverse=True)[1] does, or give "
+            f"classes={classes}"
+        )
+    return classes
+
+
+def _left_out_by_chance(present: int, classes: int, inputs: int) -> float:
+    """An upper bound of the probability that so many inputs of equally frequent classes leave so many classes out."""
+    if present == classes:
+        return 1.0
+    choices = math.lgamma(classes + 1) - math.lgamma(present + 1) - math.lgamma(classes - present + 1)
+    return math.exp(min(0.0, choices + inputs * math.log(present / classes)))

@@ -1,0 +1,89 @@
+"""Findings about an outcome: what limits or refutes it as evidence. The marks of tables are made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Literal, NamedTuple
+
+Severity = Literal["refutes", "note"]
+"""`refutes`: the robust accuracy is no evidence of robustness. `note`: it is, but should be read with this in mind."""
+
+
+class FindingKind(NamedTuple):
+    """A kind of finding: its mark in tables, its severity, what it is about, and the meaning of its mark."""
+
+    mark: str
+    severity: Severity
+    about: Literal["predictive", "attack"]
+    meaning: str
+
+
+ZERO_GRADIENT = FindingKind(
+    "!",
+    "note",
+    "predictive",
+    "plain gradient zero at some images; attacks need not use it",
+)
+ZERO_DIRECTION = FindingKind(
+    "#",
+    "refutes",
+    "attack",
+    "the attack's direction was zero at some images: no evidence",
+)
+CONSTANT = FindingKind(
+    "=",
+    "refutes",
+    "predictive",
+    "one class for all clean images, at one seed or more: no evidence",
+)
+PROBABILITIES = FindingKind(
+    "?",
+    "refutes",
+    "predictive",
+    "logits look like probabilities: if so, attacks on them are weak",
+)
+KINDS = (ZERO_GRADIENT, ZERO_DIRECTION, CONSTANT, PROBABILITIES)
+"""The kinds of findings, in the order in which they are listed."""
+MEANINGS = {kind.mark: kind.meaning for kind in KINDS}
+"""The meaning of each mark."""
+OF_PREDICTIVE = "".join(kind.mark for kind in KINDS if kind.about == "predictive")
+"""The marks of findings about a predictive, whatever attacks it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A finding about one outcome: a plain text, its severity, and its mark in tables."""
+
+    text: str
+    severity: Severity
+    mark: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Findings(list[Finding]):
+    """The findings about an outcome."""
+
+    @classmethod
+    def of(cls, texts: dict[FindingKind, str]) -> Findings:
+        """The findings with these texts; kinds with an empty text are left out."""
+        return cls(Finding(text, kind.severity, kind.mark) for kind, text in texts.items() if text)
+
+    @property
+    def refuted(self) -> bool:
+        """Whether a finding says that the outcome is no evidence."""
+        return any(finding.severity == "refutes" for finding in self)
+
+    @property
+    def in_a_line(self) -> str:
+        """All findings on one line, each with its severity; empty if there are none."""
+        return "; ".join(f"{finding.severity}: {finding.text}" for finding in self)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{finding.severity}: {finding.text}" for finding in self) or "no findings"
+
+    def _repr_html_(self) -> str:
+        items = "".join(f"<li><b>{finding.severity}</b>: {escape(finding.text)}</li>" for finding in self)
+        return f"<ul>{items}</ul>" if items else "<p>no findings</p>"

@@ -1,0 +1,42 @@
+"""Compare the radius of a threat with the box of the data: a ball that holds the whole box is a mistake of units."""
+
+from __future__ import annotations
+
+import math
+
+from bnnbench.core.radius import radius_text
+from bnnbench.core.threat import TOLERANCE, Threat
+
+LEVELS = 255
+"""The largest value of a pixel of one byte. Radii are often stated in these units."""
+
+
+def whole_box(threat: Threat, bounds: tuple[float, float], shape: tuple[int, ...] | None) -> str:
+    """The reason why a threat's radius is refused: its ball around any input holds the whole box.
+
+    Empty if it does not. `bounds` is the box and `shape` the shape of one input; without a shape an l2 ball cannot be
+    judged, and the result is empty.
+    """
+    low, high = bounds
+    width, norm = high - low, threat.norm
+    if norm == "l2" and shape is None:
+        return ""
+    holding = width * math.sqrt(math.prod(shape or ())) if norm == "l2" else width
+    if threat.epsilon < holding * (1 - TOLERANCE):
+        return ""
+    radius = radius_text(threat.epsilon)
+    reason = f"the {norm} ball of radius {radius} holds the whole box [{low:g}, {high:g}], so that any input is allowed"
+    if holding < threat.epsilon <= LEVELS and float(threat.epsilon).is_integer():
+        reason += f"; {radius} looks like {radius}/{LEVELS}"
+        if width != 1:
+            reason += f" of the box's width, which is {width * threat.epsilon / LEVELS:.4g}"
+    return reason
+
+
+def check_radius(
+    threat: Threat, bounds: tuple[float, float], shape: tuple[int, ...], *, allow_whole_box: bool = False
+) -> None:
+    """Raise `ValueError` if a threat's ball holds the whole box, unless that is allowed."""
+    reason = "" if allow_whole_box else whole_box(threat, bounds, shape)
+    if reason:
+        raise ValueError(f"{reason} (allow_whole_box=True permits it)")

@@ -1,0 +1,83 @@
+"""What limits an outcome as evidence, and the marks of tables that are made of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from known import linear_predictive, small_data
+from outcomes import outcome
+from torch import nn
+
+import bnnbench as bb
+from bnnbench.evidence.marks import MARKS
+from bnnbench.measurements import findings
+from bnnbench.measurements.attack import AttackMeasurement
+
+
+def test_each_finding_has_a_mark_a_severity_and_a_text() -> None:
+    plain = outcome("1010101010")
+    assert plain.findings == []
+    assert repr(plain.findings) == "no findings"
+    zero = np.arange(10) < 4
+    everything = dataclasses.replace(
+        plain,
+        zero_gradient=zero,
+        zero_direction=zero,
+        like_probabilities=True,
+        label=np.arange(10) % 2,
+    )
+    found = everything.findings
+    assert [(finding.mark, finding.severity) for finding in found] == [
+        ("!", "note"),
+        ("#", "refutes"),
+        ("=", "refutes"),
+        ("?", "refutes"),
+    ]
+    assert str(found[0]) == "plain gradient exactly zero at 4 images"
+    assert found.refuted
+    assert not dataclasses.replace(plain, zero_gradient=zero).findings.refuted
+    assert repr(found).splitlines()[1] == "refutes: attack direction exactly zero at 4 images"
+    assert "<b>refutes</b>" in found._repr_html_()
+
+
+def test_marks_of_tables_are_those_of_findings() -> None:
+    found = dataclasses.replace(outcome("1010101010", zero=True), zero_gradient=np.ones(10, bool))
+    notes = AttackMeasurement(bb.attack("fgsm")).notes(found)
+    assert notes == {finding.mark: finding.text for finding in found.findings}
+    assert "".join(notes) == "!#"
+    assert [*MARKS] == ["~", *(kind.mark for kind in findings.KINDS), "+"]
+    assert findings.OF_PREDICTIVE == "!=?"
+
+
+def test_a_predictive_without_gradient_has_no_zero_gradient() -> None:
+    found = dataclasses.replace(outcome("1010101010"), zero_gradient=None)
+    assert found.zero_gradient_share is None
+    assert AttackMeasurement(bb.attack("fgsm")).row(found)["zero_gradient_share"] is None
+
+
+class Probabilities(bb.Predictive):
+    """Gives probabilities in the place of logits."""
+
+    def logits(self, x, draws=slice(None)):  # type: ignore[no-untyped-def]
+        return super().logits(x, draws).softmax(-1)
+
+
+@pytest.mark.parametrize("kind", [bb.Predictive, Probabilities])
+def test_probabilities_that_pass_for_logits_are_suspected(kind: type[bb.Predictive]) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        weights = {"weight": torch.randn(3, 2, 4), "bias": torch.zeros(3, 2)}
+    found = bb.evaluate(kind(nn.Linear(4, 2), weights), bb.attack("fgsm"), small_data(), epsilon=0.1)
+    assert found.like_probabilities is (kind is Probabilities)
+    assert ("?" in [finding.mark for finding in found.findings]) is (kind is Probabilities)
+
+
+def test_a_constant_prediction_refutes() -> None:
+    constant = linear_predictive(np.zeros((2, 4)), np.array([0.0, 2.0]))
+    found = bb.evaluate(constant, bb.attack("random-sign"), small_data(), epsilon=0.1)
+    assert [str(finding) for finding in found.findings if finding.mark == "="] == [
+        "every clean image is given one and the same class"
+    ]
