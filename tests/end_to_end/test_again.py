@@ -63,8 +63,12 @@ posteriors:
 networks: {fc: {hidden: [8]}}
 datasets: {moons: {use: half-moons, train_size: 200, test_size: 100}}
 """
-    rows = {row["cell"]: row for row in report_elsewhere(tmp_path, text, PYTHONHASHSEED="3", LC_ALL="C.UTF-8")}
-    shared = [row for row in finished.rows() if row["cell"] in rows]
+    # The worst case is about all attacks of the file.
+    rows = {
+        row["cell"]: {name: value for name, value in row.items() if not name.startswith("worst_")}
+        for row in report_elsewhere(tmp_path, text, PYTHONHASHSEED="3", LC_ALL="C.UTF-8")
+    }
+    shared = [cell.row() for cell in finished.cells if cell.spec.key in rows]
     assert [(row["posterior"], row["attack"], row["epsilon"]) for row in shared] == [("hmc", "pgd", 0.05)]
     assert all(rows[row["cell"]] == row for row in shared)
 

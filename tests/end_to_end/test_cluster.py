@@ -185,7 +185,7 @@ def kill_when_something_is_kept(dask: Cluster, store: Path) -> None:
 
 
 def test_no_scheduler_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bnnbench.pool.dask.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("bnnbench.pool.dask_address.CONNECT_SECONDS", 1)
     written(tmp_path, MATRIX)
     done = called("run", "--dask", "tcp://127.0.0.1:1", folder=tmp_path)
     assert done.returncode == 1

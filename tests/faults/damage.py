@@ -123,18 +123,23 @@ def _formats(path: Path, count: int, generator: random.Random, damage: Damage) -
 
 def _reports(results: Results, path: Path, count: int, generator: random.Random, damage: Damage) -> None:
     """Whole reports on a damaged store: every row is as it was, or has no number."""
-    expected, files = results.rows(), _files(path)
+    expected, files = _own(results), _files(path)
     for _ in range(count):
         name = generator.choice(list(KINDS))
         file = generator.choice(files[name])
         whole = file.read_bytes()
         file.write_bytes(_damaged(whole, generator))
         damage.tried["report"] += 1
-        rows = Results(results.plan, Store(path)).rows()
+        rows = _own(Results(results.plan, Store(path)))
         for before, now in zip(expected, rows, strict=True):
             if now != before and now["robust_accuracy"] is not None:
                 damage.believed.append(f"report: {name} {file.parent.name}")
         file.write_bytes(whole)
+
+
+def _own(results: Results) -> list[dict[str, Any]]:
+    """The rows without the worst case, which depends on the other attacks of the fit."""
+    return [{name: row[name] for name in row if not name.startswith("worst_")} for row in results.rows()]
 
 
 def _runs(results: Results, folder: Path, count: int, generator: random.Random, damage: Damage) -> None:

@@ -24,6 +24,16 @@ def test_a_plugin_in_one_file_is_found(install: Install) -> None:
     [
         ("import gone_for_good", "ModuleNotFoundError: No module named 'gone_for_good'"),
         ("raise SystemExit('no licence')", "SystemExit: no licence"),
+        ("class Panic(BaseException): pass\nraise Panic('another Python')", "Panic: another Python"),
+        ("raise GeneratorExit", "GeneratorExit"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        (
+            "class Mute(Exception):\n    def __str__(self): raise SystemExit\nraise Mute",
+            "Mute: its text cannot be made",
+        ),
+        (GOOD.replace("registry.attack(", "raise GeneratorExit("), "GeneratorExit"),
+        (GOOD.replace("registry.attack(", "raise KeyboardInterrupt("), "KeyboardInterrupt"),
+        ("raise ValueError('two\\nlines')", "ValueError: two lines"),
         ("def f(:", "SyntaxError"),
         ("x = 1", "no function bnnbench_register marked with @hookimpl"),
         (GOOD.replace("def bnnbench_register", "def bnnbench_registr"), "unknown hook"),
@@ -45,6 +55,23 @@ def test_a_broken_plugin_disturbs_nobody_and_says_why(install: Install, source: 
     assert (broken.plugin, broken.distribution, broken.version) == ("bad_plugin", "bnnbench-bad", "1.2")
     with pytest.raises(bb.UnknownComponent, match="bad_plugin"):
         registry.find("attack", "wanted")
+
+
+def test_ctrl_c_while_a_plugin_is_imported_is_no_fault_of_it(install: Install) -> None:
+    source = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nsignal.pause()"
+    with pytest.raises(KeyboardInterrupt):
+        load_registry(install("slow", "slow_plugin", source))
+
+
+def test_one_module_under_two_entry_points_is_one_plugin(install: Install) -> None:
+    (point,) = install("twice", "twice_plugin", GOOD)
+    (info,) = Path(str(point.dist._path)).parent.glob("twice-*")  # type: ignore[union-attr]
+    (info / "entry_points.txt").write_text("[bnnbench]\nnoise = twice_plugin\nuniform = twice_plugin\nbad = a b\n")
+    registry = load_registry(metadata.PathDistribution(info).entry_points)
+    assert registry.find("attack", "uniform").plugin == "noise"
+    assert [(broken.plugin, broken.reason[:22]) for broken in registry.quarantined] == [
+        ("bad", "its entry point 'a b' ")
+    ]
 
 
 def test_distributions_without_a_name_disturb_nobody(install: Install, tmp_path: Path) -> None:

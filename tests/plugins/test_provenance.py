@@ -41,8 +41,8 @@ def test_a_revision_stands_for_the_code_in_the_identity() -> None:
     ("kind", "name", "key"),
     [
         ("dataset", "half-moons", "b380f0f22f65ffdf60fbaffba2b945ff129eac4b11ef02944c8fa4b313a87060"),
-        ("posterior", "numpyro-nuts", "36a44de2d8c775789a2d6817476de994fb5797fe145be5d409f207a0870b1221"),
-        ("posterior", "bayes-by-backprop", "60580ad8e231d7af0e5d384261824ad0705df25bb75464a9b702f90d55cb702e"),
+        ("posterior", "numpyro-nuts", "af4e04c232326ef0bf1379e3f570b638e6804d371ea12af5083789d86aa96120"),
+        ("posterior", "bayes-by-backprop", "8cd3860f934e898a359cc97f12f2b7632a104d8f291d983f80a118ef43da0a19"),
         ("attack", "pgd", "265b2ba6961d762dffe470db873d486b0d0ab570e444071e66edc2177e36ad92"),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from one_plugin import Install
+from one_plugin import GOOD, Install
 
 import bnnbench as bb
 from bnnbench.plugins.loading import load_registry
@@ -24,9 +24,56 @@ def test_a_lazy_target_that_exits_ends_nobody(install: Install) -> None:
     entry = Entry("attack", "lazy", "exiting_plugin:Attack", None, "plugin", "dist", "1")
     with pytest.raises(bb.PluginError, match="cannot import exiting_plugin:Attack: SystemExit: no licence"):
         Registry([entry]).create("attack", "lazy", {})
-    install("bad", "interrupted_plugin", "raise KeyboardInterrupt")
+    install("bad", "panicking_plugin", "class Panic(BaseException): pass\nraise Panic('built for another Python')")
+    with pytest.raises(bb.PluginError, match="cannot import panicking_plugin:Attack: Panic: built for another Python"):
+        Entry("attack", "lazy", "panicking_plugin:Attack", None, "plugin", "dist", "1").load()
+
+
+def test_ctrl_c_while_a_lazy_target_is_imported_is_no_fault_of_it(install: Install) -> None:
+    install("slow", "interrupted_plugin", "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nsignal.pause()")
     with pytest.raises(KeyboardInterrupt):
         Entry("attack", "lazy", "interrupted_plugin:Attack", None, "plugin", "dist", "1").load()
+    install("own", "interrupting_plugin", "raise KeyboardInterrupt")
+    with pytest.raises(bb.PluginError, match="interrupting_plugin:Attack: KeyboardInterrupt"):
+        Entry("attack", "lazy", "interrupting_plugin:Attack", None, "plugin", "dist", "1").load()
+
+
+def entries(install: Install, *targets: str, plugins: tuple[str, ...] = ("one", "two", "three")) -> list[Entry]:
+    """Entries of one distribution that register these targets under one name, each by another plugin."""
+    install("twice", "defining_plugin", GOOD)
+    install("twice", "importing_plugin", "from defining_plugin import Uniform")
+    install("twice", "other_plugin", GOOD)
+    named = zip(targets, plugins, strict=False)
+    return [Entry("attack", "uniform", target, None, plugin, "twice", "1") for target, plugin in named]
+
+
+def test_one_class_by_several_texts_is_one_component(install: Install) -> None:
+    registry = Registry(entries(install, *["defining_plugin:Uniform"] * 2, "importing_plugin:Uniform"))
+    assert [entry.plugin for entry in registry.entries] == ["one"]
+    assert registry.find("attack", "twice:uniform") is registry.find("attack", "uniform")
+    assert registry.choices("attack") == ["uniform"]
+
+
+def test_two_classes_of_one_distribution_are_told_with_a_way_out(install: Install) -> None:
+    registry = Registry(entries(install, "defining_plugin:Uniform", "other_plugin:Uniform", "gone_for_good:Uniform"))
+    with pytest.raises(bb.UnknownComponent) as told:
+        registry.find("attack", "uniform")
+    assert str(told.value) == (
+        "twice registers several classes as the attack 'uniform': defining_plugin:Uniform (plugin 'one'), "
+        "gone_for_good:Uniform (plugin 'three') and other_plugin:Uniform (plugin 'two'); leave plugins out with "
+        "--block one, --block three or --block two or BNNBENCH_BLOCK"
+    )
+    same = entries(install, "defining_plugin:Uniform", "other_plugin:Uniform", plugins=("one", "one"))
+    with pytest.raises(bb.UnknownComponent, match="its author must give them different names"):
+        Registry(same).find("attack", "uniform")
+
+
+def test_names_of_several_distributions_are_chosen_with_the_distribution() -> None:
+    names = {"one": "a", "two": "a", "three": "b"}
+    registry = Registry([Entry("attack", name, "m:C", None, "p", dist, "1") for dist, name in names.items()])
+    assert registry.choices("attack") == ["one:a", "two:a", "b"]
+    with pytest.raises(bb.UnknownComponent, match="2 distributions provide the attack 'a': write 'one:a' or 'two:a'"):
+        registry.find("attack", "a")
 
 
 def test_everything_bundled_is_registered_imports_and_documents_itself() -> None:

@@ -39,7 +39,7 @@ def tampered(finished: Results, tmp_path: Path) -> Results:
     }
     fewer["inputs"] = fewer["inputs"][:10]
     with results.store.held():
-        results.store.write_arrays(CELLS, key, record, fewer)
+        results.store.write_arrays(CELLS, key, record | {"images": 10}, fewer)
     return Results(results.plan, Store(results.store.path))
 
 

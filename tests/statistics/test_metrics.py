@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,3 +51,78 @@ def test_selective_accuracy_keeps_the_least_uncertain() -> None:
     labels, uncertainty = np.array([0, 0, 0, 0]), np.array([0.1, 0.2, 0.3, 0.4])
     assert metrics.selective_accuracy(log_probs, labels, uncertainty, 0.5) == 1.0
     assert metrics.selective_accuracy(log_probs, labels, uncertainty, 1.0) == 0.5
+
+
+LOG_PROBS, LABELS = np.log([[0.8, 0.2], [0.4, 0.6]]), np.array([0, 1])
+
+
+@pytest.mark.parametrize(
+    ("negatives", "positives"),
+    [([], [1.0]), ([1.0], []), ([], []), ([1.0, np.nan], [1.0]), ([1.0], [np.nan]), ([[1.0]], [1.0])],
+)
+def test_an_auroc_that_is_not_defined_is_refused(negatives: list[float], positives: list[float]) -> None:
+    with pytest.raises(ValueError, match="auroc: "):
+        metrics.auroc(np.array(negatives), np.array(positives))
+
+
+def test_scores_may_be_infinite() -> None:
+    assert metrics.auroc(np.array([-np.inf, 0.0]), np.array([np.inf])) == 1.0
+
+
+@pytest.mark.parametrize("bins", [0, -1, 2.5, True, "15"])
+def test_a_number_of_bins_that_is_none_is_refused(bins: object) -> None:
+    with pytest.raises(ValueError, match="bins is "):
+        metrics.calibration_error(LOG_PROBS, LABELS, bins=bins)  # type: ignore[arg-type]
+
+
+def test_bins_may_be_a_number_of_numpy() -> None:
+    expected = metrics.calibration_error(LOG_PROBS, LABELS, bins=3)
+    assert metrics.calibration_error(LOG_PROBS, LABELS, bins=np.int64(3)) == expected  # type: ignore[arg-type]
+
+
+OF_LABELS = [
+    metrics.correct,
+    metrics.negative_log_likelihood,
+    metrics.brier,
+    metrics.calibration_error,
+    lambda log_probs, labels: metrics.selective_accuracy(log_probs, labels, np.zeros(len(labels)), 0.5),
+]
+"""The metrics of log-probabilities and labels."""
+
+
+@pytest.mark.parametrize("metric", OF_LABELS)
+@pytest.mark.parametrize(
+    ("log_probs", "labels"),
+    [
+        (LOG_PROBS, np.array([0])),
+        (LOG_PROBS, np.array([0, 1, 1])),
+        (LOG_PROBS, np.array([0, 2])),
+        (LOG_PROBS, np.array([-1, 0])),
+        (LOG_PROBS, np.array([0.0, 1.0])),
+        (LOG_PROBS, np.array([[0, 1]])),
+        (LOG_PROBS[0], np.array([0, 1])),
+    ],
+)
+def test_labels_that_are_not_those_of_the_log_probabilities_are_refused(
+    metric: Callable[[Any, Any], Any], log_probs: np.ndarray, labels: np.ndarray
+) -> None:
+    """Numpy would take a part of the images, or count a class from the end."""
+    with pytest.raises(ValueError, match="labels"):
+        metric(log_probs, labels)
+
+
+@pytest.mark.parametrize("metric", [metrics.calibration_error, OF_LABELS[-1]])
+def test_a_mean_of_no_images_is_refused(metric: Callable[[Any, Any], Any]) -> None:
+    with pytest.raises(ValueError, match="there are no images"):
+        metric(np.zeros((0, 2)), np.zeros(0, int))
+
+
+@pytest.mark.parametrize("kept", [0.0, -0.5, 1.5, np.nan])
+def test_a_share_out_of_bounds_is_refused(kept: float) -> None:
+    with pytest.raises(ValueError, match="kept is "):
+        metrics.selective_accuracy(LOG_PROBS, LABELS, np.zeros(2), kept)
+
+
+def test_uncertainties_of_other_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="uncertainty"):
+        metrics.selective_accuracy(LOG_PROBS, LABELS, np.zeros(3), 0.5)

@@ -45,8 +45,8 @@ WRONG = {
         "flat-logits": "FlatLogits gives logits of shape",
     },
     "dataset": {
-        "labels-out-of-range": "label 5 with 2 classes",
-        "nan-inputs": "not all finite",
+        "labels-out-of-range": "label 5 .* with 2 classes",
+        "nan-inputs": "are not finite",
         "no-data": "loaded no Data",
     },
 }

@@ -13,14 +13,24 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class NumPyroHMC(HamiltonianSampler):
+class _InJax(HamiltonianSampler):
+    """The base of samplers that run a network in JAX."""
+
+    def check(self, network: nn.Module, data: Data) -> None:
+        """Raise `Incompatible` for a network that cannot be run in JAX with the same logits."""
+        from bnnbench_plugins.numpyro.sampling import check
+
+        check(network, data)
+
+
+class NumPyroHMC(_InJax):
     """Full-batch Hamiltonian Monte Carlo (Neal 2011) with NumPyro, on any network that torch.fx can trace.
 
     The number of leapfrog steps per transition is fixed; it does not change as the step size adapts. The likelihood is
     categorical. A network with a layer that has no JAX form is incompatible; the reason names the layer.
     """
 
-    revision: ClassVar[int | None] = 2
+    revision: ClassVar[int | None] = 3
 
     leapfrog_steps: int = Field(default=20, ge=1, le=100_000)
     """Leapfrog steps of each transition."""
@@ -39,14 +49,14 @@ class NumPyroHMC(HamiltonianSampler):
         return sample(Chain(self, chain, seed, progress), "HMC", settings, network, data)
 
 
-class NumPyroNUTS(HamiltonianSampler):
+class NumPyroNUTS(_InJax):
     """The full-batch no-U-turn sampler (Hoffman and Gelman 2014) with NumPyro, on any network that torch.fx can trace.
 
     The likelihood is categorical. The diagnostic `depth_cap_hits` counts the transitions after the warm-up whose tree
     reached `max_tree_depth`. A network with a layer that has no JAX form is incompatible; the reason names the layer.
     """
 
-    revision: ClassVar[int | None] = 2
+    revision: ClassVar[int | None] = 3
 
     max_tree_depth: int = Field(default=6, ge=1, le=15)
     """Largest depth of a transition's tree; a tree of depth d takes at most 2^d - 1 leapfrog steps."""

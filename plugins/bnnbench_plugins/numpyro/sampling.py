@@ -13,7 +13,8 @@ import torch
 from numpyro.infer.hmc import hmc
 
 from bnnbench import Draws, Incompatible
-from bnnbench.authoring import Chain, HamiltonianSampler, JaxNetwork
+from bnnbench.authoring import Chain, HamiltonianSampler, JaxNetwork, fresh_network
+from bnnbench_plugins.numpyro.jax_settings import check_platform, standard_settings
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,6 +34,8 @@ def sample(
 ) -> Draws:
     """The draws of one chain, with their diagnostics (`authoring.Chain.draws`).
 
+    They do not depend on the settings of JAX in the host program.
+
     Args:
         chain: the chain to fill.
         algorithm: the name of NumPyro's kernel.
@@ -40,8 +43,23 @@ def sample(
         network: the template of the network.
         data: the data; only the training sample is used.
 
-    Raises `Incompatible` if the network has no parameters, or cannot be run in JAX with the same logits.
+    Raises `Incompatible` if the network has no parameters, or cannot be run in JAX with the same logits, and
+    `BnnbenchError` if JAX cannot use its platform.
     """
+    check_platform()
+    with standard_settings():
+        return _sample(chain, algorithm, settings, network, data)
+
+
+def check(network: nn.Module, data: Data) -> None:
+    """Raise what `sample` would raise for a network before its first transition."""
+    check_platform()
+    with standard_settings():
+        sampled = fresh_network(network, 0)
+        check_against_torch(JaxNetwork(sampled), sampled, data.train[0][:CHECKED])
+
+
+def _sample(chain: Chain, algorithm: str, settings: dict[str, Any], network: nn.Module, data: Data) -> Draws:
     sampler = chain.sampler
     # The data are arguments of the compiled program, because XLA would try to fold constants of this size.
     inputs = (jnp.asarray(data.train[0].numpy()), jnp.asarray(data.train[1].numpy()))
@@ -50,7 +68,8 @@ def sample(
     check_against_torch(jax_network, sampled, data.train[0][:CHECKED])
     potential = negative_log_posterior(jax_network, _arrays(sampled.named_buffers()), sampler.prior_scale)
     begin, transition = _kernel(sampler, algorithm, settings, potential)
-    begin_arguments = (_arrays(start.items()), jax.random.PRNGKey(seed), inputs)
+    # The key of `jax.random.PRNGKey(seed)`, to which that would add the host's `jax_random_seed_offset`.
+    begin_arguments = (_arrays(start.items()), np.array([0, seed], np.uint32), inputs)
     state = _compiled(begin, begin_arguments)(*begin_arguments)
     advance = _compiled(transition, (state, inputs))
     for step in range(sampler.transitions):

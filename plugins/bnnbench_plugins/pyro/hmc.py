@@ -20,7 +20,7 @@ class PyroHMC(HamiltonianSampler):
     categorical.
     """
 
-    revision: ClassVar[int | None] = 2
+    revision: ClassVar[int | None] = 3
 
     leapfrog_steps: int = Field(default=20, ge=1, le=100_000)
     """Leapfrog steps of each transition."""

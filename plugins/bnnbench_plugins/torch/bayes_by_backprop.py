@@ -30,9 +30,10 @@ class BayesByBackprop(MinibatchTraining, NormalPrior, Posterior):
     Kullback-Leibler divergence from the prior has a closed form. Linear layers use local reparametrisation (Kingma et
     al. 2015). The loss of a minibatch is its mean negative log-likelihood + kl_weight * KL / N, where N is the number
     of training points, so that the optimum does not depend on the size of the minibatches. Any network can be used.
+    Batch norm and dropout act as usual during the training; all draws share the statistics that batch norm gathered.
     """
 
-    revision: ClassVar[int | None] = 2
+    revision: ClassVar[int | None] = 3
     independent_draws: ClassVar[bool] = True
 
     kl_weight: float = Field(default=1.0, ge=0)

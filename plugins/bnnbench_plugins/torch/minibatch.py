@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from bnnbench import Component, Data, Progress
-from bnnbench.authoring import fresh_network, training_seeds
+from bnnbench.authoring import fresh_network, in_eval_mode, in_train_mode, layers_seed, training_seeds
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +46,8 @@ class MinibatchTraining(Component):
     ) -> float:
         """Change the weights in place so that they minimise a loss, and return the mean loss of the last epoch.
 
-        Each epoch uses every training point once, in a new order.
+        Each epoch uses every training point once, in a new order. The network is in train mode meanwhile: batch norm
+        gathers its statistics and dropout acts, with random numbers from the fit's seed. Afterwards it is in eval mode.
 
         Args:
             loss: a function of a minibatch's inputs and labels: the mean over its points. Other terms, such as a
@@ -57,6 +59,18 @@ class MinibatchTraining(Component):
 
         Raises `FloatingPointError` if the mean loss of an epoch is not finite.
         """
+        with start.training():
+            return self._minimised(loss, weights, start, progress, weight_decay)
+
+    def _minimised(
+        self,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        weights: Sequence[Tensor],
+        start: Start,
+        progress: Progress,
+        weight_decay: float,
+    ) -> float:
+        """The loop of `minimise`."""
         import torch
 
         optimizer = self._optimizer(weights, weight_decay)
@@ -119,16 +133,36 @@ class Start:
         shuffling, noise = training_seeds(seed)
         self.shuffling = torch.Generator().manual_seed(shuffling)
         self.noise = torch.Generator(device).manual_seed(noise)
+        self._layers_seed = layers_seed(seed)
+        self._needs_pairs = any("BatchNorm" in type(layer).__name__ for layer in self.network.modules())
+
+    @contextlib.contextmanager
+    def training(self) -> Iterator[None]:
+        """A context in which the network is in train mode, and the random numbers of its layers come from the seed."""
+        import torch
+
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            # Dropout draws from torch's global generators.
+            torch.manual_seed(self._layers_seed)
+            in_train_mode(self.network)
+            try:
+                yield
+            finally:
+                in_eval_mode(self.network)
 
     def minibatches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Minibatches of inputs and labels: every training point once, in a new order at each call.
 
-        Each minibatch has `size` points; the last one may have fewer.
+        Each minibatch has `size` points; the last one may have fewer. For a network with batch norm, which cannot be
+        trained on one point, a last minibatch of one point is joined to the one before it.
         """
         import torch
 
         order = torch.randperm(len(self.x), generator=self.shuffling).to(self.x.device)
-        for batch in order.split(size):
+        batches = list(order.split(size))
+        if self._needs_pairs and len(batches) > 1 and len(batches[-1]) == 1:
+            batches[-2:] = [torch.cat(batches[-2:])]
+        for batch in batches:
             yield self.x[batch], self.y[batch]
 
 

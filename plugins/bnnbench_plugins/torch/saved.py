@@ -52,15 +52,24 @@ class Saved(Posterior):
         with self._file().open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    def check(self, network: nn.Module, data: Data) -> None:
+        """Raise `DataError` if the header of the file shows that it cannot hold draws of the network."""
+        from bnnbench_plugins.torch.draws_header import check_header
+
+        buffers = kept_buffers(network)
+        check_header(self._file(), dict(network.named_parameters()) | buffers, buffers)
+
     def fit(self, network: nn.Module, data: Data, *, seed: int, progress: Progress = no_progress) -> Draws:
         """The file's draws: arrays (chains, draws / chains, *weight).
 
         The diagnostic `stored_draws` is the number of draws in the file. Raises `DataError` if the file is absent or is
         not a safetensors file, or if its names, shapes, types or number of draws do not fit network and parameters.
         """
+        from bnnbench_plugins.torch.draws_header import check_names
+
         tensors = dict(network.named_parameters()) | kept_buffers(network)
         arrays, chains, diagnostics = self._read(network)
-        _check_names(self.path, arrays, tensors)
+        check_names(self.path, arrays, tensors)
         arrays = {name: _converted(self.path, name, array, tensors[name]) for name, array in arrays.items()}
         shared = {name: arrays.pop(name) for name in kept_buffers(network) if arrays[name].shape == tensors[name].shape}
         for name, array in arrays.items():
@@ -122,14 +131,6 @@ class Saved(Posterior):
         # The midpoints of equal segments, so that neither end of a chain is favoured.
         positions = [(2 * number + 1) * length // (2 * count) for number in range(count)]
         return array.reshape(chains, length, *array.shape[1:])[:, positions]
-
-
-def _check_names(path: str, arrays: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
-    missing, unknown = sorted(tensors.keys() - arrays.keys()), sorted(arrays.keys() - tensors.keys())
-    problems = [f"lacks {', '.join(missing)}"] if missing else []
-    problems += [f"holds {', '.join(unknown)}, unknown to the network"] if unknown else []
-    if problems:
-        raise DataError(f"{path} {' and '.join(problems)}")
 
 
 def _converted(path: str, name: str, array: Tensor, tensor: Tensor) -> Tensor:

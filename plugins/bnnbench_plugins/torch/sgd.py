@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 class Sgd(MinibatchTraining, Posterior):
     """One network, trained by minibatches to minimise the mean cross-entropy: the deterministic baseline.
 
-    Its predictive is an ensemble of one draw.
+    Its predictive is an ensemble of one draw. Batch norm and dropout act as usual during the training; the statistics
+    that batch norm has gathered are kept with the draw.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
 
     draws: int = Field(default=1, ge=1, le=1)
     """Always 1: the trained network."""

@@ -28,6 +28,18 @@ def test_a_network_that_jax_cannot_run_is_incompatible() -> None:
         bb.posterior("numpyro-nuts").fit(nn.Sequential(nn.Linear(2, 2), nn.Hardshrink()), problem(2), seed=0)
 
 
+def test_a_check_finds_what_jax_cannot_run_before_anything_is_sampled() -> None:
+    posterior = bb.posterior("numpyro-hmc")
+    with pytest.raises(bb.Incompatible, match="Hardshrink"):
+        posterior.check(nn.Sequential(nn.Linear(2, 2), nn.Hardshrink()), problem(2))
+    with pytest.raises(bb.Incompatible, match="no parameters"):
+        posterior.check(nn.Identity(), problem(2))
+    network = NoBias(2)
+    before = {name: weight.clone() for name, weight in network.state_dict().items()}
+    posterior.check(network, problem(2))
+    assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
+
+
 def test_numpyro_compiles_a_shape_once_for_the_process() -> None:
     from bnnbench_plugins.numpyro import sampling
 

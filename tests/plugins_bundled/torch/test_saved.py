@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from bnnbench_plugins.torch.saved import Saved
-from pydantic import ValidationError
 from safetensors.torch import save_file
 from torch import nn
 
@@ -141,7 +140,7 @@ def test_a_file_that_does_not_fit_the_network_is_named_with_its_fault(
 def test_chains_must_share_the_draws_equally(tmp_path: Path) -> None:
     with pytest.raises(bb.DataError, match="6 draws, which 4 chains cannot share"):
         read(written(tmp_path, contents(6)), draws=4, chains=4)
-    with pytest.raises(ValidationError, match="multiple of chains"):
+    with pytest.raises(bb.ParameterError, match="multiple of chains"):
         Saved(draws=5, chains=2)
 
 

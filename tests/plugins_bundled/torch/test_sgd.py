@@ -10,7 +10,6 @@ import torch
 from bnnbench_plugins.torch.bayes_by_backprop import BayesByBackprop
 from bnnbench_plugins.torch.minibatch import one_cycle
 from bnnbench_plugins.torch.sgd import Sgd
-from pydantic import ValidationError
 from torch import nn
 from torch.nn.functional import cross_entropy
 
@@ -100,7 +99,7 @@ def test_a_training_of_one_step_moves_the_weights() -> None:
 
 def test_sgd_is_one_draw() -> None:
     assert len(Sgd(epochs=1).fit(nn.Linear(2, 3), three_classes(), seed=0)) == 1
-    with pytest.raises(ValidationError, match="less than or equal to 1"):
+    with pytest.raises(bb.ParameterError, match="less than or equal to 1"):
         Sgd(draws=2)
 
 

@@ -1,0 +1,64 @@
+"""The settings of JAX under which chains are sampled, whatever those of the host program are, and JAX's platform."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+import jax
+import jax.experimental
+
+from bnnbench import BnnbenchError
+
+STANDARD = {
+    "check_tracer_leaks": False,
+    "debug_infs": False,
+    "debug_key_reuse": False,
+    "debug_nans": False,
+    "default_matmul_precision": None,
+    "default_prng_impl": "threefry2x32",
+    "disable_jit": False,
+    "enable_custom_prng": False,
+    "enable_x64": False,
+    "legacy_prng_key": "allow",
+    "numpy_dtype_promotion": "standard",
+    "numpy_rank_promotion": "allow",
+    "threefry_partitionable": True,
+    "transfer_guard": "allow",
+}
+"""JAX's settings that change numbers or refuse operations, with JAX's own default of each.
+
+The names are those of JAX's context managers. A setting that the installed JAX does not have is left out.
+"""
+
+
+@contextlib.contextmanager
+def standard_settings() -> Iterator[None]:
+    """Compute under JAX's default settings in this thread, and put back those of the host program afterwards.
+
+    So a host with 64-bit JAX (`JAX_ENABLE_X64=1`, `numpyro.enable_x64()`) is given the same draws as any other.
+    """
+    with contextlib.ExitStack() as stack:
+        for name, value in STANDARD.items():
+            # JAX 0.7 has one of them elsewhere.
+            home = jax if hasattr(jax, name) else jax.experimental
+            if hasattr(home, name):
+                stack.enter_context(getattr(home, name)(value))
+        yield
+
+
+def check_platform() -> None:
+    """Raise `BnnbenchError` if JAX cannot use the platform that it is asked for, with the variable that asks for it."""
+    try:
+        jax.devices()
+    except Exception as error:
+        asking = [f"{name}={os.environ[name]}" for name in ("JAX_PLATFORMS", "JAX_PLATFORM_NAME") if name in os.environ]
+        asked = " and ".join(asking) or f"jax_platforms={jax.config.jax_platforms}"
+        reason = " ".join(str(error).split()).removesuffix(
+            " (set JAX_PLATFORMS='' to automatically choose an available backend)"
+        )
+        raise BnnbenchError(
+            f"JAX cannot use the platform that {asked} asks for ({reason or 'it is not there'}): unset the variable, "
+            "or install JAX for that platform"
+        ) from error
