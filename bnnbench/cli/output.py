@@ -26,8 +26,11 @@ _others: list[TextIO] = []
 def take_standard_streams() -> None:
     """Set up the standard streams of a process that is a command, for good.
 
-    `sys.stdout` is the command's own output until a command runs (`others_apart`).
+    `sys.stdout` is the command's own output until a command runs (`others_apart`). A program that has replaced
+    `sys.stdout`, such as a notebook, keeps its streams.
     """
+    if sys.stdout is not sys.__stdout__:
+        return
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     handler = getattr(sys.stdout, "errors", None) or "strict"
     streams.open_standard_descriptors()
@@ -46,7 +49,8 @@ def take_standard_streams() -> None:
 
 def leave_standard_streams() -> None:
     """Let `sys.stdout` lead to standard error: threads and exit functions of plugins may still print."""
-    sys.stdout = _others[-1]
+    if _others:
+        sys.stdout = _others[-1]
 
 
 @contextlib.contextmanager

@@ -42,6 +42,8 @@ def show(
     matching = opened.find(key)
     if not matching:
         more = "a cell that is skipped because its fit failed has none: show its fit"
+        if not store.exists():
+            raise StoreError(f"there is no store {store}, so no record begins with '{key}'")
         raise StoreError(f"no record in {store} begins with '{key}' ({more})")
     if len(matching) > 1:
         listed = ", ".join(f"{kind}/{name[:12]}" for kind, name in matching[:5])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Data:
     """A training and a test sample of inputs with their labels.
 
@@ -74,6 +74,14 @@ class Data:
             )
         object.__setattr__(self, "bounds", bounds)
         object.__setattr__(self, "classes", given or number_of_classes([y for _, y in samples.values()]))
+
+    def __repr__(self) -> str:
+        train = "no training inputs" if self.train is None else f"{len(self.train[1])} training inputs"
+        low, high = self.bounds
+        return (
+            f"Data({train}, {len(self.test[1])} test inputs of shape {self.shape}, {self.classes} classes, "
+            f"box [{low:g}, {high:g}])"
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:

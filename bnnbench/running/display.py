@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SHORT = 30.0
 """Seconds of a run after which the time that is left is shown."""
+RECENT = 5
+"""The number of finished tasks that count as the last few."""
 
 
 def observer() -> Observer:
@@ -46,16 +48,16 @@ class _Lines:
         self._names: dict[str, str] = {}
         self._last: dict[str, float] = {}
         self._done = self._tasks = 0
-        self._begun = time.monotonic()
+        self._clock = Clock()
 
     def begin(self, plan: Plan, tasks: int, cached: int) -> None:
         self._names, self._tasks, self._done = task_names(plan), tasks, 0
-        self._begun = time.monotonic()
+        self._clock = Clock()
         _say(f"{_size(plan)}, {counted(tasks, 'task')} to run")
 
     def done(self, task: Task, status: str, seconds: float, reason: str) -> None:
         self._done += 1
-        left = time_left(self._done, self._tasks, time.monotonic() - self._begun)
+        left = self._clock.left(self._tasks)
         _say(f"[{self._done}/{self._tasks}] {finished_line(task, status, seconds, reason)}{left and f', {left}'}")
 
     def apart(self, task: Task, parts: int, status: str, reason: str) -> None:
@@ -94,12 +96,12 @@ class _Bars:
         )
         self._names: dict[str, str] = {}
         self._rows: dict[str, TaskID] = {}
-        self._begun, self._done = time.monotonic(), 0
+        self._clock = Clock()
 
     def begin(self, plan: Plan, tasks: int, cached: int) -> None:
         self._names = task_names(plan)
         self._bars.console.print(f"{_size(plan)}, {counted(tasks, 'task')} to run")
-        self._tasks, self._done, self._begun = tasks, 0, time.monotonic()
+        self._tasks, self._clock = tasks, Clock()
         self._all = self._bars.add_task("all", total=tasks, note="")
         self._bars.start()
 
@@ -107,9 +109,7 @@ class _Bars:
         row = self._rows.pop(task.key, None)
         if row is not None:
             self._bars.remove_task(row)
-        self._done += 1
-        left = time_left(self._done, self._tasks, time.monotonic() - self._begun)
-        self._bars.update(self._all, advance=1, note=left)
+        self._bars.update(self._all, advance=1, note=self._clock.left(self._tasks))
         style = None if status in ("ok", "skipped") else "red"
         self._bars.console.print(finished_line(task, status, seconds, reason), style=style, markup=False)
 
@@ -139,16 +139,32 @@ class _Bars:
         self._bars.console.print(f"{seconds:.0f} s\n", markup=False)
 
 
-def time_left(done: int, tasks: int, seconds: float) -> str:
-    """About how long the remaining tasks take if they take as long as the finished ones; empty for a short time.
+class Clock:
+    """The times at which the tasks of a run have ended, from which the time of the others is estimated."""
 
-    It is a rough guide: fits come before the attacks on them and often take longer.
+    def __init__(self) -> None:
+        self._ended = [time.monotonic()]
+
+    def left(self, tasks: int) -> str:
+        """Note that a task has ended, and return about how long the rest of all `tasks` will take."""
+        self._ended.append(time.monotonic())
+        return time_left(self._ended, tasks)
+
+
+def time_left(ended: list[float], tasks: int) -> str:
+    """About how long the remaining tasks take, in words; empty near the start and the end of a run.
+
+    `ended` holds the start of the run and the time at which each finished task ended, in seconds. The remaining tasks
+    are taken to need as long as all finished ones or as the last few, whichever is longer: quick ones come first.
     """
-    if not 0 < done < tasks or seconds < SHORT:
+    done = len(ended) - 1
+    if not 0 < done < tasks or ended[-1] - ended[0] < SHORT:
         return ""
-    left = seconds / done * (tasks - done)
-    if left < 2 * SHORT:
-        return "less than a minute left"
+    few = min(done, RECENT)
+    each = max((ended[-1] - ended[0]) / done, (ended[-1] - ended[-1 - few]) / few)
+    left = each * (tasks - done)
+    if left < 60:
+        return ""
     return f"about {left / 60:.0f} min left" if left < 7200 else f"about {left / 3600:.0f} h left"
 
 

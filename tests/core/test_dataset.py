@@ -237,3 +237,11 @@ def test_what_is_no_sample_is_told(arguments: dict[str, Any], told: str) -> None
         bb.Data(**arguments)
     assert isinstance(caught.value, bb.InvalidData)
     assert str(caught.value).startswith(told)
+
+
+def test_data_print_as_one_line() -> None:
+    x, y = np.zeros((4, 1, 2, 2)), np.array([0, 1, 2, 0])
+    assert repr(bb.Data(train=(x, y), test=(x[:2], y[:2]))) == (
+        "Data(4 training inputs, 2 test inputs of shape (1, 2, 2), 3 classes, box [0, 1])"
+    )
+    assert repr(bb.Data(test=(x, y))).startswith("Data(no training inputs, 4 test inputs")

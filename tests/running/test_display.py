@@ -68,15 +68,17 @@ def test_a_run_from_a_program_shows_its_progress_if_asked(tmp_path: Path, capsys
 
 
 @pytest.mark.parametrize(
-    ("done", "tasks", "seconds", "told"),
+    ("ended", "tasks", "told"),
     [
-        (0, 10, 100.0, ""),
-        (10, 10, 100.0, ""),
-        (1, 10, 5.0, ""),
-        (5, 10, 40.0, "less than a minute left"),
-        (1, 10, 40.0, "about 6 min left"),
-        (1, 100, 3600.0, "about 99 h left"),
+        ([0.0], 10, ""),
+        ([0.0, 100.0], 1, ""),
+        ([0.0, 5.0], 10, ""),
+        ([0.0, *range(31, 41)], 12, ""),
+        ([0.0, 40.0], 10, "about 6 min left"),
+        ([0.0, 3600.0], 100, "about 99 h left"),
+        # Twenty quick ones, then five that take ten times as long.
+        ([*range(0, 41, 2), 60.0, 80.0, 100.0, 120.0, 140.0], 35, "about 3 min left"),
     ],
 )
-def test_the_time_left_is_that_of_the_tasks_so_far(done: int, tasks: int, seconds: float, told: str) -> None:
-    assert display.time_left(done, tasks, seconds) == told
+def test_the_time_left_follows_the_last_tasks_if_they_take_longer(ended: list[float], tasks: int, told: str) -> None:
+    assert display.time_left(ended, tasks) == told

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from bnnbench.core.network import initialise
@@ -75,8 +77,11 @@ def _called(network: nn.Module, x: Tensor, seed: int) -> Tensor:
 
 def hint_about(x: Tensor, reason: str) -> str:
     """What may be the cause of an error about shapes."""
-    if x.ndim > 2 and "mat1 and mat2" in reason:
-        return "; images must be flattened before a linear layer, as by nn.Flatten()"
+    if found := re.search(r"mat1 and mat2 shapes cannot be multiplied \(\d+x\d+ and (\d+)x\d+\)", reason):
+        wanted, values = int(found[1]), math.prod(x.shape[1:])
+        if x.ndim > 2 and wanted == values:
+            return "; images must be flattened before a linear layer, as by nn.Flatten()"
+        return f"; a linear layer takes {wanted} values, one input has {values}"
     if x.ndim == 4 and x.shape[1] > 4 >= x.shape[3] and "channels" in reason:
         return "; the images have their channels last, torch expects (N, channels, height, width)"
     return ""

@@ -20,6 +20,11 @@ from bnnbench.pool.processes.stopwatch import Stopwatch
 if TYPE_CHECKING:
     from pebble import ProcessPool
 
+HINTS = {
+    "SIGABRT": "; a library aborted it, and has said why on standard error",
+    "SIGKILL": "; is the computer out of memory?",
+}
+"""What is added to the name of a signal that has ended a worker."""
 BREAKING_SECONDS = 1.0
 """The time that a broken pool is given to fail the jobs that it knows of."""
 
@@ -183,5 +188,5 @@ def _how_it_ended(code: int | None) -> str:
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
             name = signal.Signals(-code).name
-            return f"{name}; is the computer out of memory?" if name == "SIGKILL" else name
+            return name + HINTS.get(name, "")
     return f"exit code {code}"

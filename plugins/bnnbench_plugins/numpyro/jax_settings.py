@@ -11,6 +11,8 @@ import jax.experimental
 
 from bnnbench import BnnbenchError
 
+VARIABLES = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME")
+"""The environment variables that ask JAX for a platform."""
 STANDARD = {
     "check_tracer_leaks": False,
     "debug_infs": False,
@@ -53,12 +55,14 @@ def check_platform() -> None:
     try:
         jax.devices()
     except Exception as error:
-        asking = [f"{name}={os.environ[name]}" for name in ("JAX_PLATFORMS", "JAX_PLATFORM_NAME") if name in os.environ]
-        asked = " and ".join(asking) or f"jax_platforms={jax.config.jax_platforms}"
-        reason = " ".join(str(error).split()).removesuffix(
-            " (set JAX_PLATFORMS='' to automatically choose an available backend)"
-        )
+        hint = " (set JAX_PLATFORMS='' to automatically choose an available backend)"
+        reason = " ".join(str(error).split()).removesuffix(hint).rstrip(".") or "it is not there"
+        asking = [f"{name}={os.environ[name]}" for name in VARIABLES if os.environ.get(name)]
+        if not asking and jax.config.jax_platforms:
+            asking = [f"jax_platforms={jax.config.jax_platforms} of jax.config"]
+        if not asking:
+            raise BnnbenchError(f"JAX has no device that it can use: {reason}") from error
         raise BnnbenchError(
-            f"JAX cannot use the platform that {asked} asks for ({reason or 'it is not there'}): unset the variable, "
-            "or install JAX for that platform"
+            f"JAX cannot use the platform that {' and '.join(asking)} asks for ({reason}): unset that, or install JAX "
+            "for the platform"
         ) from error

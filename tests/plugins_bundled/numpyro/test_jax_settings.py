@@ -93,16 +93,24 @@ def test_a_platform_that_is_not_there_is_told_with_its_variable(
     monkeypatch.setattr(jax, "devices", refuse)
     with pytest.raises(bb.BnnbenchError, match=told):
         jax_settings.check_platform()
-    with pytest.raises(bb.BnnbenchError, match="unset the variable"):
+    with pytest.raises(bb.BnnbenchError, match="unset that, or install JAX for the platform"):
         draws()
 
 
 def test_a_platform_of_the_host_s_own_choice_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> None:
-        raise RuntimeError("it is not known")
+        raise RuntimeError("it is not known.")
 
-    for name in ("JAX_PLATFORMS", "JAX_PLATFORM_NAME"):
+    for name in jax_settings.VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    before = jax.config.jax_platforms
     monkeypatch.setattr(jax, "devices", refuse)
-    with pytest.raises(bb.BnnbenchError, match=r"jax_platforms=.* asks for \(it is not known\)"):
-        jax_settings.check_platform()
+    try:
+        jax.config.update("jax_platforms", "cuda")
+        with pytest.raises(bb.BnnbenchError, match=r"jax_platforms=cuda of jax.config asks for \(it is not known\)"):
+            jax_settings.check_platform()
+        jax.config.update("jax_platforms", None)
+        with pytest.raises(bb.BnnbenchError, match="JAX has no device that it can use: it is not known$"):
+            jax_settings.check_platform()
+    finally:
+        jax.config.update("jax_platforms", before)
