@@ -60,8 +60,7 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path: Path) -> None:
         (["plan", "bad.yaml"], "bad.yaml:5:20: posteriors.sgd: sgd has no parameter 'epoch'; did you mean 'epochs'?"),
         (
             ["show", "abcd"],
-            "bnnbench: no record in store begins with 'abcd' "
-            "(a cell that is skipped because its fit failed has none: show its fit)",
+            "bnnbench: there is no store store, so no record begins with 'abcd'",
         ),
         (["plugins", "show", "pdg"], "bnnbench: no component named 'pdg'; did you mean 'pgd'?"),
     ]:
