@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from bnnbench.pool.job import Setting
 
@@ -39,3 +40,25 @@ def sleeping(folder: str, setting: Setting) -> str:
     (Path(folder) / "child").write_text(str(child.pid))
     time.sleep(600)
     return "ok"
+
+
+def run_a_job() -> str:
+    """The result of a job in a pool of one worker."""
+    # Not at the top: workers import this file.
+    from bnnbench.pool.job import Job
+    from bnnbench.pool.processes.pool import ProcessesPool
+
+    with ProcessesPool(1, threads=1, memory=2**40) as pool:
+        future = pool.submit(Job(surroundings, (), (), 60.0), Setting("store", "cpu", 1))
+        until = time.monotonic() + 60
+        while not future.done() and time.monotonic() < until:
+            pool.watch()
+            time.sleep(0.05)
+        return future.result(timeout=0)
+
+
+def tell(queue: Any) -> None:
+    """Put the identifier of this process, the result of a job, and whether the process is a daemon into a queue."""
+    import multiprocessing
+
+    queue.put((os.getpid(), run_a_job(), multiprocessing.current_process().daemon))

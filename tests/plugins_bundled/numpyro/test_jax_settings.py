@@ -110,7 +110,7 @@ def test_a_platform_of_the_host_s_own_choice_is_told(monkeypatch: pytest.MonkeyP
         with pytest.raises(bb.BnnbenchError, match=r"jax_platforms=cuda of jax.config asks for \(it is not known\)"):
             jax_settings.check_platform()
         jax.config.update("jax_platforms", None)
-        with pytest.raises(bb.BnnbenchError, match="JAX has no device that it can use: it is not known$"):
+        with pytest.raises(bb.BnnbenchError, match=r"JAX has no device that it can use: it is not known$"):
             jax_settings.check_platform()
     finally:
         jax.config.update("jax_platforms", before)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import psutil
 import pytest
+from waiting import within
 
 from bnnbench.pool.processes.guard import MARK
 from bnnbench.pool.processes.spawning import MarkedContext, Worker
@@ -57,6 +58,8 @@ def test_each_worker_has_a_mark_of_its_own_and_the_rest_of_the_environment(monke
     context = MarkedContext("run.3")
     for number in (1, 2):
         with running(context.Process(target=time.sleep, args=(600.0,))) as process:
+            # Right after its birth a process still has the environment of the one that made it.
+            assert within(30, lambda: MARK in process.environ())
             environment = process.environ()
             assert (environment[MARK], environment["OF_THE_HOST"]) == (f"run.3.{number}", "kept")
             assert context.marks_of_the_dead() == set()

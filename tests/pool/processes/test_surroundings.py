@@ -6,31 +6,12 @@ import errno
 import multiprocessing
 import os
 import pickle
-import time
 from multiprocessing import synchronize
-from typing import Any
 
 import jobs
 import pytest
 
-from bnnbench.pool.job import Job, Setting
-from bnnbench.pool.processes.pool import ProcessesPool
 from bnnbench.pool.processes.spawning import OneWorkersLock
-
-
-def run_a_job() -> str:
-    """The result of a job in a pool of one worker."""
-    with ProcessesPool(1, threads=1, memory=2**40) as pool:
-        future = pool.submit(Job(jobs.surroundings, (), (), 60.0), Setting("store", "cpu", 1))
-        until = time.monotonic() + 60
-        while not future.done() and time.monotonic() < until:
-            pool.watch()
-            time.sleep(0.05)
-        return future.result(timeout=0)
-
-
-def _tell(queue: Any) -> None:
-    queue.put((os.getpid(), run_a_job(), multiprocessing.current_process().daemon))
 
 
 @pytest.mark.integration
@@ -41,7 +22,7 @@ def test_no_shared_memory_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr(synchronize.SemLock, "__init__", refuse)
-    assert run_a_job()
+    assert jobs.run_a_job()
 
 
 @pytest.mark.integration
@@ -49,7 +30,7 @@ def test_a_daemonic_process_may_have_workers() -> None:
     """multiprocessing's pools make their workers daemonic, and lets those have no children."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    process = context.Process(target=_tell, args=(queue,), daemon=True)
+    process = context.Process(target=jobs.tell, args=(queue,), daemon=True)
     process.start()
     number, found, daemonic = queue.get(timeout=90)
     process.join(30)
