@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bnnbench.core.network_outputs import Outputs, are_probabilities, as_logits
+from bnnbench.core.network_outputs import Outputs, are_probabilities, as_logits, described_output
 from bnnbench.errors import NetworkError, one_line
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class LogitsOf:
                 returned = self._output(returned)
             except Exception as error:
                 raise NetworkError(
-                    f"output= fails on what {self.name} returns, {_described(returned)}: "
+                    f"output= fails on what {self.name} returns, {described_output(returned)}: "
                     f"{type(error).__name__}: {one_line(str(error), 200)}"
                 ) from error
         values = returned if isinstance(returned, torch.Tensor) else self._as_tensor(returned)
@@ -77,7 +77,7 @@ class LogitsOf:
         import numpy as np
         import torch
 
-        wrong = f"{self.name} returns {_described(returned)}, not one array of scores (N, classes)"
+        wrong = f"{self.name} returns {described_output(returned)}, not one array of scores (N, classes)"
         if isinstance(returned, Mapping | str | bytes) or returned is None or not hasattr(returned, "__len__"):
             raise NetworkError(f"{wrong}{self._remedy(returned)}")
         try:
@@ -142,13 +142,3 @@ def _access(returned: Any) -> str:
         names = [name for name in returned if str(name) in ("logits", "scores", "output", "outputs", "pred", "y_hat")]
         return f"[{next(iter(names or returned), 'logits')!r}]"
     return "[0]" if isinstance(returned, tuple | list) else ".logits"
-
-
-def _described(returned: Any) -> str:
-    """What a model returned, if it is no array."""
-    kind = type(returned).__name__
-    if isinstance(returned, Mapping):
-        return f"a {kind} with {', '.join(map(str, returned)) or 'nothing'}"
-    if isinstance(returned, tuple | list):
-        return f"a {kind} of {len(returned)}"
-    return "nothing" if returned is None else f"an object of class {kind}"

@@ -30,7 +30,9 @@ def checked_logits(output: Any, network: nn.Module, images: int) -> Tensor:
     from torch import Tensor
 
     if not isinstance(output, Tensor):
-        raise NetworkError(f"{named(network)} returns {_described(output)}, not one tensor of logits (images, classes)")
+        raise NetworkError(
+            f"{named(network)} returns {described_output(output)}, not one tensor of logits (images, classes)"
+        )
     shape = tuple(output.shape)
     if output.ndim != 2 or shape[0] != images:
         hint = "; flatten its last dimensions" if output.ndim > 2 and shape[:1] == (images,) else ""
@@ -108,8 +110,8 @@ def logarithm(network: nn.Module, inputs: Any, output: Any) -> Any:
     return as_logits(output, "probabilities") if isinstance(output, Tensor) else output
 
 
-def _described(output: Any) -> str:
-    """What an output is that is not a tensor."""
+def described_output(output: Any) -> str:
+    """The description in messages of an output that is not a tensor."""
     kind = type(output).__name__
     if isinstance(output, Mapping):
         return f"a {kind} with {', '.join(map(str, output)) or 'nothing'}"

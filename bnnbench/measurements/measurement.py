@@ -17,7 +17,7 @@ from bnnbench.plugins.kinds import KIND
 Keep = Literal["few", "inputs"]
 """The attacked inputs that a result keeps: a few, or all."""
 Notes = dict[str, str]
-"""Marks of tables (`report/marks.py`), each with a line that says what it means for one result."""
+"""Marks of tables (`evidence/marks.py`), each with a line that says what it means for one result."""
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bnnbench.evidence.marks import MARKS
 from bnnbench.evidence.results import Results
 from bnnbench.report.legend import IN_WORDS, legend
-from bnnbench.report.marks import MARKS
 from bnnbench.report.measure_tables import Grid, grids
 from bnnbench.report.tables import Block, blocks
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bnnbench.evidence.marks import MARKS
 from bnnbench.matrix.settings import LAST_COLUMN
-from bnnbench.report.marks import MARKS
 from bnnbench.report.tables import Block
 
 

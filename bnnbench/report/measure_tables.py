@@ -8,8 +8,8 @@ from typing import Any
 
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.lines import ATTACK
+from bnnbench.evidence.marks import MARKS
 from bnnbench.evidence.results import Results
-from bnnbench.report.marks import MARKS
 from bnnbench.report.words import posterior_notes
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from bnnbench.evidence import lines
 from bnnbench.evidence.cell import Cell
+from bnnbench.evidence.marks import MARKS
 from bnnbench.evidence.results import Results
 from bnnbench.evidence.worst_case import Accuracy, WorstCase, accuracy_of, worst_of
 from bnnbench.matrix.settings import FIRST_COLUMN, LAST_COLUMN
 from bnnbench.measurements.findings import OF_PREDICTIVE
-from bnnbench.report.marks import MARKS
 from bnnbench.report.words import attacker, notes, threat_names
 
 

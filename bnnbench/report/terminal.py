@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from bnnbench.evidence.marks import MARKS
 from bnnbench.report.legend import IN_A_LINE, STACKED, legend
-from bnnbench.report.marks import MARKS
 from bnnbench.report.measure_tables import Grid
 from bnnbench.report.sheets import GAPS, Column, drawn, needed, panels
 from bnnbench.report.tables import Block, Line

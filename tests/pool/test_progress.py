@@ -74,8 +74,9 @@ def test_a_second_count_reaches_its_total_too(listener: Listener, clock: Clock) 
     assert sent(listener) == [(1, 2), (2, 2), (1, 3), (3, 3)]
 
 
-def test_without_an_address_nothing_is_sent() -> None:
+def test_without_an_address_nothing_is_sent(listener: Listener) -> None:
     Reporter(None, "fit")(1, 2)
+    assert sent(listener) == []
 
 
 def test_datagrams_of_strangers_are_ignored(listener: Listener) -> None:

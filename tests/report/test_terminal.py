@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 from outcomes import cell, outcome
 
+from bnnbench.evidence.marks import MARKS
 from bnnbench.report import tables
 from bnnbench.report.latex import _latex_block
 from bnnbench.report.markdown import _markdown_block
-from bnnbench.report.marks import MARKS
 from bnnbench.report.measure_tables import Grid
 from bnnbench.report.terminal import render, render_grids
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bnnbench.core.ensemble import batching
-from bnnbench.core.rules.network_trial import hint_about
+from bnnbench.core.rules.network_trial import not_evaluated
 from bnnbench.core.standard_settings import standard_settings
-from bnnbench.errors import BnnbenchError, NetworkError
+from bnnbench.errors import BnnbenchError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,8 +28,4 @@ def classes_of(predictive: Predictive, x: Tensor) -> int:
     except (BnnbenchError, OSError):
         raise
     except Exception as error:
-        reason = str(error).partition("\n")[0] or "no text"
-        raise NetworkError(
-            f"{predictive.described} cannot be evaluated at inputs of shape {tuple(x.shape)}: {type(error).__name__}: "
-            f"{reason}{hint_about(x, reason)}"
-        ) from error
+        raise not_evaluated(predictive.described, x, error) from error

@@ -43,7 +43,23 @@ def errors_to(descriptor: int) -> TextIO:
     return io.TextIOWrapper(raw, encoding, errors="backslashreplace", line_buffering=True)
 
 
-class _Dropping(io.RawIOBase):
+class _OnDescriptor(io.RawIOBase):
+    """A stream that writes to a descriptor."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+
+class _Dropping(_OnDescriptor):
     """Writes to a descriptor, and drops what cannot be written: the disk may be full, or the reader gone.
 
     It waits `PATIENCE` seconds for the reader of a full pipe, and not at all after it has waited in vain. A terminal is
@@ -51,7 +67,8 @@ class _Dropping(io.RawIOBase):
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor, self._in_vain = descriptor, False
+        super().__init__(descriptor)
+        self._in_vain = False
         self._waits = not _is_pipe(descriptor)
 
     def write(self, data: Any, /) -> int:
@@ -76,17 +93,8 @@ class _Dropping(io.RawIOBase):
             return None
         return 0.0 if self._in_vain else PATIENCE
 
-    def writable(self) -> bool:
-        return True
 
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def isatty(self) -> bool:
-        return os.isatty(self._descriptor)
-
-
-class Output(io.RawIOBase):
+class Output(_OnDescriptor):
     """Writes to a descriptor, and waits as long as its reader takes, whether or not the pipe blocks.
 
     What follows a failure is dropped. `failure` is that of the operating system; it stays None if the reader of a pipe
@@ -94,7 +102,8 @@ class Output(io.RawIOBase):
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor, self._gone = descriptor, False
+        super().__init__(descriptor)
+        self._gone = False
         self.failure: OSError | None = None
 
     def write(self, data: Any, /) -> int:
@@ -109,15 +118,6 @@ class Output(io.RawIOBase):
         except OSError as error:
             self._gone, self.failure = True, error
         return size
-
-    def writable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def isatty(self) -> bool:
-        return os.isatty(self._descriptor)
 
 
 def is_ready(descriptor: int, seconds: float | None) -> bool:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from bnnbench import Data, DataError, Dataset, InputPath
+from bnnbench import Data, DataError, InputPath
 from bnnbench.authoring import split, test_sample, training_sample
-from bnnbench_plugins.datasets.images import Channels, ImageSize
+from bnnbench_plugins.datasets.images import SampledImages
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,7 +20,7 @@ ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".ti
 """Endings of the names of image files, in small letters. Other files are left alone."""
 
 
-class ImageFolder(Dataset):
+class ImageFolder(SampledImages):
     """Images in a folder for each class: `path/train/CLASS/*.png` and `path/test/CLASS/*.png`, or `path/CLASS/*.png`.
 
     In the second layout `test_fraction` of the images are test images, by one fixed shuffle. The classes are the names
@@ -32,23 +32,12 @@ class ImageFolder(Dataset):
     """
 
     revision: ClassVar[int | None] = 1
-    known_bounds: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
     not_in_identity: ClassVar[frozenset[str]] = frozenset({"path"})
 
     path: InputPath = ""
     """Path of the folder."""
     test_fraction: float | None = Field(default=None, gt=0, lt=1)
     """Fraction of the images that are test images, for a folder without `train` and `test`."""
-    train_size: int | None = Field(default=None, ge=2)
-    """Training images, chosen by the seed. By default all."""
-    test_size: int | None = Field(default=None, ge=2)
-    """Test images, the same for every seed. By default all."""
-    image_size: ImageSize = None
-    """Height and width in pixels to which images are resized, or one number for both. By default images keep their
-    size, which must be the same for all."""
-    channels: Channels = None
-    """Channels to which images are converted: 1 (greyscale) or 3 (red, green, blue). By default images keep theirs,
-    which must be the same for all."""
 
     def fingerprint(self) -> str:
         """The sha256 of the names and contents of the images. Raises `DataError` if the folders are not as needed."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from bnnbench import DataError
+from bnnbench import DataError, Dataset
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -36,6 +36,23 @@ SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N", "I")
 """PIL's modes of greyscale images with 16 bits. Old versions of PIL read those as `I`."""
 GREYSCALE = ("1", "L", "LA", "La", *SIXTEEN_BITS)
 """PIL's modes of greyscale images."""
+
+
+class SampledImages(Dataset):
+    """The parameters of data sets that take samples of images."""
+
+    known_bounds: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
+
+    train_size: int | None = Field(default=None, ge=2)
+    """Training images, chosen by the seed. By default all."""
+    test_size: int | None = Field(default=None, ge=2)
+    """Test images, the same for every seed. By default all."""
+    image_size: ImageSize = None
+    """Height and width in pixels to which images are resized, or one number for both. By default images keep their
+    size, which must be the same for all."""
+    channels: Channels = None
+    """Channels to which images are converted: 1 (greyscale) or 3 (red, green, blue). By default images keep theirs,
+    which must be the same for all."""
 
 
 def stacked(

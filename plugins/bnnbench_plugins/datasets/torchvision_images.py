@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import Field, JsonValue, model_validator
 
-from bnnbench import Data, DataError, Dataset
+from bnnbench import Data, DataError
 from bnnbench.authoring import test_sample, training_sample
-from bnnbench_plugins.datasets.images import Channels, ImageSize
+from bnnbench_plugins.datasets.images import SampledImages
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,7 +22,7 @@ OURS = ("root", "train", "download", "transform", "target_transform")
 """Arguments of torchvision's classes that `arguments` must not contain."""
 
 
-class Torchvision(Dataset):
+class Torchvision(SampledImages):
     """An image classification set of torchvision, by the name of its class: `{use: torchvision, name: CIFAR10}`.
 
     The constructor of the class takes `root`, `download`, and `train` or `split`. The files are looked for below
@@ -34,20 +34,9 @@ class Torchvision(Dataset):
     """
 
     revision: ClassVar[int | None] = 1
-    known_bounds: ClassVar[tuple[float, float] | None] = (0.0, 1.0)
 
     name: str = Field(default="", pattern="^[A-Za-z0-9_]*$")
     """Name of the class in `torchvision.datasets`, such as CIFAR10."""
-    train_size: int | None = Field(default=None, ge=2)
-    """Training images, chosen by the seed. By default all."""
-    test_size: int | None = Field(default=None, ge=2)
-    """Test images, the same for every seed. By default all."""
-    image_size: ImageSize = None
-    """Height and width in pixels to which images are resized, or one number for both. By default images keep their
-    size, which must be the same for all."""
-    channels: Channels = None
-    """Channels to which images are converted: 1 (greyscale) or 3 (red, green, blue). By default images keep theirs,
-    which must be the same for all."""
     train_split: str = "train"
     """The split of the training images, for a class that takes `split` and not `train`."""
     test_split: str = "test"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from bnnbench import Data, Incompatible, Network
+from bnnbench import Data, Incompatible
 from bnnbench_plugins.networks.activations import Activation, activation
+from bnnbench_plugins.networks.group_normalised import GroupNormalised, image_shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,7 +17,7 @@ SMALLEST = 8
 """Smallest height and width in pixels: three poolings leave one pixel of them."""
 
 
-class ConvGroupNorm(Network):
+class ConvGroupNorm(GroupNormalised):
     """Six 3x3 convolutions with group normalisation (Wu and He 2018) and a linear layer, for images of CIFAR's size.
 
     They are three stages of two convolutions, of `width`, 2 `width` and 4 `width` channels, each with 2x2 max pooling
@@ -34,20 +35,10 @@ class ConvGroupNorm(Network):
     activation: Activation = "relu"
     """Activation after each convolution."""
 
-    @model_validator(mode="after")
-    def _groups_share_channels(self) -> Self:
-        if self.width % self.groups:
-            raise ValueError(f"width ({self.width}) must be a multiple of groups ({self.groups})")
-        return self
-
     def build(self, data: Data) -> nn.Module:
         from torch import nn
 
-        if len(data.shape) != 3:
-            raise Incompatible(
-                f"conv-groupnorm needs images (channels, height, width), not inputs of shape {data.shape}"
-            )
-        channels, height, width = data.shape
+        channels, height, width = image_shape("conv-groupnorm", data)
         if min(height, width) < SMALLEST:
             raise Incompatible(
                 f"conv-groupnorm needs images of {SMALLEST}x{SMALLEST} pixels or more, not {height}x{width}"

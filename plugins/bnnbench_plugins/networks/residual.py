@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from bnnbench import Data, Incompatible, Network
+from bnnbench import Data
 from bnnbench_plugins.networks.activations import Activation, activation
+from bnnbench_plugins.networks.group_normalised import GroupNormalised, image_shape
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class ResNetSmall(Network):
+class ResNetSmall(GroupNormalised):
     """A small residual network (He et al. 2016) with group normalisation (Wu and He 2018), for images of any size.
 
     A 3x3 convolution to `width` channels is followed by three stages of `blocks` residual blocks, of `width`, 2 `width`
@@ -25,30 +26,19 @@ class ResNetSmall(Network):
 
     revision: ClassVar[int | None] = 1
 
-    width: int = Field(default=16, ge=1)
-    """Channels of the first stage, a multiple of `groups`."""
     blocks: int = Field(default=1, ge=1)
     """Residual blocks of each of the three stages."""
-    groups: int = Field(default=4, ge=1)
-    """Groups of channels that are normalised together."""
     activation: Activation = "relu"
     """Activation after each convolution and after each sum."""
-
-    @model_validator(mode="after")
-    def _groups_share_channels(self) -> Self:
-        if self.width % self.groups:
-            raise ValueError(f"width ({self.width}) must be a multiple of groups ({self.groups})")
-        return self
 
     def build(self, data: Data) -> nn.Module:
         from torch import nn
 
         from bnnbench_plugins.networks.residual_block import ResidualBlock
 
-        if len(data.shape) != 3:
-            raise Incompatible(f"resnet-small needs images (channels, height, width), not inputs of shape {data.shape}")
+        colours, _, _ = image_shape("resnet-small", data)
         layers: list[nn.Module] = [
-            nn.Conv2d(data.shape[0], self.width, 3, padding=1, bias=False),
+            nn.Conv2d(colours, self.width, 3, padding=1, bias=False),
             nn.GroupNorm(self.groups, self.width),
             activation(self.activation),
         ]

@@ -69,7 +69,7 @@ def test_what_goes_to_a_full_disk_or_to_a_reader_that_has_gone_is_dropped(pipe: 
     full = os.open("/dev/full", os.O_WRONLY) if Path("/dev/full").exists() else read_only
     for descriptor in (writer, full, read_only):
         stream = errors_to(descriptor)
-        print("nobody reads this", file=stream)
+        assert stream.write("dropped\n") == len("dropped\n")
         stream.flush()
     for descriptor in {full, read_only}:
         os.close(descriptor)
