@@ -84,12 +84,15 @@ def _describe(entry: Entry) -> None:
     _print(f"{entry.name} ({entry.kind}) of {entry.distribution} {entry.version}")
     _print(f"{component.__module__}:{component.__qualname__}  {inspect.getsourcefile(component)}")
     _print("")
-    _print(inspect.getdoc(component) or entry.summary)
-    properties = component.model_json_schema()["properties"] if component.model_fields else {}
-    if properties:
-        _print("\nparameters")
+    for paragraph in (inspect.getdoc(component) or entry.summary).split("\n\n"):
+        # Lists and formulas are kept as they are.
+        _print(paragraph if "\n " in paragraph else textwrap.fill(" ".join(paragraph.split()), 78))
+        _print("")
+    _print("parameters" if component.model_fields else "no parameters")
+    properties = _properties(component)
     for name, field in component.model_fields.items():
-        _print(f"  {name}: {_type(properties[name])} = {_default(field.default)}{_bounds(properties[name])}")
+        default = _default(field.get_default(call_default_factory=True, validated_data={}))
+        _print(f"  {name}: {_type(properties.get(name, {}))} = {default}{_bounds(properties.get(name, {}))}")
         if field.description:
             text = " ".join(field.description.split())
             _print(textwrap.fill(text, 78, initial_indent="      ", subsequent_indent="      "))
@@ -111,11 +114,29 @@ def _type(schema: dict[str, Any]) -> str:
     return f"{text} of {_type(inner)}" if inner else text
 
 
+def _properties(component: Any) -> dict[str, Any]:
+    """The JSON schemas of a component's parameters; empty if one of them has a type without a schema."""
+    from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
+
+    try:
+        properties: dict[str, Any] = component.model_json_schema().get("properties", {})
+    except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError):
+        return {}
+    return properties
+
+
 def _default(value: Any) -> str:
     """A default value as JSON, but texts without quotes."""
     import json
 
-    return value if isinstance(value, str) and value else json.dumps(value)
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+    if isinstance(value, str) and value:
+        return value
+    try:
+        return json.dumps(to_jsonable_python(value))
+    except PydanticSerializationError:
+        return repr(value)
 
 
 _SIGNS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

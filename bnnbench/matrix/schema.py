@@ -17,22 +17,38 @@ def json_schema() -> dict[str, Any]:
     Editors use it to complete and check files; `read_config` does not.
     """
     top = Settings.model_json_schema()
-    definitions = top.setdefault("$defs", {})
+    top.setdefault("$defs", {})
     pattern = {"type": "object", "properties": {key: {} for key in PATTERN_KEYS}, "additionalProperties": False}
     for section, kind in SECTIONS.items():
-        choices = [_entry_schema(kind, name, section == "datasets", top) for name in registry().choices(kind)]
-        known = [choice for choice in choices if choice is not None]
-        definitions[kind] = {"anyOf": [{"type": "null"}, *known, {"type": "object", "required": ["use"]}]}
-        top["properties"][section] = {
-            "type": "object",
-            "propertyNames": {"pattern": f"^{NAME.pattern}$"},
-            "additionalProperties": {"$ref": f"#/$defs/{kind}"},
-            "minProperties": 1,
-        }
+        top["properties"][section] = _section_schema(kind, section == "datasets", top)
     top["properties"]["attacks"]["propertyNames"]["not"] = {"enum": [FIRST_COLUMN, LAST_COLUMN]}
     for name in PATTERNS:
-        top["properties"][name] = {"type": "array", "items": pattern}
+        top["properties"][name] = {"type": ["array", "null"], "items": pattern}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "title": "bnnbench benchmarks file"}
+
+
+def _section_schema(kind: str, threats: bool, top: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a section: a label that is a component's name needs no `use`, any other label does."""
+    definitions, names = top["$defs"], registry().choices(kind)
+    known = {name: schema for name in names if (schema := _entry_schema(kind, name, threats, top)) is not None}
+    other = {
+        "type": "object",
+        "required": ["use"],
+        "properties": {"use": {"type": "string", "not": {"enum": [*known]}}},
+    }
+    choices = [{"allOf": [{"$ref": f"#/$defs/{kind}.{name}"}, {"required": ["use"]}]} for name in known]
+    definitions |= {f"{kind}.{name}": schema for name, schema in known.items()}
+    definitions[kind] = {"anyOf": [*choices, other]}
+    named = {
+        name: {"anyOf": [{"type": "null"}, {"$ref": f"#/$defs/{kind}.{name}"}, {"$ref": f"#/$defs/{kind}"}]}
+        for name in known
+    }
+    return {
+        "type": ["object", "null"],
+        "propertyNames": {"pattern": f"^{NAME.pattern}$"},
+        "properties": named,
+        "additionalProperties": {"$ref": f"#/$defs/{kind}"},
+    }
 
 
 def _entry_schema(kind: str, name: str, threats: bool, top: dict[str, Any]) -> dict[str, Any] | None:
@@ -42,12 +58,15 @@ def _entry_schema(kind: str, name: str, threats: bool, top: dict[str, Any]) -> d
     """
     try:
         with contained():
-            schema = registry().find(kind, name).load().model_json_schema()
+            model = registry().find(kind, name).load()
+            # Parts of a component's schema are named after it, since two components may have parts of one name.
+            schema = model.model_json_schema(ref_template=f"#/$defs/{kind}.{name}.{{model}}")
     except Exception:  # noqa: BLE001 - one plugin must not cost editors the others
         return None
-    for field_schema in schema["properties"].values():
+    top["$defs"] |= {f"{kind}.{name}.{part}": value for part, value in schema.pop("$defs", {}).items()}
+    for field_schema in schema.get("properties", {}).values():
         field_schema.pop("title", None)
     extra: dict[str, Any] = {"use": {"const": name}, "sweep": {"type": "object"}}
     if threats:
         extra |= {key: top["properties"][key] for key in ("epsilons", "threats")}
-    return {**schema, "title": name, "properties": extra | schema["properties"], "additionalProperties": False}
+    return {**schema, "title": name, "properties": extra | schema.get("properties", {}), "additionalProperties": False}

@@ -17,11 +17,15 @@ LARGEST_MEMORY = 2**60
 _SIZES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
+_DURATION = r"(\d+(?:\.\d+)?)\s*([smhd])"
+_SIZE = r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)"
+
+
 def _seconds(value: Any) -> Any:
     """A text such as `20m` in seconds; other values as they are, for pydantic to check."""
     if not isinstance(value, str):
         return value
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value)
+    match = re.fullmatch(_DURATION, value)
     if not match:
         raise ValueError("a duration such as 90s, 20m, 2h or 1d is meant")
     return float(match[1]) * _UNITS[match[2]]
@@ -31,7 +35,7 @@ def _bytes(value: Any) -> Any:
     """A text such as `8GiB` in bytes; other values as they are, for pydantic to check."""
     if not isinstance(value, str):
         return value
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", value)
+    match = re.fullmatch(_SIZE, value)
     if not match:
         raise ValueError("a size such as 512MiB or 8GiB is meant")
     size = float(match[1]) * _SIZES[match[2]]
@@ -45,6 +49,26 @@ def _number(value: Any) -> Any:
     return fraction_of(value) if isinstance(value, str) else value
 
 
+def _or_text(number: dict[str, Any], pattern: str) -> WithJsonSchema:
+    """The JSON schema of a positive number that may also be written as a text."""
+    return WithJsonSchema({"anyOf": [number | {"exclusiveMinimum": 0}, {"type": "string", "pattern": f"^{pattern}$"}]})
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0), _or_text({"type": "number"}, _DURATION)]
+"""A time in seconds, or a text such as 20m."""
+Size = Annotated[int, BeforeValidator(_bytes), Field(gt=0), _or_text({"type": "integer"}, _SIZE)]
+"""A size in bytes, or a text such as 8GiB."""
+_FRESH = {
+    "type": "object",
+    "properties": {"fresh": {"type": "integer", "minimum": 1}},
+    "required": ["fresh"],
+    "additionalProperties": False,
+}
+Stream = Annotated[
+    Literal["fixed", "independent", "fresh"],
+    WithJsonSchema({"anyOf": [{"type": "string", "enum": ["fixed", "independent", "fresh"]}, _FRESH]}),
+]
+"""Which draws the attacker sees; `{fresh: 5}` is a short form of `fresh` with five attack_draws."""
 Radius = Annotated[
     float,
     BeforeValidator(_number),
@@ -78,7 +102,7 @@ class Evaluate(_Strict):
     """Test images: the first of one fixed shuffle, or all if there are fewer."""
     draws: int = Field(default=50, ge=1)
     """The largest number of draws that defend; they are evenly spaced within the chains."""
-    stream: Literal["fixed", "independent", "fresh"] = "fixed"
+    stream: Stream = "fixed"
     """Which draws the attacker sees."""
     attack_draws: int | None = Field(default=None, ge=1)
     """The number of draws that the attacker sees: by default all that the stream allows. Required under `fresh`."""
@@ -99,11 +123,11 @@ class Evaluate(_Strict):
 class Limits(_Strict):
     """Limits of one task. A task that exceeds one fails; limits do not change outcomes."""
 
-    fit: Annotated[float, BeforeValidator(_seconds)] = Field(default=1200.0, gt=0)
+    fit: Duration = 1200.0
     """Time of one fit, or of each chain of one that has several, such as 20m."""
-    cell: Annotated[float, BeforeValidator(_seconds)] = Field(default=600.0, gt=0)
+    cell: Duration = 600.0
     """Time of one cell, such as 10m."""
-    memory: Annotated[int, BeforeValidator(_bytes)] = Field(default=8 * 2**30, gt=0)
+    memory: Size = 8 * 2**30
     """Resident memory of one task and what it starts, such as 8GiB."""
     retries: int = Field(default=1, ge=0, le=10)
     """How often a task is tried again if its process dies. A task that exceeds a limit or raises an error is not."""
