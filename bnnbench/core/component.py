@@ -51,7 +51,7 @@ class Component(BaseModel):
             if hasattr(BaseModel, name):
                 raise PluginError(f"{where}: parameter '{name}' shadows an attribute of pydantic.BaseModel; rename it")
             if name in ("use", "sweep"):
-                raise PluginError(f"{where}: parameter '{name}' has a meaning of its own in benchmarks files; rename it")
+                raise PluginError(f"{where}: '{name}' has a meaning of its own in benchmarks files; rename it")
             if field.is_required():
                 raise PluginError(f"{where}: parameter '{name}' has no default")
         for base in cls.__mro__[1:]:
