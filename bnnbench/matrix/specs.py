@@ -75,6 +75,11 @@ class FitSpec:
         """The key of the record of one chain; the record is removed when the fit is finished."""
         return f"{self.key}-{chain}"
 
+    @property
+    def part_keys(self) -> list[str]:
+        """The keys of the records that hold the draws of an unfinished fit: one a chain, or one of all its draws."""
+        return [self.chain_key(part) for part in range(self.chains or 1)]
+
     def chain_identity(self, chain: int) -> dict[str, Any]:
         """The identity in the record of one chain."""
         return {**self.identity, "chain": chain}

@@ -182,10 +182,10 @@ def forget(plan: Plan, store: Store, everything: bool) -> None:
     mixing old outcomes with new ones.
     """
     for key, fit in plan.fits.items():
-        for chain in map(fit.chain_key, range(fit.chains)):
-            record = store.record(CHAINS, chain)
+        for part in fit.part_keys:
+            record = store.record(CHAINS, part)
             if record and (everything or record["status"] != "ok"):
-                store.remove(CHAINS, chain)
+                store.remove(CHAINS, part)
         if everything:
             store.remove(FITS, key)
     for cell in plan.cells if everything else ():

@@ -2,7 +2,7 @@
 
 store.json                                               the format
 fits/<key>/record.json, draws.safetensors
-chains/<key>-<chain>/record.json, draws.safetensors      of a fit that is not finished
+chains/<key>-<chain>/record.json, draws.safetensors      of an unfinished fit: a chain, or all draws (0)
 cells/<key>/record.json, arrays.safetensors
 runs/<time>.json                                         manifests
 quarantine/                                              records that were damaged

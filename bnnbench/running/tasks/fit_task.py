@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,18 +15,29 @@ from bnnbench.core.draws import Draws
 from bnnbench.core.predictive import Predictive
 from bnnbench.core.rules import fit_run
 from bnnbench.core.rules.purity import global_state
-from bnnbench.errors import ContractBreach
+from bnnbench.errors import ContractBreach, DamagedArtefact
 from bnnbench.evidence import card
 from bnnbench.matrix.plan import FitSpec
 from bnnbench.measurements.sample import sample_of
 from bnnbench.pool.job import Setting
 from bnnbench.pool.progress import Reporter
 from bnnbench.running.tasks import same_network, worker
-from bnnbench.store.records import record_of_chain, record_of_fit
+from bnnbench.store.records import Ending, record_of_chain, record_of_fit
 from bnnbench.store.store import CHAINS, DRAWS, FITS, Store
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The draws of a fit, and the data and the template network that they belong to."""
+
+    draws: Draws
+    data: Data
+    template: nn.Module
+    stored: list[dict[str, Any]] = field(default_factory=list)
+    """The records that the draws were loaded from; empty if they are new."""
 
 
 def run_chain(spec: FitSpec, chain: int, setting: Setting) -> str:
@@ -37,44 +48,70 @@ def run_chain(spec: FitSpec, chain: int, setting: Setting) -> str:
     """
     files: dict[str, str] = {}
     ending, draws = worker.timed(lambda: _chain(spec, chain, setting, files), setting)
-    more: dict[str, Any] = {network_files.FIELD: files} if files else {}
-    artefacts: dict[str, Callable[..., None]] = {}
-    if draws is not None:
-        more["data"] = worker.loaded_sum(spec.dataset, spec.seed)
-        artefacts[DRAWS] = lambda path: draws_file.write_draws(path, draws)
-    record = record_of_chain(spec, chain, ending, **more)
-    worker.own_store(setting).write(CHAINS, spec.chain_key(chain), record, artefacts)
+    _write_part(spec, chain, setting, ending, draws, files)
     return ending.status
 
 
 def run_fit(spec: FitSpec, setting: Setting) -> str:
-    """Fit, or join the chains in the store, write the record of the fit, and return its status."""
+    """Fit, or take the draws that are stored, write the record of the fit, and return its status.
+
+    New draws are stored before anything is predicted with them: if the task is ended then, the next run takes them.
+    """
     files: dict[str, str] = {}
-    ending, made = worker.timed(lambda: _fit(spec, setting, files), setting)
-    read: dict[str, Any] = {network_files.FIELD: files} if files else {}
-    more: dict[str, Any] = {}
+    ending, drawn = worker.timed(lambda: _drawn(spec, setting, files), setting)
+    record: dict[str, Any] = {}
     artefacts: dict[str, Callable[..., None]] = {}
-    if made is not None:
-        draws, more = made
-        # Times are not written with the draws, so that equal draws have equal files.
-        timeless = {name: value for name, value in draws.diagnostics.items() if name != "seconds"}
-        drawn = Draws(draws.arrays, shared=draws.shared, diagnostics=timeless)
-        # With the files that the network read, so that the draws of two networks have two checksums.
-        artefacts[DRAWS] = lambda path: draws_file.write_draws(path, drawn, read)
-        chains = more.get("chains", [])
-        ending = replace(
-            ending,
-            status=more.pop("status", ending.status),
-            reason=more.pop("reason", ending.reason),
-            seconds=ending.seconds + sum(part["seconds"] for part in chains),
-            cpu_seconds=(ending.cpu_seconds or 0.0) + sum(part["cpu_seconds"] for part in chains),
-        )
+    read = _field_of(files)
+    if drawn is not None:
+        if not drawn.stored:
+            _write_part(spec, 0, setting, ending, drawn.draws, files)
+        judging, judged = worker.timed(lambda: _judged(spec, drawn), setting)
+        ending = _together(judging, ending, drawn.stored)
+        if judged is not None:
+            # Times are not written with the draws, so that equal draws have equal files.
+            timeless = {name: value for name, value in drawn.draws.diagnostics.items() if name != "seconds"}
+            kept = Draws(drawn.draws.arrays, shared=drawn.draws.shared, diagnostics=timeless)
+            # With the files that the network read, so that the draws of two networks have two checksums.
+            artefacts[DRAWS] = lambda path: draws_file.write_draws(path, kept, read)
+            record = judged
+            if judged["card"]["level"] == "degenerate":
+                reason = f"the posterior is degenerate: {judged['card']['why']}"
+                ending = replace(ending, status="invalid", reason=reason)
     store = worker.own_store(setting)
-    store.write(FITS, spec.key, record_of_fit(spec, ending, **more, **read), artefacts)
+    store.write(FITS, spec.key, record_of_fit(spec, ending, **record, **read), artefacts)
     if ending.status == "ok":
-        for chain in range(len(more.get("chains", []))):
-            store.remove(CHAINS, spec.chain_key(chain))
+        for key in spec.part_keys:
+            store.remove(CHAINS, key)
     return ending.status
+
+
+def _write_part(
+    spec: FitSpec, part: int, setting: Setting, ending: Ending, draws: Draws | None, files: dict[str, str]
+) -> None:
+    """Write the record of one chain of a fit, or of all draws of a fit that is one task, as part 0."""
+    more = _field_of(files)
+    artefacts: dict[str, Callable[..., None]] = {}
+    if draws is not None:
+        more["data"] = worker.loaded_sum(spec.dataset, spec.seed)
+        artefacts[DRAWS] = lambda path: draws_file.write_draws(path, draws)
+    record = record_of_chain(spec, part, ending, **more)
+    worker.own_store(setting).write(CHAINS, spec.chain_key(part), record, artefacts)
+
+
+def _field_of(files: dict[str, str]) -> dict[str, Any]:
+    """The field of a record with the files that the network read; empty if it read none."""
+    return {network_files.FIELD: files} if files else {}
+
+
+def _together(judging: Ending, drawing: Ending, stored: list[dict[str, Any]]) -> Ending:
+    """The ending of the last step of a fit, with the times of all steps and of the stored parts."""
+    times = [(drawing.seconds, drawing.cpu_seconds or 0.0)]
+    times += [(float(part["seconds"]), float(part["cpu_seconds"])) for part in stored]
+    return replace(
+        judging,
+        seconds=judging.seconds + sum(seconds for seconds, _ in times),
+        cpu_seconds=(judging.cpu_seconds or 0.0) + sum(used for _, used in times),
+    )
 
 
 def _chain(spec: FitSpec, chain: int, setting: Setting, files: dict[str, str]) -> Draws:
@@ -92,23 +129,15 @@ def _chain(spec: FitSpec, chain: int, setting: Setting, files: dict[str, str]) -
     return draws
 
 
-def _fit(spec: FitSpec, setting: Setting, files: dict[str, str]) -> tuple[Draws, dict[str, Any]]:
-    """The draws of a fit, and the fields of its record: card, diagnostics, checksums of the data.
-
-    The files that the network reads are noted in `files`.
-    """
+def _drawn(spec: FitSpec, setting: Setting, files: dict[str, str]) -> _Drawn:
+    """The draws of a fit: stored ones, or new ones. The files that the network reads go into `files`."""
     data, template, progress = _prepared(spec, setting, spec.key, files)
-    stored = _stored_chains(spec, Store(setting.store))
-    record: dict[str, Any] = {}
-    _check_chains(spec, [part for part, _ in stored], files, setting)
+    stored = _stored_parts(spec, setting, files)
     if stored:
         try:
             draws = joined([draws for _, draws in stored])
         except ValueError as error:
             raise ContractBreach(f"{fit_run.name_of(spec.posterior)}: {error}") from error
-        record["chains"] = [
-            {name: part[name] for name in ("seconds", "cpu_seconds", "environment")} for part, _ in stored
-        ]
     else:
         draws = fit_run.by_rules(
             spec.posterior,
@@ -117,45 +146,58 @@ def _fit(spec: FitSpec, setting: Setting, files: dict[str, str]) -> tuple[Draws,
             lambda: spec.posterior.fit(template, data, seed=spec.seed, progress=progress),
         )
     fit_run.check_draws(spec.posterior, draws)
-    predictive = spec.posterior.predictive(template, draws)
+    return _Drawn(draws, data, template, [record for record, _ in stored])
+
+
+def _judged(spec: FitSpec, drawn: _Drawn) -> dict[str, Any]:
+    """The fields of a fit's record: card, diagnostics, checksums of the data, and where stored parts were drawn."""
+    predictive = spec.posterior.predictive(drawn.template, drawn.draws)
     predictive.fitted_by = spec.posterior
-    _check_predictions(predictive, data)
-    fit_card = card.posterior_card(predictive, data)
-    record["data"] = worker.loaded_sum(spec.dataset, spec.seed)
-    record["test_data"] = worker.loaded_test_sum(spec.dataset, spec.seed)
-    record |= {"card": fit_card, "diagnostics": _summary(draws.diagnostics)}
-    record |= same_network.seen_by(predictive, data)
-    if fit_card["level"] == "degenerate":
-        record |= {"status": "invalid", "reason": f"the posterior is degenerate: {fit_card['why']}"}
-    return draws, record
+    _check_predictions(predictive, drawn.data)
+    named = ("seconds", "cpu_seconds", "environment")
+    chains = [{name: part[name] for name in named} for part in drawn.stored]
+    return {
+        **({"chains": chains} if chains else {}),
+        "data": worker.loaded_sum(spec.dataset, spec.seed),
+        "test_data": worker.loaded_test_sum(spec.dataset, spec.seed),
+        "card": card.posterior_card(predictive, drawn.data),
+        "diagnostics": _summary(drawn.draws.diagnostics),
+        **same_network.seen_by(predictive, drawn.data),
+    }
 
 
-def _check_chains(spec: FitSpec, records: list[dict[str, Any]], files: dict[str, str], setting: Setting) -> None:
-    """Raise `ContractBreach` if chains were sampled from other data, or with another network, than this fit has.
+def _stored_parts(spec: FitSpec, setting: Setting, files: dict[str, str]) -> list[tuple[dict[str, Any], Draws]]:
+    """The record and the draws of each stored part of a fit; an empty list if a part is missing.
 
-    These chains are removed, so that the next run samples them again.
+    A part of other data, or of a network that read other files, is removed. If it is a chain, `ContractBreach` is
+    raised, and the next run samples the chain again.
     """
+    store = Store(setting.store)
+    records = [store.record(CHAINS, key) for key in spec.part_keys]
+    stored = [record for record in records if record is not None and record["status"] == "ok"]
+    if len(stored) < len(records):
+        return []
+    try:
+        _check_parts(spec, stored, files, setting)
+        return [(record, store.draws(CHAINS, record["key"], record)) for record in stored]
+    except (ContractBreach, DamagedArtefact):
+        if spec.chains:
+            raise
+        return []
+
+
+def _check_parts(spec: FitSpec, records: list[dict[str, Any]], files: dict[str, str], setting: Setting) -> None:
+    """Raise `ContractBreach` if parts are of other data, or of another network, than this fit has; remove these."""
     breach = None
-    for chain, record in enumerate(records):
+    for record in records:
         try:
             worker.check_data(spec.dataset, spec.seed, record)
             same_network.check_files(spec, record, files)
         except ContractBreach as error:
-            worker.own_store(setting).remove(CHAINS, spec.chain_key(chain))
+            worker.own_store(setting).remove(CHAINS, record["key"])
             breach = error
     if breach is not None:
         raise breach
-
-
-def _stored_chains(spec: FitSpec, store: Store) -> list[tuple[dict[str, Any], Draws]]:
-    """The record and the draws of each chain of a fit; an empty list if any chain is missing."""
-    stored = []
-    for chain in range(spec.chains):
-        record = store.record(CHAINS, spec.chain_key(chain))
-        if record is None or record["status"] != "ok":
-            return []
-        stored.append((record, store.draws(CHAINS, spec.chain_key(chain), record)))
-    return stored
 
 
 def _prepared(spec: FitSpec, setting: Setting, key: str, files: dict[str, str]) -> tuple[Data, nn.Module, Reporter]:
