@@ -9,7 +9,7 @@ from typing import Any
 
 from bnnbench.core import network_files
 from bnnbench.errors import StoreError
-from bnnbench.evidence.results import is_about
+from bnnbench.evidence.cell_reader import is_about
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
 from bnnbench.running.names import chain_name, fit_name
 from bnnbench.running.task import Independent, Task

@@ -9,6 +9,7 @@ import pytest
 from matrices import ONE_FIT
 
 import bnnbench as bb
+from bnnbench.evidence.cell_reader import CellReader
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.config_reader import read_config
 from bnnbench.matrix.plan import make_plan
@@ -40,12 +41,12 @@ def test_cells_have_the_warnings_of_their_fits_card(
     (tmp_path / "benchmarks.yaml").write_text(ONE_FIT)
     run = bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store", only=["fgsm"], jobs=0)
     card = {"level": "short", "why": "R-hat 1.70, ESS 3", "rhat": rhat, "held_fixed": "batch norm"}
-    known = Results.known
+    known = CellReader.known
 
-    def with_card(self: Results, kind: str, key: str) -> dict[str, Any]:
+    def with_card(self: CellReader, kind: str, key: str) -> dict[str, Any]:
         return {**(known(self, kind, key) or {}), **({"card": card} if kind == FITS else {})}
 
-    monkeypatch.setattr(Results, "known", with_card)
+    monkeypatch.setattr(CellReader, "known", with_card)
     (cell,) = Results(run.plan, run.store).cells
     assert (cell.status, cell.card, cell.rhat) == ("ok", "short", told)
     assert cell.warnings[:2] == [

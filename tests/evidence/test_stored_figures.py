@@ -14,7 +14,8 @@ from pydantic import Field
 import bnnbench as bb
 from bnnbench.core.component_parameter import component_parameter
 from bnnbench.evidence import stored_figures
-from bnnbench.evidence.results import Cell, Results
+from bnnbench.evidence.cell import Cell
+from bnnbench.evidence.results import Results
 from bnnbench.evidence.stored_figures import figures_of
 from bnnbench.plugins.registrar import Entry
 from bnnbench.plugins.registry import Registry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import bnnbench as bb
-from bnnbench.evidence.results import Cell
+from bnnbench.evidence.cell import Cell
 from bnnbench.matrix.specs import CellSpec, FitSpec
 from bnnbench.measurements.outcome import Outcome
 
