@@ -14,7 +14,6 @@ from torch import nn
 import bnnbench as bb
 from bnnbench.core.same_architecture import weights_alone_differ
 
-
 Maker = Callable[[], nn.Module]
 
 
