@@ -19,5 +19,13 @@ def bnnbench_register(registry: Any) -> None:
         f"{home}.margins:LogMargin",
         help="Best other class less the label, in log predictive probability.",
     )
+    registry.objective(
+        "class-margin",
+        f"{home}.margins:ClassMargin",
+        help="One class less the label, in log predictive probability.",
+    )
+    registry.objective(
+        "dlr", f"{home}.margins:DifferenceOfLogitsRatio", help="Difference of logits ratio (AutoAttack)."
+    )
     registry.objective("mean-logit", f"{home}.losses:MeanLogit", help="Cross-entropy of the mean logits.")
     registry.objective("mean-logit-margin", f"{home}.margins:MeanLogitMargin", help="Margin of the mean logits.")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from bnnbench import Objective, OddsTerm
+from pydantic import Field
+
+from bnnbench import Incompatible, Objective, OddsTerm
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+SMALLEST = 1e-12
+"""The smallest difference that the difference of logits ratio divides by."""
 
 
 class LogMargin(Objective):
@@ -28,9 +33,52 @@ class LogMargin(Objective):
         -sum_s w_sk grad o_sk, where o_sk = log(1 - p_sk) - log p_sk are the log odds of draw s against k, and
         w_sk = p_sk (1 - p_sk) / sum_t p_tk.
         """
+        return _odds_of_margin(log_probs, y, _without_label(log_probs.logsumexp(0), y).argmax(-1))
+
+
+class ClassMargin(Objective):
+    """Log predictive probability of one class minus that of the label, in nats.
+
+    It is zero where the class is the label. Raises `Incompatible` if the predictive does not have the class.
+    """
+
+    revision: ClassVar[int | None] = 1
+
+    target: int = Field(default=0, ge=0)
+    """The class, from 0."""
+
+    def value(self, log_probs: Tensor, y: Tensor) -> Tensor:
         total = log_probs.logsumexp(0)
-        other = _without_label(total, y).argmax(-1)
-        return [OddsTerm(k, sign, _log_weight(log_probs, total, k)) for k, sign in ((y, 1.0), (other, -1.0))]
+        return (total.gather(-1, self._classes(log_probs, y)[:, None]) - total.gather(-1, y[:, None]))[:, 0]
+
+    def odds_terms(self, log_probs: Tensor, y: Tensor) -> list[OddsTerm]:
+        """The terms of `log-margin`, with the class in the place of the best other one."""
+        return _odds_of_margin(log_probs, y, self._classes(log_probs, y))
+
+    def _classes(self, log_probs: Tensor, y: Tensor) -> Tensor:
+        """The class, once for each image (N,)."""
+        if self.target >= log_probs.shape[-1]:
+            raise Incompatible(
+                f"class-margin has the target {self.target}, but there are {log_probs.shape[-1]} classes"
+            )
+        return y.new_full(y.shape, self.target)
+
+
+class DifferenceOfLogitsRatio(Objective):
+    """Difference of logits ratio (Croce and Hein 2020) of the log predictive probabilities.
+
+    It is the margin of the best other class over the label, divided by the difference between the largest and the third
+    largest log-probability: a number that no scaling of the logits changes. Raises `Incompatible` below three classes.
+    """
+
+    revision: ClassVar[int | None] = 1
+
+    def value(self, log_probs: Tensor, y: Tensor) -> Tensor:
+        total = log_probs.logsumexp(0)
+        if total.shape[-1] < 3:
+            raise Incompatible(f"dlr needs three classes or more, and there are {total.shape[-1]}")
+        first, _, third = total.topk(3, -1).values.unbind(-1)
+        return _margin(total, y) / (first - third).clamp(min=SMALLEST)
 
 
 class MeanLogitMargin(Objective):
@@ -40,6 +88,12 @@ class MeanLogitMargin(Objective):
 
     def value(self, log_probs: Tensor, y: Tensor) -> Tensor:
         return _margin(log_probs.mean(0), y)
+
+
+def _odds_of_margin(log_probs: Tensor, y: Tensor, other: Tensor) -> list[OddsTerm]:
+    """The terms of the margin of a class `other` (N,) over the label; see `LogMargin.odds_terms`."""
+    total = log_probs.logsumexp(0)
+    return [OddsTerm(k, sign, _log_weight(log_probs, total, k)) for k, sign in ((y, 1.0), (other, -1.0))]
 
 
 def _margin(scores: Tensor, y: Tensor) -> Tensor:

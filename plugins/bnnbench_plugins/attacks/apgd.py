@@ -1,0 +1,208 @@
+"""Auto-PGD: projected gradient ascent whose steps adapt themselves."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from bnnbench import objective
+from bnnbench.authoring import Best, Maximising, per_image
+from bnnbench_plugins.attacks.nearest import likely_others
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from bnnbench import Objective, Threat, Victim
+
+MOMENTUM = 0.75
+"""The share of the gradient step in a move; the rest is the last move."""
+ENOUGH = 0.75
+"""The share of steps since the last checkpoint that must have raised the objective."""
+
+
+class AutoProjectedGradient(Maximising):
+    """Auto-PGD (Croce and Hein 2020, Algorithm 1): gradient steps with momentum, whose length adapts to the progress.
+
+    The first step is as long as the ball is wide. At checkpoints, the step of each image is halved, and its best
+    iterate is taken up again, if fewer than three quarters of the last steps raised the objective, or if neither the
+    step nor the best objective has changed since the last checkpoint. The result is the best iterate, as for `pgd`.
+
+    With `targets`, the attack does not maximise `objective`: it runs once for each of the most probable other classes,
+    and maximises the margin of that class over the label (`class-margin`). Some images fall only to such a run.
+    """
+
+    revision: ClassVar[int | None] = 1
+    traits: ClassVar[frozenset[str]] = frozenset({"iterative"})
+
+    steps: int = Field(default=50, ge=1)
+    """Gradient steps of each run."""
+    restarts: int = Field(default=1, ge=1)
+    """Number of runs for each objective, each with a random start of its own."""
+    random_start: bool = True
+    """Start from uniform noise in the ball instead of the clean input."""
+    targets: int = Field(default=0, ge=0)
+    """Number of other classes whose margins are attacked in turn, the most probable at the clean input; 0 for none."""
+    stop_when_broken: bool = False
+    """Stop attacking an image once it is misclassified. Faster, but softmax robustness is then not reported."""
+
+    @model_validator(mode="after")
+    def _restarts_differ(self) -> Self:
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError("restarts above 1 need random_start: without it all runs are the same")
+        return self
+
+    def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
+        best = Best(x)
+        for aim, aimed in self._aims(victim, x, y):
+            for _ in range(self.restarts):
+                # Noise is drawn for all images, so that an image that is no longer attacked changes no other.
+                start = threat.uniform(x, rng) if self.random_start else x
+                standing = aimed[best.unbroken] if self.stop_when_broken else aimed
+                at = (best.unbroken if self.stop_when_broken else best.everywhere)[standing]
+                if len(at):
+                    self._climb(victim, best, aim, at, start, x, y, threat)
+        return best.inputs
+
+    def _aims(self, victim: Victim, x: Tensor, y: Tensor) -> list[tuple[Objective, Tensor]]:
+        """Each objective that is maximised, with the images (N,) bool for which it is."""
+        import torch
+
+        if self.targets == 0:
+            return [(self.objective, torch.ones_like(y, dtype=torch.bool))]
+        log_probs = victim.log_probs(x)
+        likely = likely_others(log_probs, y, self.targets)
+        return [
+            (objective("bnnbench:class-margin", target=k), (likely == k).any(-1)) for k in range(log_probs.shape[-1])
+        ]
+
+    def _climb(
+        self,
+        victim: Victim,
+        best: Best,
+        aim: Objective,
+        at: Tensor,
+        start: Tensor,
+        x: Tensor,
+        y: Tensor,
+        threat: Threat,
+    ) -> None:
+        """One run from `start` (N, *shape) on the images at positions `at` (n,); its iterates are offered to `best`."""
+        climb = _Climb.begun(at, start[at], threat)
+        checkpoints = _checkpoints(self.steps)
+        for step in range(self.steps + 1):
+            last = step == self.steps
+            asked, labels = victim.among(climb.at), y[climb.at]
+            if last:
+                (log_probs, value), direction = asked.score(climb.points, labels, aim), climb.direction
+            else:
+                log_probs, value, direction = asked.probe(climb.points, labels, aim)
+            broken = threat.broken(log_probs, labels)
+            if last or threat.stream != "fresh":
+                best.offer(climb.points, broken, value, climb.at)
+            else:
+                best.pass_by(broken, value, climb.at)
+            victim.record("objective", best.latest_value)
+            victim.record("broken", best.latest_broken)
+            if last:
+                return
+            climb.arrive(value, direction)
+            if step in checkpoints:
+                climb.judge(step - checkpoints[step])
+            if self.stop_when_broken:
+                climb = climb.at_images(~broken)
+                if len(climb.at) == 0:
+                    return
+            climb.move(x[climb.at], threat)
+
+    @property
+    def stops_early(self) -> bool:
+        return self.stop_when_broken
+
+    def stronger(self) -> AutoProjectedGradient:
+        return self.model_copy(update={"steps": 2 * self.steps})
+
+
+@dataclass
+class _Climb:
+    """The state of a run on n images; all tensors lead with n.
+
+    `at` are the positions of the images. `best` marks the best iterate so far, and `before` the last checkpoint.
+    """
+
+    at: Tensor
+    points: Tensor
+    previous: Tensor
+    value: Tensor
+    direction: Tensor
+    length: Tensor
+    best_value: Tensor
+    best_points: Tensor
+    best_direction: Tensor
+    rises: Tensor
+    length_before: Tensor
+    value_before: Tensor
+
+    @classmethod
+    def begun(cls, at: Tensor, points: Tensor, threat: Threat) -> _Climb:
+        """The state before the first query."""
+        import torch
+
+        lowest = points.new_full((len(at),), -torch.inf)
+        length = points.new_full((len(at),), 2 * threat.epsilon)
+        still = torch.zeros_like(points)
+        return cls(
+            at, points, points, lowest, still, length, lowest, points, still, torch.zeros_like(length), length, lowest
+        )
+
+    def arrive(self, value: Tensor, direction: Tensor) -> None:
+        """Take in the objective (n,) and the direction (n, *shape) at the current points."""
+        self.rises = self.rises + (value > self.value)
+        self.value, self.direction = value, direction
+        better = value > self.best_value
+        self.best_value = value.where(better, self.best_value)
+        self.best_points = self.points.where(per_image(better, self.points), self.best_points)
+        self.best_direction = direction.where(per_image(better, direction), self.best_direction)
+
+    def judge(self, steps: int) -> None:
+        """At a checkpoint, `steps` after the last one: halve the steps of images that make too little progress."""
+        stuck = (self.length == self.length_before) & (self.best_value <= self.value_before)
+        slow = (self.rises < ENOUGH * steps) | stuck
+        self.length_before, self.value_before = self.length, self.best_value
+        self.length = self.length.where(~slow, self.length / 2)
+        back = per_image(slow, self.points)
+        # An image that goes back starts without momentum.
+        self.previous = self.best_points.where(back, self.previous)
+        self.points = self.best_points.where(back, self.points)
+        self.direction = self.best_direction.where(back, self.direction)
+        self.value = self.best_value.where(slow, self.value)
+        self.rises = self.rises * 0
+
+    def move(self, x: Tensor, threat: Threat) -> None:
+        """Make a gradient step, and a part of the last move again; `x` (n, *shape) are the clean inputs."""
+        step = per_image(self.length, self.points) * threat.steepest(self.direction)
+        stepped = threat.project(x, self.points + step)
+        moved = self.points + MOMENTUM * (stepped - self.points) + (1 - MOMENTUM) * (self.points - self.previous)
+        self.points, self.previous = threat.project(x, moved), self.points
+
+    def at_images(self, kept: Tensor) -> _Climb:
+        """The state of some of the images, (n,) bool."""
+        return _Climb(*(getattr(self, field.name)[kept] for field in fields(self)))
+
+
+def _checkpoints(steps: int) -> dict[int, int]:
+    """The steps at which progress is judged, each with the checkpoint before it.
+
+    They come at shares of 0.22, 0.41, 0.57, ... of all steps: each interval is shorter than the last one by 0.03, and
+    at least 0.06.
+    """
+    # In hundredths, because sums of floats round up.
+    share, interval, places = 22, 22, [0]
+    while share <= 100:
+        places.append(-(-share * steps // 100))
+        interval = max(interval - 3, 6)
+        share += interval
+    return {later: earlier for earlier, later in itertools.pairwise(places) if later > earlier}

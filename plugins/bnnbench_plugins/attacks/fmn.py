@@ -1,0 +1,130 @@
+"""The fast minimum-norm attack."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from bnnbench import Attack, objective
+from bnnbench.authoring import per_image
+from bnnbench_plugins.attacks.nearest import Nearest, likely_others
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from bnnbench import Objective, Threat, Victim
+
+HALVINGS = 10
+"""Queries that look for the first radius; each halves the ratio between its bounds, in logarithms."""
+SMALLEST = 2.0**-12
+"""The smallest first radius, as a fraction of the largest one."""
+LAST = 0.01
+"""The last step, and the last change of the radius, as fractions of the first ones."""
+
+
+class FastMinimumNorm(Attack):
+    """The fast minimum-norm attack (Pintor et al. 2021): the nearest input that is classified as another class.
+
+    Each image has a radius of its own. Gradient steps that raise the margin of the best other class over the label
+    (`log-margin`) are projected into that radius and the box. The radius shrinks after an iterate that is
+    misclassified, and grows after one that is not, but never beyond the nearest one found. Steps and changes of the
+    radius fall along half a cosine. The result is the nearest misclassified iterate; one run serves all radii.
+
+    Two things differ from the paper. The first radius is the one at which the steepest direction at the clean input
+    leads to another class, found by bisection: the paper divides the margin by the gradient's length, which vanishes
+    where an ensemble is certain. The length of a step is a fraction of the radius, in the norm of the threat, instead
+    of a number that must be tuned for each data set.
+
+    With `targets`, the attack runs once for each of the most probable other classes, and raises the margin of that
+    class (`class-margin`). Some images have a nearer input that only such a run finds.
+
+    Under the stream `fresh` each query sees other draws, so the nearest iterate is one that met vulnerable draws.
+    """
+
+    revision: ClassVar[int | None] = 1
+    traits: ClassVar[frozenset[str]] = frozenset({"iterative", "minimal-norm"})
+
+    steps: int = Field(default=100, ge=1)
+    """Gradient steps of each run."""
+    relative_step_size: float = Field(default=1.0, gt=0)
+    """Length of the first step as a fraction of the image's radius."""
+    radius_change: float = Field(default=0.05, gt=0, lt=1)
+    """The fraction by which the radius first shrinks or grows."""
+    targets: int = Field(default=0, ge=0)
+    """Number of other classes whose margins are attacked in turn, the most probable at the clean input; 0 for none."""
+
+    def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
+        nearest = Nearest(victim, x, y, threat)
+        for aim, at in self._aims(nearest, y):
+            if len(at):
+                self._search(victim.among(at), nearest, aim, at, x[at], y[at], threat)
+        return nearest.inputs
+
+    def _aims(self, nearest: Nearest, y: Tensor) -> list[tuple[Objective, Tensor]]:
+        """Each objective that is maximised, with the positions of the images for which it is."""
+        at = nearest.standing
+        if self.targets == 0:
+            return [(objective("bnnbench:log-margin"), at)]
+        likely, classes = likely_others(nearest.clean[at], y[at], self.targets), nearest.clean.shape[-1]
+        return [(objective("bnnbench:class-margin", target=k), at[(likely == k).any(-1)]) for k in range(classes)]
+
+    def _search(
+        self, asked: Victim, nearest: Nearest, aim: Objective, at: Tensor, x: Tensor, y: Tensor, threat: Threat
+    ) -> None:
+        """One run on the images x (n, *shape) at positions `at` (n,); its iterates are offered to `nearest`."""
+        import torch
+
+        points = x
+        for step in range(self.steps + 1):
+            if step == self.steps:
+                log_probs, value = asked.score(points, y, aim)
+            else:
+                log_probs, value, direction = asked.probe(points, y, aim)
+            broken = nearest.offer(points, log_probs, at)
+            asked.record("objective", value)
+            asked.record("broken", broken)
+            if step == self.steps:
+                return
+            if step == 0:
+                radius = self._first_radius(asked, nearest, threat.steepest(direction), at, x, threat)
+            share = LAST + (1 - LAST) * (1 + math.cos(math.pi * step / self.steps)) / 2
+            change = self.radius_change * share
+            # The first radius reaches the goal too, by the way it was found.
+            shrinks = broken if step else torch.ones_like(broken)
+            radius = (radius * (1 - change)).where(shrinks, radius * (1 + change))
+            radius = radius.minimum(nearest.distance[at].to(radius)).clamp(max=threat.epsilon)
+            length = self.relative_step_size * share * radius
+            points = _projected(x, points + per_image(length, x) * threat.steepest(direction), radius, threat)
+
+    def _first_radius(
+        self, asked: Victim, nearest: Nearest, ray: Tensor, at: Tensor, x: Tensor, threat: Threat
+    ) -> Tensor:
+        """The radius (n,) at which the goal is reached along a ray (n, *shape), at most the distance of `nearest`.
+
+        It is the largest radius if the goal is not reached.
+        """
+        large = nearest.distance[at].to(x).clamp(max=threat.epsilon)
+        small = SMALLEST * large
+        for _ in range(HALVINGS):
+            middle = (small * large).sqrt()
+            points = (x + per_image(middle, x) * ray).clamp(*threat.box)
+            broken = nearest.offer(points, asked.log_probs(points), at)
+            small, large = middle.where(~broken, small), middle.where(broken, large)
+        return large
+
+    def stronger(self) -> FastMinimumNorm:
+        return self.model_copy(update={"steps": 2 * self.steps})
+
+
+def _projected(x: Tensor, points: Tensor, radius: Tensor, threat: Threat) -> Tensor:
+    """Points (n, *shape) moved into balls of the radii (n,) around x (n, *shape), and into the box."""
+    moved, reach = points - x, per_image(radius, x)
+    if threat.norm == "linf":
+        moved = moved.minimum(reach).maximum(-reach)
+    else:
+        length = per_image(moved.double().flatten(1).norm(dim=1), x).to(x)
+        moved = moved * (reach / length.maximum(reach)).nan_to_num(0.0)
+    return (x + moved).clamp(*threat.box)

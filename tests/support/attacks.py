@@ -1,0 +1,29 @@
+"""Every bundled attack, with parameters that make it quick."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bnnbench as bb
+from bnnbench.plugins.installed import registry
+
+LITTLE: dict[str, dict[str, Any]] = {
+    "apgd": {"steps": 10},
+    "boundary": {"queries": 80},
+    "carlini-wagner": {"steps": 10, "searches": 2},
+    "fmn": {"steps": 15},
+    "nes": {"steps": 4, "samples": 10},
+    "square": {"queries": 40},
+}
+"""Parameters by the name of the attack; attacks that are quick as they are have none."""
+NAMES = sorted(
+    entry.name for entry in registry().entries if entry.kind == "attack" and entry.distribution == "bnnbench"
+)
+WITH_NORMS = [(name, norm) for name in NAMES for norm in ("linf", "l2") if (name, norm) != ("carlini-wagner", "linf")]
+"""Each attack with each norm that it is defined for."""
+WITHOUT_RANDOM_NUMBERS = frozenset(["carlini-wagner", "deepfool", "fgsm", "fmn", "mi-fgsm"])
+
+
+def quick(name: str) -> bb.Attack:
+    """The bundled attack of a name, with little effort."""
+    return bb.attack(name, **LITTLE.get(name, {}))
