@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from bnnbench.core.attacked import Attacked as Attacked
     from bnnbench.core.chains import IndependentChains as IndependentChains
     from bnnbench.core.component import Component as Component
-    from bnnbench.core.component import InputPath as InputPath
     from bnnbench.core.dataset import Data as Data
     from bnnbench.core.dataset import Dataset as Dataset
     from bnnbench.core.draws import Draws as Draws
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from bnnbench.core.draws import no_progress as no_progress
     from bnnbench.core.ensemble.precision import fast_products as fast_products
     from bnnbench.core.foreign import predictive as predictive
+    from bnnbench.core.input_path import InputPath as InputPath
     from bnnbench.core.network import Network as Network
     from bnnbench.core.network import initialise as initialise
     from bnnbench.core.objective import Objective as Objective
@@ -59,15 +59,19 @@ if TYPE_CHECKING:
     from bnnbench.errors import UnknownComponent as UnknownComponent
     from bnnbench.evidence.card import posterior_card as posterior_card
     from bnnbench.evidence.opening import results as results
+    from bnnbench.evidence.results import Results as Results
     from bnnbench.measurements.defence import Defence as Defence
+    from bnnbench.measurements.defence import Judgement as Judgement
     from bnnbench.measurements.evaluation import evaluate as evaluate
     from bnnbench.measurements.findings import Finding as Finding
     from bnnbench.measurements.findings import Findings as Findings
     from bnnbench.measurements.measure import Measure as Measure
     from bnnbench.measurements.outcome import Outcome as Outcome
     from bnnbench.measurements.outcome import Outcomes as Outcomes
+    from bnnbench.measurements.sample import Sample as Sample
     from bnnbench.measurements.schema import Quantity as Quantity
     from bnnbench.plugins.hookspecs import hookimpl as hookimpl
+    from bnnbench.running.observer import Observer as Observer
     from bnnbench.running.run import run as run
 
 _HOMES = {
@@ -75,7 +79,8 @@ _HOMES = {
     "core.attack": ["Attack", "AttackParameter"],
     "core.attacked": ["Attacked"],
     "core.chains": ["IndependentChains"],
-    "core.component": ["Component", "InputPath"],
+    "core.component": ["Component"],
+    "core.input_path": ["InputPath"],
     "core.dataset": ["Data", "Dataset"],
     "core.draws": ["Draws", "Progress", "no_progress"],
     "core.ensemble.precision": ["fast_products"],
@@ -108,13 +113,16 @@ _HOMES = {
     ],
     "evidence.card": ["posterior_card"],
     "evidence.opening": ["results"],
-    "measurements.defence": ["Defence"],
+    "evidence.results": ["Results"],
+    "measurements.defence": ["Defence", "Judgement"],
     "measurements.evaluation": ["evaluate"],
     "measurements.findings": ["Finding", "Findings"],
     "measurements.measure": ["Measure"],
     "measurements.outcome": ["Outcome", "Outcomes"],
+    "measurements.sample": ["Sample"],
     "measurements.schema": ["Quantity"],
     "plugins.hookspecs": ["hookimpl"],
+    "running.observer": ["Observer"],
     "running.run": ["run"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

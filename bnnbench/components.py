@@ -8,47 +8,66 @@ from __future__ import annotations
 
 from typing import Any
 
-from bnnbench.core.arguments import instance_of
+from bnnbench.core.arguments import instance_of, told_names
 from bnnbench.core.attack import Attack
 from bnnbench.core.dataset import Dataset
 from bnnbench.core.network import Network
 from bnnbench.core.objective import Objective
 from bnnbench.core.posterior import Posterior
+from bnnbench.errors import ParameterError
 from bnnbench.measurements.measure import Measure
-from bnnbench.plugins.described import with_article
+from bnnbench.plugins.described import in_words, with_article
 from bnnbench.plugins.installed import registry
 
 
+@told_names
 def dataset(name: str, /, **parameters: Any) -> Dataset:
     """A data set by its registered name, with these parameters; the others have their defaults."""
     return _made("dataset", name, parameters)
 
 
+@told_names
 def network(name: str, /, **parameters: Any) -> Network:
     """A network by its registered name, with these parameters; the others have their defaults."""
     return _made("network", name, parameters)
 
 
+@told_names
 def posterior(name: str, /, **parameters: Any) -> Posterior:
     """An inference method by its registered name, with these parameters; the others have their defaults."""
     return _made("posterior", name, parameters)
 
 
+@told_names
 def objective(name: str, /, **parameters: Any) -> Objective:
     """An objective by its registered name, with these parameters; the others have their defaults."""
     return _made("objective", name, parameters)
 
 
+@told_names
 def attack(name: str, /, **parameters: Any) -> Attack:
     """An attack by its registered name, with these parameters; the others have their defaults."""
     return _made("attack", name, parameters)
 
 
+@told_names
 def measure(name: str, /, **parameters: Any) -> Measure:
     """A measure by its registered name, with these parameters; the others have their defaults."""
     return _made("measure", name, parameters)
 
 
+_OF_THREAT = frozenset(["epsilon", "epsilons", "eps", "norm", "bounds", "queries", "access", "stream", "goal"])
+"""What users of other libraries give to an attack, and what belongs to its threat here."""
+
+
 def _made(kind: str, name: str, parameters: dict[str, Any]) -> Any:
     instance_of(name, str, argument="name", meant=f"the registered name of {with_article(kind)}")
-    return registry().create(kind, name, parameters)
+    try:
+        return registry().create(kind, name, parameters)
+    except ParameterError as error:
+        misplaced = [one for one in parameters if one in _OF_THREAT and f"no parameter '{one}'" in str(error)]
+        if kind != "attack" or not misplaced:
+            raise
+        told = f"attack {name}: no parameter {in_words(misplaced)}: it belongs to the threat"
+        example = "bnnbench.evaluate(model, attack, data, epsilon=...), attack.run(model, x, y, epsilon)"
+        raise ParameterError(f"{told}, as in {example} or bnnbench.Threat(epsilon=..., norm=...)") from None

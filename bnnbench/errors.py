@@ -132,10 +132,10 @@ def message_of(error: BaseException) -> str:
 def closest(word: str, known: Iterable[str]) -> str | None:
     """The known name that a misspelt word most likely stands for; None if none is similar.
 
-    A name that alone contains the word comes first, then the name with the most similar spelling.
+    A name that alone contains the word comes first, then the name with the most similar spelling. Capital letters do
+    not matter.
     """
-    names = list(known)
+    names, word = {name.lower(): name for name in known}, word.lower()
     containing = [name for name in names if word in re.split(r"[-_.]", name) or (len(word) > 3 and word in name)]
-    if len(containing) == 1:
-        return containing[0]
-    return next(iter(difflib.get_close_matches(word, names, n=1)), None)
+    close = containing if len(containing) == 1 else difflib.get_close_matches(word, names, n=1)
+    return names[close[0]] if close else None

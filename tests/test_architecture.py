@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,3 +40,13 @@ def test_every_room_of_the_source_has_its_folder_of_tests() -> None:
     rooms = [entry for entry in PACKAGES[0].iterdir() if (entry / "__init__.py").exists()]
     assert len(rooms) > 10
     assert not [room.name for room in rooms if not list((here / room.name).rglob("test_*.py"))]
+
+
+def test_every_file_of_the_core_package_stands_on_the_page_about_the_architecture() -> None:
+    page = (Path(__file__).parent.parent / "docs/architecture.md").read_text()
+    named = set(re.findall(r"`([\w/]+\.py)`", page))
+    files = {name.removeprefix("bnnbench/") for name in FILES if name.startswith("bnnbench/")}
+    entry_points = {name for name in files if name.endswith(("__init__.py", "__main__.py"))}
+    stands = {name for name in files for one in named if f"/{name}".endswith(f"/{one}")}
+    assert files - entry_points - stands == set()
+    assert {one for one in named if not any(f"/{name}".endswith(f"/{one}") for name in FILES)} == set()

@@ -6,6 +6,8 @@ Importing the module would replace the function: `bnnbench/attack.py` would repl
 from __future__ import annotations
 
 import pkgutil
+import re
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -19,6 +21,12 @@ def test_no_module_replaces_a_public_name(package: ModuleType) -> None:
     modules = {module.name for module in pkgutil.iter_modules(package.__path__)}
     assert modules
     assert not modules & set(package.__all__)
+
+
+def test_every_public_name_stands_in_the_page_about_python() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "embedding.md").read_text()
+    told = set(re.findall(r"\w+", page))
+    assert sorted(set(bnnbench.__all__) - told) == []
 
 
 @pytest.mark.parametrize("package", [bnnbench, bnnbench.authoring])

@@ -1,14 +1,18 @@
 """Building blocks for authors of components. The bundled components use the same ones; all of them are stable.
 
     data sets     split, training_sample, test_sample          choose the points of a sample
+                  checksum_of_file                             for the fingerprint of a data set that reads a file
                   training_generator, test_generator           numpy generators for data that are drawn
     posteriors    fresh_network, kept_buffers                  start from the template, return its buffers
+                  check_gradient                               whether a network has a gradient in its weights
                   in_train_mode, in_eval_mode                  the modes of a network, whatever its `train` method is
+                  BatchNormStatistics, recalibrated            statistics of batch norm for each draw
                   training_seeds, layers_seed, chain_seeds     uint32 seeds for the streams of a fit
                   joined                                       one `Draws` from those of several chains
                   HamiltonianSampler, Chain                    parameters and bookkeeping of Hamiltonian samplers
                   JaxNetwork, MODULES, FUNCTIONS, METHODS      run a torch network in JAX
     attacks       Maximising, Best                             an objective parameter; the best candidates so far
+                  per_image                                    values of images that broadcast over a batch
     measures      metrics, wilson                              metrics of predictions; an interval of a proportion
 
 A data set of an author's own, for example:
@@ -34,6 +38,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bnnbench.authoring.batch_norm import BatchNormStatistics as BatchNormStatistics
+    from bnnbench.authoring.batch_norm import recalibrated as recalibrated
     from bnnbench.authoring.best_iterate import Best as Best
     from bnnbench.authoring.hamiltonian import Chain as Chain
     from bnnbench.authoring.hamiltonian import HamiltonianSampler as HamiltonianSampler
@@ -50,15 +56,19 @@ if TYPE_CHECKING:
     from bnnbench.authoring.samples import split as split
     from bnnbench.authoring.samples import test_sample as test_sample
     from bnnbench.authoring.samples import training_sample as training_sample
+    from bnnbench.authoring.templates import check_gradient as check_gradient
     from bnnbench.authoring.templates import fresh_network as fresh_network
     from bnnbench.authoring.templates import kept_buffers as kept_buffers
+    from bnnbench.core.broadcasting import per_image as per_image
     from bnnbench.core.chains import joined as joined
     from bnnbench.core.network_copy import in_eval_mode as in_eval_mode
     from bnnbench.core.network_copy import in_train_mode as in_train_mode
+    from bnnbench.core.user_code.file_sums import checksum_of_file as checksum_of_file
     from bnnbench.statistics import metrics as metrics
     from bnnbench.statistics.intervals import wilson as wilson
 
 _NAMES_OF = {
+    "authoring.batch_norm": ["BatchNormStatistics", "recalibrated"],
     "authoring.best_iterate": ["Best"],
     "authoring.hamiltonian": ["Chain", "HamiltonianSampler"],
     "authoring.jax_network": ["JaxNetwork"],
@@ -72,8 +82,10 @@ _NAMES_OF = {
         "training_seeds",
     ],
     "authoring.samples": ["split", "test_sample", "training_sample"],
-    "authoring.templates": ["fresh_network", "kept_buffers"],
+    "authoring.templates": ["check_gradient", "fresh_network", "kept_buffers"],
+    "core.broadcasting": ["per_image"],
     "core.chains": ["joined"],
+    "core.user_code.file_sums": ["checksum_of_file"],
     "core.network_copy": ["in_eval_mode", "in_train_mode"],
     "statistics.intervals": ["wilson"],
 }

@@ -10,7 +10,7 @@ A sampler has this form:
                 weights, statistics = ...                     # one transition of the engine
                 if record.note(transition, acceptance=..., diverging=..., leapfrog_steps=..., step_size=...):
                     record.kept.append(weights)               # name -> numpy array
-            return record.draws(sampled)
+            return record.draws(sampled, data)
 """
 
 from __future__ import annotations
@@ -22,21 +22,24 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import Field
 
+from bnnbench.authoring.batch_norm import BatchNormStatistics, has_batch_norm, recalibrated
 from bnnbench.authoring.random_streams import chain_seeds
 from bnnbench.authoring.templates import fresh_network, kept_buffers
 from bnnbench.core.chains import IndependentChains
 from bnnbench.core.draws import Draws, Progress
 from bnnbench.core.posterior import NormalPrior
+from bnnbench.errors import ContractBreach
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from bnnbench.core.dataset import Data
 
 SHORTEST_ADAPTATION = 10
 """The number of warm-up transitions below which the step size stays the initial one."""
 
 
-class HamiltonianSampler(NormalPrior, IndependentChains):
+class HamiltonianSampler(BatchNormStatistics, NormalPrior, IndependentChains):
     """The base of full-batch Hamiltonian samplers of all weights and biases, with a normal prior and several chains.
 
     A subclass writes `fit_chain`.
@@ -106,12 +109,14 @@ class Chain:
     def start(self, network: nn.Module) -> tuple[nn.Module, dict[str, Tensor], int]:
         """The network to sample, the chain's initial weights by name, and the seed (uint32) of the sampler.
 
-        The initial weights are drawn anew for each chain. The network's buffers are the same for all chains of a fit.
+        The initial weights are drawn anew for each chain. The network's buffers are those of the template, such as
+        trained statistics of batch norm.
         Raises `Incompatible` if the template `network` has no parameters.
         """
         weights_seed, sampler_seed = chain_seeds(self.seed, self.number)
         weights = fresh_network(network, weights_seed).named_parameters()
-        return fresh_network(network, self.seed), {name: weight.detach() for name, weight in weights}, sampler_seed
+        sampled = fresh_network(network, self.seed, keep_buffers=True)
+        return sampled, {name: weight.detach() for name, weight in weights}, sampler_seed
 
     def note(
         self, transition: int, *, acceptance: float, diverging: bool, leapfrog_steps: int, step_size: float
@@ -134,16 +139,21 @@ class Chain:
         self.leapfrog_steps.append(leapfrog_steps)
         return (transition - sampler.warmup + 1) % sampler.thin == 0
 
-    def draws(self, network: nn.Module) -> Draws:
+    def draws(self, network: nn.Module, data: Data | None = None) -> Draws:
         """The kept weights as `Draws` of one chain: arrays (1, draws, *weight), and the sampled network's buffers.
+
+        With `batch_norm: recalibrated` the statistics of batch norm are estimated for each draw, which needs the data.
 
         Diagnostics: `acceptance`, `divergences` and `leapfrog_steps` of each transition after the warm-up, of shape
         (1, draws * thin); `step_size`, of shape (1,); `gradients`, the number of leapfrog steps including the warm-up;
         `seconds`, the wall time; and, for a network with such layers, the text `held_fixed` (`held_fixed`).
         """
-        held = held_fixed(network)
+        recalibrate = self.sampler.batch_norm == "recalibrated"
+        if recalibrate and data is None:
+            raise ContractBreach("batch_norm: recalibrated needs the data: write record.draws(network, data)")
+        held = held_fixed(network, recalibrate)
         arrays = {name: np.stack([weights[name] for weights in self.kept])[None] for name in self.kept[0]}
-        return Draws(
+        draws = Draws(
             {name: array.astype(np.float32, copy=False) for name, array in arrays.items()},
             shared=kept_buffers(network),
             diagnostics={
@@ -156,18 +166,28 @@ class Chain:
             }
             | ({"held_fixed": held} if held else {}),
         )
+        if recalibrate and data is not None:
+            draws = recalibrated(draws, network, data.train[0].to(next(network.parameters()).device))
+        return draws
 
 
-def held_fixed(network: nn.Module) -> str:
+def held_fixed(network: nn.Module, recalibrate: bool = False) -> str:
     """What a Hamiltonian sampler holds fixed in a network, in words; empty if there is nothing.
 
     The density that it samples must be a fixed function of the weights. So layers are in eval mode: batch norm uses
-    the statistics that it has at the start, and dropout does nothing.
+    the statistics that it has at the start, and dropout does nothing. Recalibration changes the draws afterwards.
     """
-    kinds = {type(layer).__name__ for layer in network.modules()}
     held = []
-    if any("BatchNorm" in kind or "InstanceNorm" in kind for kind in kinds):
-        held.append("batch norm has its initial statistics (mean 0, variance 1)")
-    if any("Dropout" in kind for kind in kinds):
+    if any(getattr(layer, "running_mean", None) is not None for layer in network.modules()):
+        held.append("batch norm keeps the statistics that it has at the start")
+        if recalibrate and has_batch_norm(network):
+            held[-1] += " while it is sampled, then it has those of each draw, recalibrated on the training inputs"
+    if any(map(_drops, network.modules())):
         held.append("dropout is off")
     return "; ".join(held)
+
+
+def _drops(layer: nn.Module) -> bool:
+    """Whether a layer sets values to zero at random in train mode: a dropout, or a layer such as attention or LSTM."""
+    probability = getattr(layer, "p", 1.0) if "Dropout" in type(layer).__name__ else getattr(layer, "dropout", 0.0)
+    return isinstance(probability, int | float) and probability > 0

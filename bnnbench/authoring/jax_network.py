@@ -31,7 +31,6 @@ from torch import fx, nn
 from bnnbench.authoring import jax_layers as layers
 from bnnbench.authoring.jax_tables import FUNCTIONS, METHODS, MODULES
 from bnnbench.core.network_copy import copied, in_eval_mode
-from bnnbench.core.network_outputs import logarithm
 from bnnbench.errors import Incompatible
 
 
@@ -63,7 +62,8 @@ class JaxNetwork:
         self._layer_forms = {**MODULES, **(modules or {})}
         self._functions, self._methods = {**FUNCTIONS, **(functions or {})}, {**METHODS, **(methods or {})}
         module = in_eval_mode(copied(module))
-        self._returns_probabilities = getattr(module, "bnnbench_outputs", None) == "probabilities"
+        reading = getattr(module, "bnnbench_reading", None)
+        self._returns_probabilities = reading is not None and reading.outputs == "probabilities"
         self._traced = _traced(module, self._layer_forms)
         self._modules = dict(self._traced.named_modules())
         # A tied weight has several names. The arrays hold it under the first, as `named_parameters` does.
@@ -130,18 +130,18 @@ class JaxNetwork:
         elif node.op == "call_module":
             layer = self._modules[str(node.target)]
             if type(layer) not in self._layer_forms:
-                self._refuse(_described(node, layer))
+                self._refuse_layer(_described(node, layer))
             layers.check(layer, str(node.target))
             if getattr(layer, "inplace", False):
                 _refuse_overwriting(node, layer)
         elif (node.op == "call_function" and node.target not in self._functions) or (
             node.op == "call_method" and node.target not in self._methods
         ):
-            self._refuse(_described(node))
+            raise Incompatible(f"no JAX form of {_described(node)}")
         elif node.kwargs.get("inplace"):
             _refuse_overwriting(node)
 
-    def _refuse(self, operation: str) -> None:
+    def _refuse_layer(self, operation: str) -> None:
         names = ", ".join(sorted(cls.__name__ for cls in self._layer_forms))
         raise Incompatible(f"no JAX form of {operation}; the layers supported are {names}")
 
@@ -164,7 +164,12 @@ def _traced(module: nn.Module, layer_forms: Mapping[type[nn.Module], Any]) -> fx
         graph = tracer.trace(module)
     except Exception as error:
         # fx raises a TraceError on control flow, and passes on whatever the module raises when it meets a proxy.
-        raise Incompatible(f"torch.fx cannot trace {type(module).__name__}: {error}") from error
+        reason = str(error).partition("\n")[0].partition(". ")[0]
+        if "'len' is not supported" in reason:
+            reason = "it does not record len(x); x.shape[0] is the number of inputs, x.flatten(1) flattens them"
+        if hasattr(module, "_orig_mod"):
+            reason = "it is compiled; give the module before torch.compile"
+        raise Incompatible(f"torch.fx cannot trace {type(module).__name__}: {reason}") from error
     return fx.GraphModule(tracer.root, graph)
 
 
@@ -191,8 +196,10 @@ def _refuse_overwriting(node: fx.Node, layer: nn.Module | None = None) -> None:
 
 
 def _refuse_hooks(module: nn.Module) -> None:
-    """Raise `Incompatible` if a layer has forward hooks, other than the one of declared probabilities."""
+    """Raise `Incompatible` if a layer has forward hooks, other than the network's own for its declared outputs."""
+    reading = getattr(module, "bnnbench_reading", None)
+    own = {reading.after_network} if reading is not None else set()
     for name, part in module.named_modules():
-        if set(part._forward_hooks.values()) - {logarithm} or part._forward_pre_hooks:
+        if set(part._forward_hooks.values()) - own or part._forward_pre_hooks:
             place = f"layer {type(part).__name__} ('{name}')" if name else type(part).__name__
             raise Incompatible(f"{place} has forward hooks, which torch.fx does not trace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -53,6 +53,11 @@ def _options(
         # In the environment the names also reach worker processes.
         known = os.environ.get("BNNBENCH_BLOCK", "")
         os.environ["BNNBENCH_BLOCK"] = ",".join([*filter(None, [known]), *block])
+    if {"BNNBENCH_BLOCK", "BNNBENCH_PLUGINS"} & {*os.environ}:
+        from bnnbench.plugins.loading import names_without_plugin
+
+        for line in names_without_plugin():
+            say(f"bnnbench: {clean(line)}", sys.stderr)
 
 
 def run_app() -> int:
@@ -76,6 +81,17 @@ def run_app() -> int:
         # Usage errors of the command line have a method that prints them.
         if not hasattr(error, "exit_code") or not hasattr(error, "show"):
             raise
+        _reword(error)
         error.show()
         return int(error.exit_code)
     return 2
+
+
+def _reword(error: Any) -> None:
+    """Let a usage error that pydantic caused say what was given, without words about pydantic's own types."""
+    from pydantic import ValidationError
+
+    from bnnbench.plugins.described import refusals
+
+    if isinstance(error.__cause__, ValidationError):
+        error.message = refusals(error.__cause__, ())

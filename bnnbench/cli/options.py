@@ -11,15 +11,21 @@ File = Annotated[Path, typer.Argument(help="The benchmarks file.", show_default=
 StoreOption = Annotated[Path, typer.Option("--store", help="The store: a directory of fits and outcomes.")]
 Only = Annotated[
     list[str] | None,
-    typer.Option("--only", help="Only cells that have this label or radius; if repeated, all of them."),
+    typer.Option(
+        "--only", metavar="LABEL", help="Only cells that have this label or radius; if repeated, all of them."
+    ),
 ]
 Jobs = Annotated[
     int | None,
     typer.Option(
-        "-j", "--jobs", min=0, help="Worker processes; by default enough to fill the cores. 0: run in this process."
+        "-j",
+        "--jobs",
+        metavar="N",
+        min=0,
+        help="Worker processes; by default enough to fill the cores. 0: run in this process.",
     ),
 ]
-MaxCells = Annotated[int, typer.Option("--max-cells", min=1, help="Refuse a matrix with more cells.")]
+MaxCells = Annotated[int, typer.Option("--max-cells", metavar="N", min=1, help="Refuse a matrix with more cells.")]
 
 DEFAULT_FILE = Path("benchmarks.yaml")
 DEFAULT_STORE = Path("store")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,52 +30,64 @@ def plan(
 
     The last line estimates the time of the rest from earlier fits and cells. Nothing is fitted. The networks of the
     fits that are left are built once for each data set, called and checked against the posteriors, in a process of
-    their own. What went well is remembered.
+    their own.
 
     Exit codes: 0 nothing is known that would fail; 2 something would, or the file is wrong.
     """
-    from collections import defaultdict
-
     from bnnbench.cli.printing import say
     from bnnbench.errors import clean
     from bnnbench.matrix.config_reader import read_config
     from bnnbench.matrix.plan import make_plan, restricted
     from bnnbench.matrix.radii import check_radii
     from bnnbench.plugins.described import counted
-    from bnnbench.running.names import fit_name
     from bnnbench.running.schedule import Schedule
     from bnnbench.running.timing import estimate
-    from bnnbench.store.store import FITS, Store
+    from bnnbench.store.store import Store
 
     planned = restricted(make_plan(read_config(file, max_cells)), only or ())
     check_radii(planned.config, planned.cells)
     opened = Store(store)
     schedule = Schedule(planned, opened)
-    tasks = defaultdict(list)
-    for task in schedule.tasks:
-        tasks[task.fit.key].append(task)
     say(f"{counted(len(planned.fits), 'fit')} and {counted(len(planned.cells), 'cell')}")
-    for key, groups in planned.tasks.items():
-        remaining, cells = tasks[key], sum(map(len, groups))
-        done = f"{cells - sum(len(task.cells) for task in remaining)} of {counted(cells, 'cell')} done"
-        chains = planned.fits[key].chains
-        sampled = chains - sum(task.chain is not None for task in remaining)
-        if sampled and any(task.chain is None and not task.cells for task in remaining):
-            done = f"{sampled} of {counted(chains, 'chain')} and {done}"
-        record = opened.record(FITS, key)
-        state = record["status"] if record else "to fit"
-        if key in schedule.changed:
-            state = f"to fit anew, since {clean(schedule.changed[key])} has changed"
-        say(f"  {fit_name(groups[0][0], planned)}: {state}; {done}")
+    for line in _fits(planned, schedule, opened):
+        say(line)
     found = [] if quick else _findings(planned, schedule, opened)
     for finding in found:
         if finding.status != "failed":
             say(f"{finding.status}: {clean(finding.text)}")
     say(estimate(schedule, opened))
+    for line in opened.damaged:
+        say(f"damaged: {line}", sys.stderr)
     for finding in found:
         if finding.status == "failed":
             planned.config.source.problem(finding.path, finding.text)
     planned.config.source.raise_problems()
+
+
+def _fits(plan: Plan, schedule: Schedule, store: Store) -> Iterator[str]:
+    """A line for each fit of a plan: its state, and how many of its chains and cells the store has."""
+    from collections import defaultdict
+
+    from bnnbench.errors import clean
+    from bnnbench.plugins.described import counted
+    from bnnbench.running.names import fit_name
+    from bnnbench.store.store import FITS
+
+    tasks = defaultdict(list)
+    for task in schedule.tasks:
+        tasks[task.fit.key].append(task)
+    for key, groups in plan.tasks.items():
+        remaining, cells = tasks[key], sum(map(len, groups))
+        done = f"{cells - sum(len(task.cells) for task in remaining)} of {counted(cells, 'cell')} done"
+        chains = plan.fits[key].chains
+        sampled = chains - sum(task.chain is not None for task in remaining)
+        if sampled and any(task.chain is None and not task.cells for task in remaining):
+            done = f"{sampled} of {counted(chains, 'chain')} and {done}"
+        record = store.record(FITS, key)
+        state = record["status"] if record else "to fit"
+        if key in schedule.changed:
+            state = f"to fit anew, since {clean(schedule.changed[key])} has changed"
+        yield f"  {fit_name(groups[0][0], plan)}: {state}; {done}"
 
 
 def _findings(plan: Plan, schedule: Schedule, store: Store) -> list[Finding]:
@@ -83,7 +97,7 @@ def _findings(plan: Plan, schedule: Schedule, store: Store) -> list[Finding]:
 
     checks = Checks(plan, schedule.tasks)
     if not checks.needed:
-        return checks.known()
+        return []
     setting = setting_of(plan, store)
     with local_pool(plan, 1, 1) as pool:
         problem = checks.device_problem(pool, setting)

@@ -47,7 +47,7 @@ def report(
     Nothing is run.
     """
     from bnnbench.cli.printing import print_tables, say
-    from bnnbench.errors import ConfigError
+    from bnnbench.errors import ConfigError, clean
     from bnnbench.evidence.results import Results
     from bnnbench.matrix.config_reader import read_config
     from bnnbench.matrix.plan import make_plan, restricted
@@ -56,18 +56,29 @@ def report(
 
     if rows is not None and form.value not in ROW_FORMATS:
         raise ConfigError([f"--rows needs --format {' or '.join(ROW_FORMATS)}"])
+    if output and form is Format.table:
+        raise ConfigError(["--output needs a --format other than table"])
+    plan = restricted(make_plan(read_config(file, max_cells)), only or ())
     if not store.exists():
-        print(f"{store}: there is no such store yet", file=sys.stderr)
-    results = Results(restricted(make_plan(read_config(file, max_cells)), only or ()), Store(store))
+        say(clean(f"{store}: there is no such store, so every cell is missing"), sys.stderr)
+    results = Results(plan, Store(store))
     if form is Format.table:
-        if output:
-            raise ConfigError(["--output needs a --format other than table"])
         print_tables(results)
     else:
         text = FORMATS[form.value](results) if rows is None else ROW_FORMATS[form.value](results, rows.value)
         if output:
-            output.write_text(text, encoding="utf-8", errors="replace")
+            _write(output, text)
         else:
             say(text.removesuffix("\n"))
     for line in results.store.damaged:
-        print(f"damaged: {line}", file=sys.stderr)
+        say(f"damaged: {line}", sys.stderr)
+
+
+def _write(output: Path, text: str) -> None:
+    """Write a report to a file. Raises `BnnbenchError` with the file's name, which a full disk does not tell."""
+    from bnnbench.errors import BnnbenchError
+
+    try:
+        output.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise BnnbenchError(f"{output}: {(error.strerror or str(error)).lower()}") from error

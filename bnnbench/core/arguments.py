@@ -7,21 +7,26 @@ meant and what was given, and the remedy for some common mistakes.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
+import os
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
+from bnnbench.core.radius import radius_of
 from bnnbench.errors import closest
 from bnnbench.plugins.described import described, in_words, plain, with_article
 from bnnbench.plugins.kinds import KIND
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 T = TypeVar("T")
+P = ParamSpec("P")
 
-_NEXT_STEP = {
+NEXT_STEP = {
     "dataset": "its load(seed) gives the data",
     "network": "its build(data) gives the module",
     "posterior": "bnnbench.fit(posterior, network, data) gives the predictive",
@@ -50,9 +55,18 @@ def _remedy(value: Any, wanted: type) -> str:
         return f"; bnnbench.{kind}({value[:60]!r}) makes {with_article(kind)} from its name"
     own = getattr(value if isinstance(value, type) else type(value), "kind", None)
     if isinstance(value, type) and (issubclass(value, wanted) or (wanted is str and isinstance(own, str))):
-        return f"; {value.__name__}() makes an instance"
+        return f"; {value.__name__}({'...' * _needs_arguments(value)}) makes an instance"
     made = isinstance(own, str) and not isinstance(kind, str)
-    return f"; {_NEXT_STEP[own]}" if made and own in _NEXT_STEP else ""
+    return f"; {NEXT_STEP[own]}" if made and own in NEXT_STEP else ""
+
+
+def _needs_arguments(cls: Any) -> bool:
+    """Whether a class cannot be called without arguments, as far as its signature can be read."""
+    try:
+        inspect.signature(cls.__init__).bind(None)
+    except (TypeError, ValueError):
+        return True
+    return False
 
 
 def number(
@@ -63,13 +77,13 @@ def number(
     greatest: float = math.inf,
     meant: str = "one number",
 ) -> float:
-    """A finite number as a Python float; numbers of numpy, torch and JAX are taken, booleans are not.
+    """A finite number as a Python float; numbers of numpy, torch and JAX and fractions are taken, booleans are not.
 
     A number of lower precision keeps its value: `numpy.float32(0.1)` is 0.10000000149011612. Raises `TypeError` if it
     is no number, `ValueError` if it is not finite, less than `least` or greater than `greatest`.
     """
     given = plain(value)
-    if isinstance(given, bool) or not isinstance(given, int | float):
+    if isinstance(given, bool) or not isinstance(given, int | float | Fraction | Decimal):
         written = isinstance(given, str) and re.fullmatch(r"[-+.\deE/ ]*\d", given.strip())
         raise TypeError(f"{argument} is {meant}, not {described(value)}{'; write it without quotes' * bool(written)}")
     try:
@@ -80,6 +94,31 @@ def number(
         raise ValueError(f"{argument} is a finite number, not {described(value)}")
     _check_range(result, given, argument, least, greatest)
     return result
+
+
+def radius(value: Any, *, argument: str, meant: str = "one number, the radius") -> float:
+    """A radius as a Python float: a number, or a text that states a number or a fraction such as `8/255`.
+
+    Raises as `number` does, and `ValueError` for any other text.
+    """
+    if isinstance(value, str):
+        try:
+            value = radius_of(value)
+        except ValueError as error:
+            raise ValueError(f"{argument}: {error}, not {described(value)}") from None
+    return number(value, argument=argument, least=0, meant=meant)
+
+
+def path(value: Any, *, argument: str, meant: str) -> Path:
+    """A path: a text, or an object such as `pathlib.Path`. Raises `TypeError` for anything else."""
+    if isinstance(value, str | os.PathLike):
+        return Path(value)
+    raise TypeError(f"{argument} is {meant}, not {described(value)}")
+
+
+def flag(value: Any, *, argument: str) -> bool:
+    """True or False. Raises `TypeError` for anything else: most other values are true, whatever was meant."""
+    return instance_of(plain(value), bool, argument=argument, meant="True or False")
 
 
 def integer(
@@ -113,7 +152,7 @@ def one_of(value: Any, known: Iterable[str], *, argument: str) -> str:
     if isinstance(value, str) and value in words:
         return str(value)
     given = plain(value)
-    close = closest(str(given).lower(), words) if isinstance(given, str | int | float) else None
+    close = closest(str(given), words) if isinstance(given, str | int | float) else None
     # The only word there is was named already, and may be the opposite of what was meant.
     hint = f"; did you mean {close!r}?" if close and len(words) > 1 else ""
     raise ValueError(f"{argument} is {in_words(words)}, not {described(value)}{hint}")
@@ -139,106 +178,52 @@ def names(given: Iterable[str], known: Iterable[str], *, function: str) -> None:
     words = list(known)
     for name in given:
         if name not in words:
-            close = closest(name.lower(), words)
+            close = closest(name, words)
             hint = f"; did you mean {close!r}?" if close else f" ({', '.join(words)})"
             raise TypeError(f"{function} has no argument {name!r}{hint}")
 
 
-def labels(value: Any, count: int, *, argument: str = "labels", classes: int | None = None) -> Tensor:
-    """Labels (N,) as an int64 tensor, on the device that they are on.
+def told_names(function: Callable[P, T]) -> Callable[P, T]:
+    """A public function whose wrong calls are told with the names of its arguments.
 
-    Args:
-        value: a tensor, array, series or list of integers.
-        count: N, the number of inputs.
-        argument: the name of the argument, in the plural.
-        classes: the number of classes, if it is known: labels are below it.
-
-    Raises `TypeError` if they are not integers (texts, floats, booleans), `ValueError` if they are not one for each
-    input (one-hot vectors, a column, another number), negative, or not below `classes`.
+    Python's own messages do not say which name was probably meant, and which arguments are given by position.
     """
-    import torch
+    signature = inspect.signature(function)
 
-    y = value.detach() if isinstance(value, torch.Tensor) else _integers(value, argument)
-    if y.dtype == torch.bool or y.is_floating_point() or y.is_complex():
-        raise TypeError(f"{argument} are {_type(y)}, not integers{_as_integers(y)}")
-    if y.shape != (count,):
-        raise ValueError(f"{argument} of shape {tuple(y.shape)} for {count} inputs{_flattened(y, count)}")
-    y = y.to(torch.int64)
-    if count and y.min() < 0:
-        raise ValueError(f"{argument}: {_worst(y, y.min())} is a negative label{_signs(y)}")
-    if count and classes is not None and y.max() >= classes:
-        raise ValueError(
-            f"{argument}: label {_worst(y, y.max())} with {classes} classes; labels are 0 to {classes - 1}"
-        )
-    return y
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            name = function.__qualname__.removesuffix(".__call__")
+            name = name[:1].lower() + name[1:]  # A method is called on an instance, not on its class.
+            _tell_wrong_call(name, signature, args, kwargs)
+            raise TypeError(f"{name}: {error}") from None
+        return function(*args, **kwargs)
 
-
-def _integers(value: Any, argument: str) -> Tensor:
-    """Labels that are not a tensor yet, as one. Raises `TypeError` if they are not numbers."""
-    import numpy as np
-    import torch
-
-    if isinstance(value, list | tuple) and value and isinstance(value[0], torch.Tensor):
-        value = [item.tolist() for item in value]
-    try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"{argument} are a list of unequal parts, not one integer for each input") from error
-    if array.dtype.kind == "O":
-        items = [plain(item) for item in array.ravel()]
-        if items and all(type(item) is int for item in items):
-            array = np.array(items).reshape(array.shape)
-    if array.dtype.kind in "USO" and array.size and array.ndim:
-        first = array.ravel()[0]
-        raise TypeError(f"{argument} are not integers: the first is {described(first)}{_numbered(first)}")
-    if array.dtype.kind not in "biufc" or array.ndim == 0:
-        raise TypeError(f"{argument} are one integer for each input, not {described(value)}")
-    if array.dtype.kind in "iu":
-        array = array.astype(np.int64)
-    return torch.from_numpy(np.array(array, array.dtype.newbyteorder("=")))
+    return checked
 
 
-def _numbered(first: Any) -> str:
-    """The end of a message about labels that are texts: what makes numbers of them."""
-    if not isinstance(first, str | bytes):
-        return ""
-    if first.isdigit():
-        return "; y.astype(int) makes integers of them"
-    return "; numpy.unique(y, return_inverse=True)[1] numbers them: training and test labels together"
+def _tell_wrong_call(name: str, signature: inspect.Signature, args: tuple[Any, ...], given: Mapping[str, Any]) -> None:
+    """Raise `TypeError` for a call with an unknown name, too many positions, or without a needed argument."""
+    every = list(signature.parameters.values())
+    method = every[0].name == "self"
+    parameters, args = [one for one in every[method:] if one.kind is not _ANY_NAME], args[method:]
+    by_position = [one.name for one in parameters if one.kind is not inspect.Parameter.KEYWORD_ONLY]
+    if not any(one.kind is _ANY_NAME for one in every):
+        names(given, [one.name for one in parameters], function=name)
+    if len(args) > len(by_position):
+        others = ", ".join(f"{one.name}=" for one in parameters[len(by_position) :])
+        rest = f"; the others have names{': ' * bool(others)}{others}"
+        raise TypeError(f"{name} takes {', '.join(by_position)} by position, not {len(args)} values{rest}")
+    filled = {*by_position[: len(args)], *(one.name for one in parameters if one.name in given and not _unnamed(one))}
+    missing = [one.name for one in parameters if one.default is inspect.Parameter.empty and one.name not in filled]
+    if missing:
+        raise TypeError(f"{name} needs {' and '.join(missing)}: {name}({', '.join(by_position)}, ...)")
 
 
-def _type(y: Tensor) -> str:
-    return str(y.dtype).removeprefix("torch.")
+def _unnamed(parameter: inspect.Parameter) -> bool:
+    return parameter.kind is inspect.Parameter.POSITIONAL_ONLY
 
 
-def _as_integers(y: Tensor) -> str:
-    """The end of a message about labels that are not integers: an example that cannot be a label, or the remedy."""
-    import torch
-
-    if y.dtype == torch.bool:
-        return ": convert them, with y.long() or y.astype(int)"
-    if y.is_complex():
-        return ""
-    broken = y.flatten()[(y != y.round()).flatten()]
-    if len(broken):
-        return f", such as {broken[0].item():g}"
-    return ": convert them, with y.long() or y.astype(int)" if y.ndim == 1 else _flattened(y, len(y))
-
-
-def _flattened(y: Tensor, count: int) -> str:
-    """The end of a message about the shape of labels: what makes labels of them."""
-    if tuple(y.shape) == (count, 1):
-        return ": (N,) is meant; y.reshape(-1) makes one label for each input"
-    if y.ndim == 2 and len(y) == count and ((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all():
-        return ": they are one-hot; y.argmax(1) makes labels of them"
-    return ": (N,) is meant, one label for each input"
-
-
-def _worst(y: Tensor, label: Tensor) -> str:
-    """A label, and the first position that has it."""
-    position = int((y == label).nonzero()[0])
-    return f"{int(label)} (of input {position})"
-
-
-def _signs(y: Tensor) -> str:
-    return "; (y + 1) // 2 makes 0 and 1 of -1 and 1" if set(y.unique().tolist()) == {-1, 1} else ""
+_ANY_NAME = inspect.Parameter.VAR_KEYWORD

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, final, overload
 
+from bnnbench.core.arguments import flag, told_names
 from bnnbench.core.component import Component
 from bnnbench.core.component_parameter import component_parameter
-from bnnbench.plugins.described import described
 
 if TYPE_CHECKING:
     import torch
@@ -100,6 +100,7 @@ class Attack(Component):
     def __call__(self, predictive: Any, x: Any, y: Any, threat: Threat | Sequence[Threat], *, seed: int = 0) -> Any: ...
 
     @final
+    @told_names
     def __call__(self, predictive: Any, x: Any, y: Any, threat: Threat | Sequence[Threat], *, seed: int = 0) -> Any:
         """Attack inputs x (N, *shape) with labels y (N,), and return the perturbed inputs (N, *shape).
 
@@ -114,37 +115,57 @@ class Attack(Component):
         `GradientRefused` or `QueriesSpent` if the attack asks for more than the threat or the predictive allows.
         """
         from bnnbench.core.attacked import attacked
-        from bnnbench.core.given import is_several, like
-        from bnnbench.core.threat import Threat
+        from bnnbench.core.given import is_several, like, threats_alone
 
-        several = is_several(threat)
-        for one in threat if several else [threat]:  # type: ignore[union-attr]
-            if not isinstance(one, Threat):
-                raise TypeError(
-                    "threat is a bnnbench.Threat, such as bnnbench.Threat(epsilon=0.1), or a list of them, not "
-                    f"{described(one)}; run(predictive, x, y, epsilon) takes a radius"
-                )
-        perturbed = [like(x, one.inputs) for one in attacked(self, predictive, x, y, threat, seed=seed)]
-        return perturbed if several else perturbed[0]
+        try:
+            threats = threats_alone(threat)
+        except TypeError as error:
+            raise TypeError(f"{error}; run(predictive, x, y, epsilon) takes a radius") from None
+        perturbed = [like(x, one.inputs) for one in attacked(self, predictive, x, y, threats, seed=seed)]
+        return perturbed if is_several(threat) else perturbed[0]
 
     @overload
-    def run(self, predictive: Any, x: Any, y: Any, epsilon: float | str | Threat, *, seed: int = 0) -> Attacked: ...
+    def run(
+        self,
+        predictive: Any,
+        x: Any,
+        y: Any,
+        epsilon: float | str | Threat,
+        *,
+        seed: int = 0,
+        allow_whole_box: bool = False,
+    ) -> Attacked: ...
 
     @overload
-    def run(self, predictive: Any, x: Any, y: Any, epsilon: Sequence[Any], *, seed: int = 0) -> list[Attacked]: ...
+    def run(
+        self,
+        predictive: Any,
+        x: Any,
+        y: Any,
+        epsilon: Sequence[Any],
+        *,
+        seed: int = 0,
+        allow_whole_box: bool = False,
+    ) -> list[Attacked]: ...
 
     @final
-    def run(self, predictive: Any, x: Any, y: Any, epsilon: Any, *, seed: int = 0) -> Any:
+    @told_names
+    def run(
+        self, predictive: Any, x: Any, y: Any, epsilon: Any, *, seed: int = 0, allow_whole_box: bool = False
+    ) -> Any:
         """Attack inputs x (N, *shape) with labels y (N,), and return them with what became of each.
 
-        `epsilon` is the radius of an l-infinity ball, or a `Threat`; a list of them gives a list of results. The other
-        arguments, and what is raised, are as for a call of the attack.
+        `epsilon` is the radius of an l-infinity ball, or a `Threat`; a list of them gives a list of results. A ball
+        that holds the whole box is refused unless `allow_whole_box`: such a radius is most often one in other units.
+        The other arguments, and what is raised, are as for a call of the attack.
         """
         from bnnbench.core.attacked import attacked, judged
         from bnnbench.core.given import is_several
 
-        results = [judged(x, one) for one in attacked(self, predictive, x, y, epsilon, seed=seed)]
-        return results if is_several(epsilon) else results[0]
+        allowed = flag(allow_whole_box, argument="allow_whole_box")
+        results = attacked(self, predictive, x, y, epsilon, seed=seed, argument="epsilon", allow_whole_box=allowed)
+        told = [judged(x, one) for one in results]
+        return told if is_several(epsilon) else told[0]
 
 
 AttackParameter = Annotated[Attack, *component_parameter("attack")]

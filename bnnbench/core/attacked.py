@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bnnbench.core import arguments, seeds
+from bnnbench.core import seeds
+from bnnbench.core.box import check_finite, check_in_box, same_box
 from bnnbench.core.ensemble import draw_split
 from bnnbench.core.given import as_inputs, as_threats, like
+from bnnbench.core.labels import labels
+from bnnbench.core.radius import short_radius
 from bnnbench.core.threat import Threat
+from bnnbench.core.whole_box import check_radius
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,8 +51,9 @@ class Attacked:
 
     def __repr__(self) -> str:
         threat, count = self.threat, len(self)
+        radius = f"{threat.norm} {short_radius(threat.epsilon)}"
         return (
-            f"Attacked({self.attack}, {threat.norm} {threat.epsilon:g}: {int(self.success.sum())} of {count} inputs "
+            f"Attacked({self.attack}, {radius}: {int(self.success.sum())} of {count} inputs "
             f"{'misclassified' if threat.goal == 'untargeted' else f'reach the goal {threat.goal}'}; "
             f"mean distance {self.distance.mean():.3g}, {self.passes.mean():g} queries an input)"
         )
@@ -72,17 +77,38 @@ class Run:
         return self.crafted.inputs
 
 
-def attacked(attack: Attacker, model: Any, x: Any, y: Any, threats: Any, *, seed: int) -> list[Run]:
-    """Run an attack under one or several threats or radii, on a predictive or a model of which one is made."""
+def attacked(
+    attack: Attacker,
+    model: Any,
+    x: Any,
+    y: Any,
+    threats: Any,
+    *,
+    seed: int,
+    argument: str = "threat",
+    allow_whole_box: bool = True,
+) -> list[Run]:
+    """Run an attack under one or several threats or radii, on a predictive or a model of which one is made.
+
+    `argument` is the name of the threats in messages. `allow_whole_box` permits balls that hold the whole box.
+    """
     from bnnbench.core.foreign import predictive as made_predictive
     from bnnbench.core.rules.attack_run import craft
     from bnnbench.core.rules.first_query import classes_of
 
     predictive = made_predictive(model)
+    byte = str(getattr(x, "dtype", "")).endswith("uint8")
     x = as_inputs(x)
-    y = arguments.labels(y, len(x), classes=classes_of(predictive, x))
     seed = seeds.check_seed(seed)
-    boxed = as_threats(threats, argument="threat", box=predictive.bounds or (0.0, 1.0))
+    boxed = as_threats(threats, argument=argument, box=predictive.bounds or (0.0, 1.0))
+    box = boxed[0].box
+    if predictive.bounds is not None and not same_box(box, predictive.bounds):
+        raise ValueError(f"the threat's box is {list(box)}, the predictive's {list(predictive.bounds)}")
+    check_finite(x)
+    check_in_box(x, box, argument="inputs", byte=byte)
+    for one in boxed:
+        check_radius(one, box, tuple(x.shape[1:]), allow_whole_box=allow_whole_box)
+    y = labels(y, len(x), classes=classes_of(predictive, x))
     made = craft(attack, predictive, x, y, boxed, seed=seed)
     return [Run(attack, predictive, x, y, one, seed, crafted) for one, crafted in zip(boxed, made, strict=True)]
 

@@ -6,15 +6,22 @@ import functools
 import inspect
 import typing
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from bnnbench.core.local_modules import check_unchanged, code_behind, local_name, name_in_messages, reduced
 from bnnbench.core.nested import nested, replaced, with_identities
+from bnnbench.core.user_code.class_code import check_current, code_of
+from bnnbench.core.user_code.local_modules import (
+    checksum_of_code,
+    code_behind,
+    local_name,
+    name_in_messages,
+    reduced,
+)
 from bnnbench.errors import ParameterError, PluginError
 from bnnbench.plugins.described import no_parameter, plain, refusals
-from bnnbench.plugins.provenance import code_of, version_of, version_of_module
+from bnnbench.plugins.provenance import version_of, version_of_module
 
 
 class Component(BaseModel):
@@ -24,8 +31,8 @@ class Component(BaseModel):
     where a tuple is meant. A number of numpy, torch or JAX is taken as the Python number of the same value:
     `numpy.float32(0.1)` is 0.10000000149011612. A class may declare `revision`, an integer raised whenever the same
     parameters would give another outcome; without it the version of the distribution that provides the class, and the
-    checksum of the file that defines it, are part of the identity. Base classes from
-    other packages contribute theirs too.
+    checksum of its code (`class_code.code_of`), are part of the identity. Base classes from other packages contribute
+    theirs too.
 
     Raises `ParameterError`, on one line, for unknown parameters and wrong values, and for changing a parameter of a
     component. Raises `PluginError` while a subclass is defined if a field shadows a pydantic attribute, a parameter has
@@ -41,6 +48,8 @@ class Component(BaseModel):
         use_attribute_docstrings=True,
     )
     kind: ClassVar[str] = "component"
+    reserved: ClassVar[frozenset[str]] = frozenset({"use", "sweep"})
+    """Names that no parameter may have, for benchmarks files give them a meaning."""
     revision: ClassVar[int | None] = None
 
     @classmethod
@@ -50,7 +59,7 @@ class Component(BaseModel):
         for name, field in cls.model_fields.items():
             if hasattr(BaseModel, name):
                 raise PluginError(f"{where}: parameter '{name}' shadows an attribute of pydantic.BaseModel; rename it")
-            if name in ("use", "sweep"):
+            if name in cls.reserved:
                 raise PluginError(f"{where}: '{name}' has a meaning of its own in benchmarks files; rename it")
             if field.is_required():
                 raise PluginError(f"{where}: parameter '{name}' has no default")
@@ -109,9 +118,9 @@ class Component(BaseModel):
     def rebuilt(self) -> Self:
         """A new component with the same parameters, all components among them rebuilt too, and nothing cached.
 
-        Raises `StoreError` if the class comes from a user's own file that has been edited since it was imported.
+        Raises `StoreError` or `PluginError` if the code of the class has been edited since it was imported.
         """
-        check_unchanged(type(self))
+        check_current(type(self))
         own = {name: getattr(self, name) for name in type(self).model_fields}
         return type(self)(**{name: replaced(value, Component, Component.rebuilt) for name, value in own.items()})
 
@@ -151,10 +160,10 @@ class Component(BaseModel):
 
 def _identity_of_class(cls: type[Component]) -> dict[str, Any]:
     """What the store knows of a class: its name, and its revision, version or content."""
-    code = code_behind(cls)
-    if code is not None:
+    checksum = checksum_of_code(cls)
+    if checksum is not None:
         # The content counts whatever revision is declared: the file is the user's own, and has no releases.
-        return {"component": f"file:{local_name(cls)}", "code": code.checksum}
+        return {"component": f"file:{local_name(cls)}", "code": checksum}
     name, revision = f"{cls.__module__}:{cls.__qualname__}", _revision(cls)
     if revision is not None:
         return {"component": name, "version": revision}
@@ -169,7 +178,7 @@ def _revision(cls: type[Component]) -> int | None:
 
 def _inherited(cls: type[Component]) -> dict[str, Any]:
     """What the class's parents add to its identity: their revisions, and of those in other packages that have none the
-    version and the checksum of the file.
+    version and the checksum of the code.
 
     Parents without a revision in the class's own package are spoken for by the class's revision or version; those in
     its own file by the checksum of that, where it is part of the identity. The core's are spoken for by its schema.
@@ -218,15 +227,3 @@ def _is_tuple(cls: type[Component], name: str) -> bool:
         return False
     possible = (field.annotation, *typing.get_args(field.annotation))
     return any(typing.get_origin(annotation) is tuple for annotation in possible)
-
-
-def _beside_the_file(path: str, info: ValidationInfo) -> str:
-    from pathlib import Path
-
-    folder = (info.context or {}).get("folder")
-    # Absolute, for a task may run in another working directory.
-    return str(Path(folder, path).absolute()) if folder and path else path
-
-
-InputPath = Annotated[str, AfterValidator(_beside_the_file)]
-"""A parameter that names an input file; in a benchmarks file a relative one is meant from that file's folder."""

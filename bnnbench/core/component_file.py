@@ -4,10 +4,11 @@ The file is imported when the benchmarks file that names it is read: its class m
 This runs its code, by `plan` and `report` as by `run`. (A `torch.nn.Module` is an exception: see `module_file`.)
 
 What such a component is, for the store, is the name of its class, its parameters, and the content of the file and of
-the files of its project that it imports (`import helper`, not a name that is computed). Where the files lie does not
-count, and a `revision` does not replace the content. Data that the class reads count only if it declares them, as
-for every component: by `fingerprint`. A task that runs in another process, or on another computer, imports the file
-there, and fails if it cannot be read or has been edited since.
+the files of its project that it imports. A module that no text shows counts if it is imported with the file: one by a
+computed name, or from a folder that the file adds to `sys.path`. Where the files lie does not count, and a `revision`
+does not replace the content. Data that the class reads count only if it declares them, as for every component: by
+`fingerprint`. A task that runs in another process, or on another computer, imports the file there, and fails if it
+cannot be read or has been edited since.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bnnbench.core.component import Component
-from bnnbench.core.local_modules import attribute_of, module_of, name_in_messages, read_code
+from bnnbench.core.user_code.local_modules import attribute_of, module_of, name_in_messages, read_code
 from bnnbench.errors import PluginError, closest
 from bnnbench.plugins.described import described
 from bnnbench.plugins.kinds import KIND

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BeforeValidator, PlainSerializer, ValidationInfo, WithJsonSchema
 
 from bnnbench.core.component import Component
-from bnnbench.core.component_file import component_in_file, named_file
-from bnnbench.core.local_modules import code_behind, local_name
+from bnnbench.core.component_file import named_file
+from bnnbench.core.component_use import used
+from bnnbench.core.user_code.local_modules import code_behind, local_name
 from bnnbench.errors import PluginError, UnknownComponent
 from bnnbench.plugins.installed import registry
 from bnnbench.plugins.registry import made
@@ -54,14 +56,16 @@ def _made(kind: str, use: str, parameters: dict[str, Any], context: Mapping[str,
     """
     folder = context.get("folder")
     try:
-        file = named_file(use, folder or "")
-        if file and not folder:
+        if folder:
+            model, parameters = used(kind, use, Path(folder), parameters)
+        elif named_file(use, ""):
             raise ValueError(f"only a benchmarks file may name a class of a file: give an instance of {use}")
-        model = component_in_file(kind, *file) if file else registry().find(kind, use).load()
+        else:
+            model = registry().find(kind, use).load()
     except UnknownComponent as error:
         raise ValueError(str(error)) from error
     except PluginError as error:
-        if file:
+        if ":" in use:
             raise ValueError(str(error)) from error
         raise
     return made(model, parameters, f"{kind} {use}", context)

@@ -8,9 +8,9 @@ from typing import Any
 from bnnbench.core.component import Component
 from bnnbench.core.component_file import checked_class, named_file
 from bnnbench.core.imported_network import ImportedNetwork, may_be_imported, named_module, object_in
-from bnnbench.core.local_imports import module_in_project
 from bnnbench.core.module_file import ModuleFile, class_named
-from bnnbench.errors import UnknownComponent
+from bnnbench.core.user_code.local_imports import module_in_project
+from bnnbench.errors import PluginError, UnknownComponent
 from bnnbench.plugins.installed import registry
 
 
@@ -26,6 +26,9 @@ def used(kind: str, use: str, folder: Path, parameters: dict[str, Any]) -> tuple
     try:
         return registry().find(kind, use).load(), parameters
     except UnknownComponent as error:
+        other = Path(folder, use.rpartition(":")[0])
+        if ":" in use and other.is_file():
+            raise PluginError(f"{other} is no .py file: put what '{use}' names into one") from error
         place = named_module(use)
         if place is None or place[0] in {entry.distribution for entry in registry().entries}:
             raise

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from bnnbench.core import arguments
 from bnnbench.core.component import Component
-from bnnbench.core.local_modules import name_in_messages
 from bnnbench.core.samples import number_of_classes, sample
+from bnnbench.core.user_code.local_modules import name_in_messages
 from bnnbench.errors import InvalidData
 
 if TYPE_CHECKING:
@@ -39,6 +39,11 @@ class Data:
     test: tuple[Tensor, Tensor] = None  # type: ignore[assignment]
     bounds: tuple[float, float] = (0.0, 1.0)
     classes: int = 0
+
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        # Only names are checked here: Python's own message does not say which name was probably meant.
+        arguments.names(given, [field.name for field in fields(cls)], function="Data")
+        return super().__new__(cls)
 
     if TYPE_CHECKING:
 
@@ -123,6 +128,7 @@ class Dataset(Component):
     """
 
     kind: ClassVar[str] = "dataset"
+    reserved: ClassVar[frozenset[str]] = Component.reserved | {"epsilons", "threats"}
     known_bounds: ClassVar[tuple[float, float] | None] = None
     """The bounds of the data, if they are the same for all parameters. With them a plan can check radii."""
     known_shape: ClassVar[tuple[int, ...] | None] = None

@@ -10,8 +10,8 @@ import numpy as np
 from bnnbench.core import arguments, state_dicts
 from bnnbench.core.component import Component
 from bnnbench.core.draws import Draws
-from bnnbench.core.model_outputs import LogitsOf
-from bnnbench.core.network_copy import copied
+from bnnbench.core.model_outputs import LogitsOf, check_output
+from bnnbench.core.network_copy import check_weights, copied
 from bnnbench.core.network_outputs import Outputs, named
 from bnnbench.core.predictive import Predictive
 from bnnbench.core.same_architecture import can_be_stacked, tensors_of, weights_alone_differ
@@ -28,8 +28,10 @@ INDEPENDENT = "independent"
 MEANT = (
     "a predictive, a torch module, a list of modules, state_dicts with network=, or a function from inputs to scores"
 )
+MEMBER = "a torch module, or a function from inputs to scores"
 
 
+@arguments.told_names
 @standard_settings()
 def predictive(
     model: Any,
@@ -47,8 +49,9 @@ def predictive(
         model: what predicts. One of
 
             - a torch module: a point estimate, one draw;
-            - a list of modules: an ensemble. Modules that differ in their weights and buffers alone become the draws of
-              one network; others are evaluated one after another;
+            - a list of modules (also a `ModuleList` or a `ModuleDict`, or the values of a dictionary): an ensemble.
+              Modules that differ in their weights and buffers alone become the draws of one network; others are
+              evaluated one after another;
             - a list of `state_dict`s, or a single one, with `network`;
             - a function from inputs (N, *shape) to scores (N, K), which is called without gradient: it is given a
               float32 numpy array, or a tensor if it fails with an array at its first call. Lists may hold functions;
@@ -66,23 +69,25 @@ def predictive(
     `TypeError` or `ValueError` for wrong arguments. What a model returns is looked at when it is first called: then
     `NetworkError` is raised if that is no array of scores, with the remedy.
     """
+    from torch import nn
+
     if isinstance(model, Predictive):
         given = {"network": network, "output": output, "bounds": bounds, "classes": classes}
         if outputs != "logits" or any(value is not None for value in given.values()):
             raise TypeError("predictive takes further arguments for a model, not for a predictive, which has its own")
         return model
-    arguments.instance_of(independent, bool, argument="independent", meant="True or False")
+    arguments.flag(independent, argument="independent")
     box = None if bounds is None else arguments.interval(bounds, argument="bounds")
     reading = _reading(output, outputs, classes)
     if state_dicts.are_weights(model):
         if network is None:
             raise TypeError("state_dicts need their network: bnnbench.predictive(state_dicts, network=module)")
-        network = _usable(network)
+        network = _usable(arguments.instance_of(network, nn.Module, argument="network", meant="a torch.nn.Module"))
         arrays, size = state_dicts.stacked(model, network)
         made = _stacked(network, arrays, _independence(size, independent, "state_dicts"), reading(network))
     else:
         if network is not None:
-            raise TypeError(f"network goes with state_dicts, which need one; {described(model)} needs none")
+            raise TypeError(f"network goes with state_dicts, which need it; {described(model)} does not")
         made = _of_models(model, independent, reading)
     made.bounds = box
     return made
@@ -91,17 +96,19 @@ def predictive(
 def _reading(output: Callable[[Any], Any] | None, outputs: Outputs, classes: int | None) -> Callable[[Any], LogitsOf]:
     """What makes, for a model, the object that turns its outputs into logits. Raises as `predictive` does."""
     arguments.one_of(outputs, get_args(Outputs), argument="outputs")
-    if output is not None and not callable(output):
-        raise TypeError(f"output is a function, such as lambda out: out.logits, not {described(output)}")
+    if output is not None:
+        check_output(output)
     number = None if classes is None else arguments.integer(classes, argument="classes", least=2)
-    return lambda model: LogitsOf(_name(model), output, outputs, number)
+    declared = None if outputs == "logits" else outputs  # The default is no declaration.
+    return lambda model: LogitsOf(_name(model), output, declared, number)
 
 
 def _of_models(model: Any, independent: bool, reading: Callable[[Any], LogitsOf]) -> Predictive:
     """The predictive of a module, of a function, or of several of them."""
     from torch import nn
 
-    models = [_usable(one) for one in _members(model)]
+    members = _members(model)
+    models = [_usable(model)] if members is None else [_usable_member(one, place) for place, one in enumerate(members)]
     modules = [one for one in models if isinstance(one, nn.Module)]
     several = _independence(len(models), independent, "models")
     if len(modules) == len(models) and all(
@@ -117,14 +124,18 @@ def _stacked(
 ) -> Predictive:
     """The predictive of one network under several sets of weights: name -> array (S, *weight)."""
     draws = Draws({name: array[None] for name, array in arrays.items()}, diagnostics=diagnostics)
-    return Predictive(_reading_copy(network, reading), draws)
+    return Predictive(reading_copy(network, reading), draws)
 
 
-def _reading_copy(network: nn.Module, reading: LogitsOf) -> nn.Module:
-    """A copy of a network that returns logits, and leaves its inputs as they are."""
+def reading_copy(network: nn.Module, reading: LogitsOf) -> nn.Module:
+    """A copy of a network that returns logits, and leaves its inputs as they are.
+
+    Its attribute `bnnbench_reading` is what turns its outputs into logits.
+    """
     network = copied(network)
     network.register_forward_pre_hook(_with_own_input)
     network.register_forward_hook(reading.after_forward)
+    network.bnnbench_reading = reading  # type: ignore[assignment]
     return network
 
 
@@ -133,40 +144,50 @@ def _with_own_input(module: Any, inputs: Any) -> Any:
     return (inputs[0].clone(), *inputs[1:])
 
 
-def _members(model: Any) -> list[Any]:
-    """The models of an ensemble; a single model is a list of one."""
+def _members(model: Any) -> list[Any] | None:
+    """The models of an ensemble; None for a single model."""
     from torch import nn
 
-    if isinstance(model, Mapping):
-        model = list(model.values())
+    if isinstance(model, Mapping | nn.ModuleDict):
+        model = model.values()
     # Some models can be iterated over, such as a random forest: only what is a list of things counts as several.
-    if isinstance(model, nn.ModuleList | list | tuple | Iterator | ValuesView):
-        models = list(model)
-        if not models:
-            raise ValueError("predictive is an empty list: there is no model to attack")
-        return models
-    return [model]
+    if not isinstance(model, nn.ModuleList | list | tuple | Iterator | ValuesView):
+        return None
+    models = list(model)
+    if not models:
+        raise ValueError("predictive is an empty list: there is no model to attack")
+    return models
 
 
-def _usable(model: Any) -> Any:
-    """A module without wrappers for parallel or compiled execution, or a function. Raises `TypeError` for the rest."""
+def _usable_member(model: Any, place: int) -> Any:
+    """A member of an ensemble as `_usable` gives it. Raises `TypeError` for what cannot be one."""
+    if isinstance(model, Mapping):
+        raise TypeError(f"member {place} of the ensemble is a state_dict, and others are not: give modules, or weights")
+    if isinstance(model, Predictive):
+        raise TypeError(f"member {place} of the ensemble is a predictive, {model!r}: its as_module() is a member")
+    return _usable(model, f"member {place} of the ensemble is {MEMBER}")
+
+
+def _usable(model: Any, told: str = f"predictive is {MEANT}") -> Any:
+    """A module without wrappers for parallel or compiled execution, or a function. Raises `TypeError` for the rest.
+
+    `told` begins the message: it says what was meant.
+    """
     from torch import nn
 
     if isinstance(model, nn.Module):
         parallel = nn.DataParallel | nn.parallel.DistributedDataParallel
         while isinstance(model, parallel) or hasattr(model, "_orig_mod"):
             model = model.module if isinstance(model, parallel) else model._orig_mod
+        check_weights(model)
         return model
     if callable(model) and not isinstance(model, type | Component | Predictive):
         return model
     remedy = ""
     if isinstance(model, type):
         remedy = f"; {model.__name__}(...) makes an instance"
-    elif isinstance(model, Component):
-        remedy = {
-            "network": "; its build(data) gives a module",
-            "posterior": "; bnnbench.fit(posterior, network, data) gives a predictive",
-        }.get(model.kind, "")
+    elif isinstance(model, Component) and model.kind in ("network", "posterior"):
+        remedy = f"; {arguments.NEXT_STEP[model.kind]}"
     elif hasattr(model, "predict_log_proba") or hasattr(model, "predict_proba"):
         method = "predict_log_proba" if hasattr(model, "predict_log_proba") else "predict_proba"
         kind = "log-probabilities" if method == "predict_log_proba" else "probabilities"
@@ -175,7 +196,9 @@ def _usable(model: Any) -> Any:
         remedy = "; bnnbench.Predictive(network, draws) is that of draws"
     elif isinstance(model, str):
         remedy = "; bnnbench.load(path) reads a saved predictive"
-    raise TypeError(f"predictive is {MEANT}, not {described(model)}{remedy}")
+    elif isinstance(model, set | frozenset):
+        remedy = "; a list has an order"
+    raise TypeError(f"{told}, not {described(model)}{remedy}")
 
 
 def refuse_bare_layer(model: Any) -> None:
@@ -185,7 +208,7 @@ def refuse_bare_layer(model: Any) -> None:
     """
     from torch import nn
 
-    containers = nn.Sequential | nn.DataParallel
+    containers = nn.Sequential | nn.ModuleList | nn.ModuleDict | nn.DataParallel
     if type(model).__module__.startswith("torch.nn.modules.") and not isinstance(model, containers):
         kind = type(model).__name__
         raise TypeError(

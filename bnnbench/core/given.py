@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bnnbench.core import arguments
-from bnnbench.core.radius import radius_of
 from bnnbench.core.threat import Threat
-from bnnbench.plugins.described import described, plain
+from bnnbench.plugins.described import described
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,8 +23,9 @@ def as_inputs(value: Any, *, argument: str = "inputs") -> Tensor:
     import torch
 
     if isinstance(value, torch.Tensor):
-        x = value.detach()
+        x = dense(value, argument)
     else:
+        refuse_masked(value, argument)
         try:
             array = np.asarray(value)
         except (TypeError, ValueError) as error:
@@ -39,16 +39,44 @@ def as_inputs(value: Any, *, argument: str = "inputs") -> Tensor:
         x = torch.from_numpy(np.array(array, array.dtype.newbyteorder("=")))
     if x.is_complex():
         raise TypeError(f"{argument} are real numbers, not {x.dtype}")
-    if x.ndim < 2:
-        raise ValueError(f"{argument} of shape {tuple(x.shape)}: (N, *shape) is meant, also for a single input")
+    if x.ndim < 2 or x.numel() == 0:
+        found = f"{argument} of shape {tuple(x.shape)}: (N, *shape) with N >= 1 is meant"
+        raise ValueError(f"{found}{', also for a single input' * (x.ndim < 2)}")
     return x if x.is_floating_point() else x.to(torch.float32)
+
+
+def dense(value: Tensor, argument: str) -> Tensor:
+    """A tensor without its graph, whose numbers lie side by side: sparse and quantised ones are expanded.
+
+    `argument` is its name in messages, in the plural. Raises `TypeError` for a tensor that holds no numbers, on the
+    device `meta`, and for a nested one.
+    """
+    import torch
+
+    value = value.detach()
+    if value.is_meta:
+        raise TypeError(f"{argument} are on the device 'meta', which holds no numbers")
+    if value.is_nested:
+        raise TypeError(f"{argument} do not all have one shape")
+    value = value.dequantize() if value.is_quantized else value
+    return value if value.layout == torch.strided else value.to_dense()
+
+
+def refuse_masked(value: Any, argument: str) -> None:
+    """Raise `TypeError` for an array of numpy with masked values, which would count as numbers."""
+    import numpy as np
+
+    if np.ma.is_masked(value):
+        raise TypeError(f"{argument} have masked values, which are no numbers: leave these inputs out")
 
 
 def tensor_of(value: Any) -> Tensor:
     """Inputs as a tensor of floats: one that is given is returned as it is, with its graph; others as `as_inputs`."""
     import torch
 
-    return value if isinstance(value, torch.Tensor) and value.is_floating_point() else as_inputs(value)
+    if not isinstance(value, torch.Tensor) or not value.is_floating_point() or value.ndim < 2 or value.is_meta:
+        return as_inputs(value)
+    return value if value.layout == torch.strided else dense(value, "inputs")
 
 
 def like(given: Any, made: Tensor) -> Any:
@@ -80,15 +108,14 @@ def as_threats(value: Any, *, argument: str, box: tuple[float, float] | None = N
     return threats
 
 
+def threats_alone(value: Any) -> list[Threat]:
+    """The threats of a threat or of a list of them. Raises `TypeError` for anything else, radii too."""
+    given = list(value) if is_several(value) else [value]
+    meant = "a bnnbench.Threat, such as bnnbench.Threat(epsilon=0.1), or a list of them"
+    return [arguments.instance_of(one, Threat, argument="threat", meant=meant) for one in given]
+
+
 def _as_threat(value: Any, argument: str) -> Threat:
     if isinstance(value, Threat):
-        if argument == "epsilon":
-            raise TypeError("epsilon is a radius, not a Threat; give it as threat=")
         return value
-    if isinstance(value, str):
-        try:
-            value = radius_of(value)
-        except ValueError as error:
-            raise ValueError(f"{argument}: {error}, not {described(value)}") from error
-    meant = "a radius" if argument == "epsilon" else "a radius or a threat, such as bnnbench.Threat(epsilon=0.1)"
-    return Threat(epsilon=arguments.number(plain(value), argument=argument, least=0, meant=meant))
+    return Threat(epsilon=arguments.radius(value, argument=argument, meant="a radius, such as 0.1 or '8/255'"))

@@ -10,9 +10,9 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bnnbench.core.called_network import CalledNetwork
-from bnnbench.core.local_imports import files_on_the_path
-from bnnbench.core.local_modules import check_not_edited, read_code
 from bnnbench.core.network_call import network_from
+from bnnbench.core.user_code.local_imports import files_on_the_path
+from bnnbench.core.user_code.local_modules import check_not_edited, read_code
 from bnnbench.errors import NetworkNotMade, PluginError, message_of, one_line
 from bnnbench.plugins.provenance import version_of_module
 

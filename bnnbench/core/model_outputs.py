@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from bnnbench.core.network_outputs import Outputs, are_probabilities, as_logits, described_output
+from bnnbench.core.network_outputs import Outputs, as_logits, check_meaning, described_output, named
 from bnnbench.errors import NetworkError, one_line
+from bnnbench.plugins.described import described
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 FLOOR = 87.0
 """Nats by which the logit of a class of probability zero lies below the largest: the range of float32's normal numbers.
@@ -19,21 +20,23 @@ Minus infinity, as a random forest gives for a class that no tree votes for, wou
 
 
 class LogitsOf:
-    """Turns what a model returns into logits (N, K), by the keyword arguments of `bnnbench.predictive`.
+    """Turns what a model returns into logits (N, K), by what is declared of it.
 
-    What the outputs are is checked at the first call. Copies of a model share this object.
+    What the outputs are is checked until a call had several images. Copies of a model share this object.
 
     Args:
         name: the model in messages.
         output: a function from what the model returns to an array (N, K), or None.
-        outputs: what that array holds.
+        outputs: what that array is declared to hold; None for logits without a declaration.
         classes: the number K, or None if it is not known.
+
+    Attributes: `name`, `output` and `outputs` are the arguments.
     """
 
     def __init__(
-        self, name: str, output: Callable[[Any], Any] | None, outputs: Outputs, classes: int | None = None
+        self, name: str, output: Callable[[Any], Any] | None, outputs: Outputs | None, classes: int | None = None
     ) -> None:
-        self.name, self._output, self._outputs, self._classes = name, output, outputs, classes
+        self.name, self.output, self.outputs, self._classes = name, output, outputs, classes
         self._checked = False
 
     def __deepcopy__(self, memo: Any) -> LogitsOf:
@@ -46,9 +49,9 @@ class LogitsOf:
         """
         import torch
 
-        if self._output is not None:
+        if self.output is not None:
             try:
-                returned = self._output(returned)
+                returned = self.output(returned)
             except Exception as error:
                 raise NetworkError(
                     f"output= fails on what {self.name} returns, {described_output(returned)}: "
@@ -56,8 +59,8 @@ class LogitsOf:
                 ) from error
         values = returned if isinstance(returned, torch.Tensor) else self._as_tensor(returned)
         self._check_shape(values, images)
-        if not values.is_floating_point():
-            values = values.to(torch.float32)
+        if not values.is_floating_point() or values.dtype in (torch.float16, torch.bfloat16):
+            values = values.to(torch.float32)  # Logarithms in half precision would be coarse.
         # The logits of all other classes stay as they are, with their gradients.
         return torch.where(values == -torch.inf, values.detach().amax(-1, keepdim=True) - FLOOR, values)
 
@@ -65,13 +68,21 @@ class LogitsOf:
         """Logits (N, K) from what a model returned for N images."""
         values = self.scores(returned, images)
         if not self._checked:
-            self._check_values(values)
-            self._checked = True
-        return as_logits(values, self._outputs)
+            check_meaning(values, self.outputs, self.name)
+            self._checked = len(values) > 1
+        return as_logits(values, self.outputs)
 
     def after_forward(self, module: Any, inputs: Any, returned: Any) -> Tensor:
         """A forward hook of a module, which makes it return logits."""
         return self.logits(returned, len(inputs[0]))
+
+    def after_network(self, module: Any, inputs: Any, returned: Any) -> Any:
+        """The forward hook of a network that must return a tensor: anything else is left to `checked_logits`."""
+        import torch
+
+        if isinstance(returned, torch.Tensor) and returned.ndim == 2 and returned.is_floating_point():
+            return self.logits(returned, len(returned))
+        return returned
 
     def _as_tensor(self, returned: Any) -> Tensor:
         import numpy as np
@@ -109,29 +120,40 @@ class LogitsOf:
         """The scores of two classes, in code, from those of the second one, z."""
         first = {"logits": "0 * z", "probabilities": "1 - z", "log-probabilities": "torch.log1p(-z.exp())"}
         form = "torch.stack" if values.ndim == 1 else "torch.cat"
-        return f"{form}([{first[self._outputs]}, z], 1)"
-
-    def _check_values(self, values: Tensor) -> None:
-        """Raise `NetworkError` if outputs are not probabilities although they should be, or the reverse."""
-        probabilities = are_probabilities(values)
-        if self._outputs == "probabilities" and not probabilities:
-            raise NetworkError(
-                f"{self.name} does not return probabilities, as outputs='probabilities' says: they lie in "
-                f"[{float(values.min()):.3g}, {float(values.max()):.3g}], and the first sum up to "
-                f"{float(values[0].sum()):.3g}"
-            )
-        if self._outputs == "logits" and probabilities:
-            raise NetworkError(
-                f"{self.name} returns probabilities, not logits: say so, "
-                "bnnbench.predictive(model, outputs='probabilities')"
-            )
+        return f"{form}([{first[self.outputs or 'logits']}, z], 1)"
 
     def _remedy(self, returned: Any) -> str:
         """The end of a message: the `output` that takes logits from what was returned, as far as it can be guessed."""
-        if self._output is not None:
+        if self.output is not None:
             return "; output= must give an array"
         access = _access(returned)
         return f"; take the logits from it: bnnbench.predictive(model, output=lambda out: out{access})"
+
+
+def with_outputs(network: nn.Module, outputs: Outputs | None) -> nn.Module:
+    """The network itself, changed so that it returns logits whatever its outputs are; None leaves it as it is.
+
+    What turns its outputs into logits is kept as its attribute `bnnbench_reading`. Raises `ValueError` for an unknown
+    word, and for a network whose outputs are declared to be something else already.
+    """
+    if outputs is None:
+        return network
+    if outputs not in get_args(Outputs):
+        raise ValueError(f"outputs is {outputs!r}, not one of {', '.join(get_args(Outputs))}")
+    declared = getattr(network, "bnnbench_reading", None)
+    if declared is None:
+        reading = LogitsOf(named(network), None, outputs)
+        network.bnnbench_reading = reading  # type: ignore[assignment]
+        network.register_forward_hook(reading.after_network)
+    elif outputs not in ("logits", declared.outputs):  # Whatever was declared, it is logits now.
+        raise ValueError(f"outputs is {outputs!r}, but the network has declared {declared.outputs or 'logits'!r}")
+    return network
+
+
+def check_output(output: Any) -> None:
+    """Raise `TypeError` unless `output` is a function."""
+    if not callable(output):
+        raise TypeError(f"output is a function, such as lambda out: out.logits, not {described(output)}")
 
 
 def _access(returned: Any) -> str:

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from bnnbench.core import imports_in_text
 from bnnbench.core.called_network import CalledNetwork
-from bnnbench.core.component import Component, InputPath
+from bnnbench.core.component import Component
 from bnnbench.core.component_file import component_in_file, described_class, is_component, named_in_file, no_such_name
-from bnnbench.core.local_imports import LocalCode
-from bnnbench.core.local_modules import attribute_of, module_of, read_code
+from bnnbench.core.input_path import InputPath
 from bnnbench.core.network import Network
 from bnnbench.core.network_call import network_from
-from bnnbench.core.project import component_modules
+from bnnbench.core.user_code import imports_in_text
+from bnnbench.core.user_code.local_imports import LocalCode
+from bnnbench.core.user_code.local_modules import attribute_of, module_of, own_path, read_code
+from bnnbench.core.user_code.project import component_modules
 from bnnbench.errors import NetworkNotMade, PluginError, one_line
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class ModuleFile(CalledNetwork):
     called gets `arguments` as keywords; the arguments of `network_call.SHAPES` and `COUNTS` are filled in from the data
     where its signature names them. The file is imported anew each time the network is built. What it is, for the store,
     is its content and that of the files that it imports and that are not installed, directly or through one another
-    (`import layers`, not a name that is computed). Raises `PluginError` if the network cannot be made.
+    (`import layers`). A module that no text shows, such as one by a computed name, counts as a file that is read
+    (`dependencies`). Raises `PluginError` if the network cannot be made.
     """
 
     revision: ClassVar[int | None] = 1
@@ -72,8 +74,10 @@ class ModuleFile(CalledNetwork):
         try:
             target = attribute_of(module, self.name)
         except AttributeError as error:
-            raise NetworkNotMade(no_such_name(self.path, self.name, list(vars(module)), "class or function")) from error
-        return network_from(target, where, self.arguments, data)
+            names = [name for name in vars(module) if not name.startswith("_")]
+            raise NetworkNotMade(no_such_name(self.path, self.name, names, "class or function")) from error
+        with own_path(module):
+            return network_from(target, where, self.arguments, data)
 
 
 def class_named(kind: str, path: Path, name: str, project: str | None = None) -> type[Component]:

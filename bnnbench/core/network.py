@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bnnbench.core.component import Component
+from bnnbench.core.model_outputs import with_outputs
 from bnnbench.core.network_copy import copied
-from bnnbench.core.network_outputs import with_outputs
 from bnnbench.core.standard_settings import standard_settings
 
 if TYPE_CHECKING:

@@ -19,20 +19,30 @@ def copied(network: nn.Module) -> nn.Module:
     Raises `NetworkError` if it cannot be copied. The message names the attribute that cannot.
     """
     from torch import nn
-    from torch.nn.parameter import is_lazy
 
     if not isinstance(network, nn.Module):
         raise TypeError(f"a network is a torch.nn.Module, not {type(network).__name__}")
-    for name, layer in network.named_modules():
-        if any(is_lazy(value) for value in (*layer._parameters.values(), *layer._buffers.values())):
-            raise NetworkError(
-                f"{named(network)} cannot be copied: layer '{name}' ({type(layer).__name__}) has no sizes yet; give "
-                "them, or call the network once"
-            )
+    check_weights(network)
     try:
         return copy.deepcopy(network)
     except Exception as error:
         raise NetworkError(f"{named(network)} cannot be copied: {_culprit(network, error)}") from error
+
+
+def check_weights(network: nn.Module) -> None:
+    """Raise `NetworkError` if weights or buffers of a network have no sizes, or no numbers. The layer is named."""
+    from torch.nn.parameter import is_lazy
+
+    for name, layer in network.named_modules():
+        for value in (*layer.parameters(recurse=False), *layer.buffers(recurse=False)):
+            if is_lazy(value):
+                reason = "has no sizes yet; give them, or call the network once on inputs"
+            elif value.is_meta:
+                reason = "is on the meta device, where weights have no values; build it on the CPU, or load its weights"
+            else:
+                continue
+            place = f"layer '{name}' ({type(layer).__name__})" if name else "it"
+            raise NetworkError(f"{named(network)} cannot be copied: {place} {reason}")
 
 
 def in_eval_mode(network: nn.Module) -> nn.Module:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
+from bnnbench.core.arguments import instance_of
 from bnnbench.core.component import Component
 from bnnbench.core.component_parameter import component_parameter
-from bnnbench.core.local_modules import name_in_messages
+from bnnbench.core.user_code.local_modules import name_in_messages
 from bnnbench.errors import ContractBreach
 from bnnbench.plugins.installed import registry
 
@@ -98,11 +99,11 @@ def value_of(objective: Objective, log_probs: Tensor, y: Tensor) -> Tensor:
 def as_objective(objective: Objective | str) -> Objective:
     """The objective that is given as an instance or by its registered name.
 
-    Raises `UnknownComponent` for a name that is not registered.
+    Raises `UnknownComponent` for a name that is not registered, and `TypeError` for anything else.
     """
     if isinstance(objective, str):
         return registry().create("objective", objective, {})
-    return objective
+    return instance_of(objective, Objective, argument="objective", meant="an objective, such as 'predictive-nll'")
 
 
 ObjectiveParameter = Annotated[Objective, *component_parameter("objective")]

@@ -8,18 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnnbench.core.arguments import labels
+from bnnbench.core import state_dicts
+from bnnbench.core.arguments import integer
 from bnnbench.core.component import Component
-from bnnbench.core.draws import Draws, as_numpy
+from bnnbench.core.draws import Draws
 from bnnbench.core.draws_file import write_draws
 from bnnbench.core.ensemble import members
-from bnnbench.core.given import tensor_of
-from bnnbench.core.local_modules import name_in_messages
+from bnnbench.core.given import is_several, tensor_of
+from bnnbench.core.labels import labels
+from bnnbench.core.model_outputs import with_outputs
 from bnnbench.core.network_copy import copied, in_eval_mode
-from bnnbench.core.network_outputs import Outputs, checked_logits, with_outputs
+from bnnbench.core.network_outputs import Outputs, checked_logits
 from bnnbench.core.objective import Objective, as_objective
+from bnnbench.core.predictive_header import header_of
 from bnnbench.core.standard_settings import standard_settings
-from bnnbench.plugins.installed import registry
+from bnnbench.core.user_code.local_modules import name_in_messages
+from bnnbench.errors import StoreError, one_line
+from bnnbench.plugins.described import counted, described
 
 if TYPE_CHECKING:
     import torch
@@ -60,15 +65,8 @@ class Predictive:
     """
 
     def __init__(self, network: nn.Module, draws: Draws | Mapping[str, Any], *, outputs: Outputs | None = None) -> None:
-        if not isinstance(draws, Draws | Mapping):
-            raise TypeError(
-                f"draws are a mapping from names to arrays (S, *weight), not {type(draws).__name__}; to use several "
-                "state_dicts, stack the tensors of each name"
-            )
-        if not isinstance(draws, Draws):
-            draws = Draws({name: _with_chain_axis(array, name) for name, array in draws.items()})
         with standard_settings():
-            self._prepare(network, draws, outputs)
+            self._prepare(network, state_dicts.as_draws(draws, network), outputs)
 
     def _prepare(self, network: nn.Module, draws: Draws, outputs: Outputs | None) -> None:
         import torch
@@ -106,16 +104,28 @@ class Predictive:
         return self.chains * self.per_chain
 
     def __repr__(self) -> str:
-        draws = "1 draw" if len(self) == 1 else f"{len(self)} draws"
-        return f"{type(self).__name__}({draws}, {type(self.network).__name__}, {self.device})"
+        return f"{type(self).__name__}({counted(len(self), 'draw')}, {type(self.network).__name__}, {self.device})"
 
     def indices(self, draws: slice | Sequence[int] = slice(None)) -> list[int]:
         """The positions of draws, from 0 to S - 1, that a slice or a sequence of positions selects.
 
-        Negative positions count from the end. Raises `IndexError` for a position outside of the ensemble.
+        Negative positions count from the end. Raises `IndexError` for a position outside of the ensemble and if none is
+        selected, and `TypeError` for anything else than positions.
         """
         positions = range(len(self))
-        return list(positions[draws]) if isinstance(draws, slice) else [positions[int(draw)] for draw in draws]
+        if not isinstance(draws, slice) and not is_several(draws):
+            raise TypeError(f"draws are a slice or a list of positions, not {described(draws)}")
+        chosen = positions[draws] if isinstance(draws, slice) else [self._position(draw) for draw in draws]
+        if not chosen:
+            raise IndexError(f"no draw of {len(self)} is selected")
+        return list(chosen)
+
+    def _position(self, draw: Any) -> int:
+        """The position of one draw, from 0 to S - 1. Flags and fractions, which would count as positions, are none."""
+        position = draw if type(draw) is int else integer(draw, argument="each of draws", meant="a position")
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"there is no draw {position} among {len(self)}")
+        return position % len(self)
 
     def logits(self, x: Tensor, draws: slice | Sequence[int] = slice(None)) -> Tensor:
         """Logits (S, N, K) of the selected draws at inputs x (N, *shape), differentiable in x.
@@ -161,7 +171,8 @@ class Predictive:
         """
         from bnnbench.core.ensemble import maths
 
-        return maths.gradient(self, tensor_of(x), labels(y, len(x)), as_objective(objective), self.indices(draws))
+        x, y = self._labelled(x, y)
+        return maths.gradient(self, x, y, as_objective(objective), self.indices(draws))
 
     def direction(
         self, x: Tensor, y: Tensor, objective: Objective | str, draws: slice | Sequence[int] = slice(None)
@@ -173,8 +184,16 @@ class Predictive:
         """
         from bnnbench.core.ensemble import maths
 
-        y = labels(y, len(x))
-        return maths.probe(self, tensor_of(x), y, as_objective(objective), self.indices(draws)).direction
+        x, y = self._labelled(x, y)
+        return maths.probe(self, x, y, as_objective(objective), self.indices(draws)).direction
+
+    def _labelled(self, x: Any, y: Any) -> tuple[Tensor, Tensor]:
+        """Inputs (N, *shape) and labels (N,) as tensors; the labels are those of classes that the predictive has."""
+        from bnnbench.core.ensemble import batching
+
+        x = tensor_of(x)
+        classes = batching.footprint(self, x[:1].to(self.device, self.dtype)).classes if len(x) else None
+        return x, labels(y, len(x), classes=classes)
 
     def as_module(self) -> nn.Module:
         """A torch module from inputs (N, *shape) to log predictive probabilities (N, K), for use in other libraries."""
@@ -191,23 +210,24 @@ class Predictive:
     def save(self, path: str | Path) -> None:
         """Write the draws as a safetensors file, which `bnnbench.load` reads.
 
-        If the network was built by a registered `Network`, its name and parameters are written too; otherwise `load`
-        needs the network. Raises `TypeError` for a subclass that no registered posterior made, since it could not be
-        loaded again.
+        The box of the inputs and what the network's outputs are declared to be are written too. If the network was
+        built by a registered `Network`, its name and parameters are written; otherwise `load` needs the network. Raises
+        `TypeError` for a subclass that no registered posterior made, since it could not be loaded again, and
+        `StoreError` if the file cannot be written.
         """
-        recipe = getattr(self.network, "bnnbench_recipe", None)
-        header = {
-            "format": 1,
-            "network": _recipe("network", recipe[0]) if recipe else None,
-            "shape": recipe[1] if recipe else None,
-            "classes": recipe[2] if recipe else None,
-            "posterior": _recipe("posterior", self.fitted_by),
-        }
+        from safetensors import SafetensorError
+
+        if not isinstance(path, str | Path):
+            raise TypeError(f"path is the path of a file, not {described(path)}")
+        header = header_of(self.network, self.fitted_by, self.bounds)
         if type(self) is not Predictive and header["posterior"] is None:
             raise TypeError(f"no registered posterior made this {type(self).__name__}: it cannot be loaded again")
         lead = (self.chains, self.per_chain)
         arrays = {name: tensor.cpu().numpy().reshape(*lead, *tensor.shape[1:]) for name, tensor in self.draws.items()}
-        write_draws(path, Draws(arrays, shared=self.shared, diagnostics=self.diagnostics), header)
+        try:
+            write_draws(path, Draws(arrays, shared=self.shared, diagnostics=self.diagnostics), header)
+        except (OSError, SafetensorError) as error:
+            raise StoreError(f"{path} cannot be written: {one_line(str(error), 200)}") from error
 
     @property
     def runs_its_network(self) -> bool:
@@ -219,16 +239,3 @@ class Predictive:
         """The name of the predictive in error messages."""
         kind = type(self)
         return "the predictive" if kind is Predictive else f"predictive {name_in_messages(kind)}"
-
-
-def _with_chain_axis(array: Any, name: str) -> np.ndarray:
-    return as_numpy(array, name)[None]
-
-
-def _recipe(kind: str, component: Component | None) -> dict[str, Any] | None:
-    """The registered name and the parameters of a component; None if a file of draws must not name it."""
-    # Components that name files are left out: a file of draws must not make the computer that loads it read paths or
-    # run code.
-    if component is None or component.not_in_identity:
-        return None
-    return registry().recipe(kind, component)

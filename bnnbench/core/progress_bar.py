@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,11 +16,12 @@ def shown_progress(progress: bool | Progress, name: str) -> Iterator[Progress]:
     """A callback that shows progress as a bar if `progress` is True, and nothing if it is False.
 
     A function is returned as it is. `name` stands before the bar, which disappears at the end. Raises `TypeError` for
-    anything else.
+    anything else, and for a function with other arguments.
     """
     if not isinstance(progress, bool):
         if not callable(progress):
             raise TypeError(f"progress is True, False or a function, not {described(progress)}")
+        _check_signature(progress)
         yield progress
         return
     if not progress:
@@ -43,3 +45,15 @@ def shown_progress(progress: bool | Progress, name: str) -> Iterator[Progress]:
             bars.update(row, completed=done, total=total or None, note=one_line(note, 40))
 
         yield show
+
+
+def _check_signature(progress: Progress) -> None:
+    """Raise `TypeError` if a function cannot be called with what is done, of how much, and a note."""
+    try:
+        signature = inspect.signature(progress)
+    except (TypeError, ValueError):
+        return  # Some functions of C have none that can be read.
+    try:
+        signature.bind(0, 1, "note")
+    except TypeError as error:
+        raise TypeError(f"progress is called as progress(done, total, note): {error}") from None

@@ -7,6 +7,8 @@ import re
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?"
 FRACTION = rf"^\s*[-+]?{_NUMBER}\s*/\s*{_NUMBER}\s*$"
 """The pattern of a fraction; its parts may be decimal numbers, as in `0.5/255`."""
+LEVELS = 255
+"""The largest value of a pixel of one byte. Radii are often stated in these units."""
 _LONGEST = 60
 """The largest length of a fraction: Python refuses to convert integers of thousands of digits."""
 
@@ -35,6 +37,22 @@ def radius_text(radius: float) -> str:
     """The shortest text that states a radius exactly, such as `8`, `0.05` or `0.03137254901960784`."""
     short = f"{radius:g}"
     return short if float(short) == radius else repr(float(radius))
+
+
+def level_text(radius: float) -> str:
+    """A text that states a radius exactly, such as `0.05`, `8/255` or `0.12345678901`.
+
+    A long decimal number is written as a number of 255ths, if it is one.
+    """
+    exact, steps = radius_text(radius), round(radius * LEVELS)
+    is_level = 0 < steps < LEVELS and steps / LEVELS == radius and exact != f"{radius:g}"
+    return f"{steps}/{LEVELS}" if is_level else exact
+
+
+def short_radius(radius: float) -> str:
+    """A radius for people: `8/255` for 0.03137254901960784, and any other number with at most six digits."""
+    text = level_text(radius)
+    return text if "/" in text else f"{radius:g}"
 
 
 def _number(text: str) -> float:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 _WITHOUT_EFFECT = frozenset(
     ["training", "_parameters", "_buffers", "_modules", "_compiled_call_impl", "_is_torch_compile", "__overloads__"]
 )
 """Attributes of modules that are compared elsewhere, or that torch sets when it compiles, scripts or traces one."""
-_COMPARED = frozenset([bool, int, float, complex, str, bytes, slice, torch.dtype, torch.device])
-"""The classes whose `==` is believed."""
+_COMPARED = frozenset([bool, int, float, complex, str, bytes, slice])
+"""The classes whose `==` is believed, beside those of torch's dtypes and devices."""
 
 
 def weights_alone_differ(one: nn.Module, other: nn.Module) -> bool:
@@ -50,11 +51,15 @@ def can_be_stacked(module: nn.Module) -> bool:
 
 def is_scripted(module: nn.Module) -> bool:
     """Whether a module is, or has a part, in TorchScript."""
+    import torch
+
     return any(isinstance(part, torch.jit.ScriptModule) for part in module.modules())
 
 
 def tensors_of(module: nn.Module) -> dict[str, Tensor] | None:
     """The tensors of a module's `state_dict` by name; None if something else stands there, as in a quantised module."""
+    import torch
+
     state = module.state_dict()
     return dict(state) if all(isinstance(value, torch.Tensor) for value in state.values()) else None
 
@@ -86,6 +91,8 @@ def _equal(one: Any, other: Any) -> bool:
 
     The order of mappings counts. The `==` of a class is not asked, because it may leave out what outputs depend on.
     """
+    import torch
+
     if one is other:
         return True
     if type(one) is not type(other):
@@ -94,10 +101,10 @@ def _equal(one: Any, other: Any) -> bool:
         return one.shape == other.shape and one.device == other.device and torch.equal(one, other)
     if isinstance(one, np.ndarray):
         return one.dtype == other.dtype and np.array_equal(one, other)
-    if type(one) in _COMPARED:
+    if _is_compared(one):
         return bool(one == other)
     if isinstance(one, set | frozenset):
-        return len(one) == len(other) and all(type(value) in _COMPARED and value in other for value in one)
+        return len(one) == len(other) and all(_is_compared(value) and value in other for value in one)
     if isinstance(one, Mapping):
         return list(one) == list(other) and all(_equal(value, other[name]) for name, value in one.items())
     if isinstance(one, Sequence):
@@ -105,3 +112,10 @@ def _equal(one: Any, other: Any) -> bool:
     if type(one).__basicsize__ == _Plain.__basicsize__ and hasattr(one, "__dict__"):
         return _equal(vars(one), vars(other))
     return False
+
+
+def _is_compared(value: Any) -> bool:
+    """Whether the `==` of a value is believed."""
+    import torch
+
+    return type(value) in _COMPARED or isinstance(value, torch.dtype | torch.device)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bnnbench.core import arguments
-from bnnbench.core.box import FLOAT32, rounding
+from bnnbench.core.box import FLOAT32, SHOWN, check_finite, check_in_box
+from bnnbench.core.given import dense, refuse_masked
+from bnnbench.core.labels import labels
 from bnnbench.errors import InvalidData
 from bnnbench.plugins.described import described, plain
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 CHANCE = 1e-6
 """Classes without an input are an error if chance leaves so many of equally frequent classes out more rarely."""
-SHOWN = 5
-"""The largest number of positions or labels that a message lists."""
 
 
 def sample(name: str, pair: Any, bounds: tuple[float, float], classes: int | None) -> tuple[Tensor, Tensor]:
@@ -38,11 +37,12 @@ def sample(name: str, pair: Any, bounds: tuple[float, float], classes: int | Non
             found = f"{name} inputs of shape {tuple(x.shape)}: (N, *shape) with N >= 1 was expected"
             raise InvalidData(f"{found}{_one_number_each(x, pair[1])}")
         try:
-            y = arguments.labels(pair[1], len(x), argument=f"{name} labels", classes=classes).cpu()
+            y = labels(pair[1], len(x), argument=f"{name} labels", classes=classes).cpu()
         except (TypeError, ValueError) as error:
             raise InvalidData(str(error)) from None
-        _check_finite(name, x)
-        x = _in_box(name, x, bounds, precision, byte)
+        check_finite(x, f" of {name}")
+        check_in_box(x, bounds, argument=f"{name} inputs", precision=precision, byte=byte)
+        x = _clipped(x, bounds)
         return (x.clone() if x.is_inference() else x), (y.clone() if y.is_inference() else y)
 
 
@@ -58,9 +58,12 @@ def _inputs(name: str, given: Any) -> tuple[Tensor, float, bool]:
         return _from_array(name, given)
     if given.is_complex():
         raise InvalidData(f"{name} inputs are {given.dtype}, not real numbers")
-    dense = given.detach().to_dense() if given.layout != torch.strided else given.detach()
-    precision = torch.finfo(given.dtype).eps if given.is_floating_point() else FLOAT32
-    return dense.cpu().to(torch.float32).contiguous(), precision, given.dtype == torch.uint8
+    try:
+        x = dense(given, f"{name} inputs")
+    except TypeError as error:
+        raise InvalidData(str(error)) from None
+    precision = torch.finfo(x.dtype).eps if x.is_floating_point() else FLOAT32
+    return x.cpu().to(torch.float32).contiguous(), precision, x.dtype == torch.uint8
 
 
 def _from_array(name: str, given: Any) -> tuple[Tensor, float, bool]:
@@ -68,8 +71,11 @@ def _from_array(name: str, given: Any) -> tuple[Tensor, float, bool]:
     import torch
 
     try:
+        refuse_masked(given, f"{name} inputs")
         array = np.asarray(given)
-    except (TypeError, ValueError):
+    except TypeError as error:
+        raise InvalidData(str(error)) from None
+    except ValueError:
         raise InvalidData(f"{name} inputs do not all have one shape") from None
     if array.dtype.kind == "O":
         array = _unboxed(name, array, given)
@@ -106,45 +112,13 @@ def _one_number_each(x: Tensor, labels: Any) -> str:
     return "; reshape(-1, 1) makes inputs of one number each"
 
 
-def _check_finite(name: str, x: Tensor) -> None:
-    wrong = (~x.isfinite().flatten(1).all(1)).nonzero()[:, 0].tolist()
-    if wrong:
-        listed = ", ".join(map(str, wrong[:SHOWN]))
-        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-        several = len(wrong) > 1
-        raise InvalidData(f"input{'s' * several} {listed}{more} of {name} {'are' if several else 'is'} not finite")
+def _clipped(x: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """Inputs that miss the box by rounding at most, moved into it."""
+    import torch
 
-
-def _in_box(name: str, x: Tensor, bounds: tuple[float, float], precision: float, byte: bool) -> Tensor:
-    """Inputs that lie in the box, those that miss it by rounding clipped. Raises `InvalidData` for others."""
-    low, high = bounds
-    smallest, largest = float(x.min()), float(x.max())
     # The ends of the box in float32, as inputs are.
-    nearest_low, nearest_high = x.new_tensor([low, high]).tolist()
-    if nearest_low <= smallest and largest <= nearest_high:
-        return x
-    slack = rounding(low, high, max(precision, FLOAT32))
-    if low - slack <= smallest and largest <= high + slack:
-        return x.clamp(nearest_low, nearest_high)
-    found = f"{name} inputs lie in [{smallest:g}, {largest:g}], outside the box [{low:g}, {high:g}]"
-    raise InvalidData(f"{found}: {_remedy(x, bounds, byte)}")
-
-
-def _remedy(x: Tensor, bounds: tuple[float, float], byte: bool) -> str:
-    """What to do about inputs outside of the box."""
-    smallest, largest = float(x.min()), float(x.max())
-    if bounds == (0.0, 1.0) and smallest >= 0 and largest <= 255 and (byte or (largest > 127 and _whole(x))):
-        return "divide the images by 255, or give bounds=(0, 255)"
-    if smallest >= bounds[0]:
-        return "scale the inputs, or give as bounds the smallest and the largest value that an input may have"
-    return (
-        "give as bounds the smallest and the largest value that an input may have, such as "
-        "((0 - mean) / deviation, (1 - mean) / deviation) for images normalised with a mean and a deviation"
-    )
-
-
-def _whole(x: Tensor) -> bool:
-    return bool((x == x.round()).all())
+    low, high = torch.tensor(bounds, dtype=torch.float32, device="cpu").tolist()
+    return x if low <= float(x.min()) and float(x.max()) <= high else x.clamp(low, high)
 
 
 def number_of_classes(labels: Sequence[Tensor]) -> int:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bnnbench.core import arguments
 from bnnbench.core.dataset import Data
 from bnnbench.core.draws import Draws
 from bnnbench.core.draws_file import read_draws
+from bnnbench.core.ensemble import members
+from bnnbench.core.foreign import reading_copy
+from bnnbench.core.model_outputs import LogitsOf, check_output, with_outputs
+from bnnbench.core.network_copy import copied
+from bnnbench.core.network_outputs import Outputs, named
 from bnnbench.core.posterior import Posterior
 from bnnbench.core.predictive import Predictive
+from bnnbench.core.predictive_header import declarations
 from bnnbench.errors import ParameterError, StoreError, one_line
+from bnnbench.plugins.described import described
 from bnnbench.plugins.installed import registry
 
 if TYPE_CHECKING:
@@ -21,22 +30,56 @@ LARGEST_INPUT = 2**26
 """Largest number of values of one input. A file from elsewhere could otherwise ask for any amount of memory."""
 
 
-def load(path: str | Path, network: nn.Module | None = None) -> Predictive:
+@arguments.told_names
+def load(
+    path: str | Path, network: nn.Module | None = None, *, output: Callable[[Any], Any] | None = None
+) -> Predictive:
     """The predictive that `Predictive.save` wrote to a file.
 
     The file names a registered network with its parameters, and never holds code. A network that no plugin registers
-    must be given as `network`. Raises `StoreError` if the file is not a saved predictive, if its network or posterior
-    cannot be made, or if `network` is needed and absent; `ValueError` if the draws do not fit the given network.
+    must be given as `network`, and the `output` of `bnnbench.predictive`, where there was one, as `output`. Raises
+    `StoreError` if the file is not a saved predictive, if its network or posterior cannot be made, or if `network` or
+    `output` is needed and absent; `ValueError` if the draws do not fit the given network; `TypeError` for other wrong
+    arguments.
     """
-    draws, header = read_draws(path)
+    from torch import nn
+
+    if network is not None:
+        arguments.instance_of(network, nn.Module, argument="network", meant="a torch.nn.Module")
+    if output is not None:
+        check_output(output)
+    draws, header = read_draws(_checked_path(path))
+    outputs, bounds = declarations(path, header)
     posterior = _component(path, "posterior", header) if header.get("posterior") else None
     if network is None:
         network = _network(path, header, draws, posterior)
-    if posterior is None:
-        return Predictive(network, draws)
-    predictive = posterior.predictive(network, draws)
-    predictive.fitted_by = posterior
+    network = _returning_logits(path, network, output, outputs, bool(header.get("output")))
+    predictive = Predictive(network, draws) if posterior is None else posterior.predictive(network, draws)
+    predictive.fitted_by, predictive.bounds = posterior, bounds
     return predictive
+
+
+def _returning_logits(
+    path: str | Path, network: nn.Module, output: Callable[[Any], Any] | None, outputs: Outputs | None, needed: bool
+) -> nn.Module:
+    """A network that returns logits, by what the file declares of its outputs.
+
+    `needed` says whether a function took the scores from what the network returned. Raises `StoreError` if there is
+    none now.
+    """
+    if getattr(network, "bnnbench_reading", None) is not None:
+        return network  # The network of a predictive of models from elsewhere: it returns logits already.
+    if output is not None:
+        return reading_copy(network, LogitsOf(named(network), output, outputs))
+    if needed:
+        raise StoreError(f"{path}: a function took the scores from its network's outputs: load(path, network, output=)")
+    return network if outputs is None else with_outputs(copied(network), outputs)
+
+
+def _checked_path(path: Any) -> str | Path:
+    if isinstance(path, str | Path):
+        return path
+    raise TypeError(f"path is the path of a saved predictive, not {described(path)}")
 
 
 def _network(path: str | Path, header: dict[str, Any], draws: Draws, posterior: Posterior | None) -> nn.Module:
@@ -52,7 +95,7 @@ def _network(path: str | Path, header: dict[str, Any], draws: Draws, posterior: 
             # The network is built without memory first. If its shapes are those of the draws, it needs no more memory
             # than the draws do.
             with torch.device("meta"):
-                Predictive(component.build(blank), draws)
+                members.check_names(component.build(blank), draws)
         return component.build(blank)
     except Exception as error:  # Parameters from elsewhere, or another author's network, may raise anything.
         reason = one_line(str(error), 500)

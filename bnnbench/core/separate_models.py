@@ -14,6 +14,7 @@ from bnnbench.core.network_copy import copied
 from bnnbench.core.predictive import Predictive
 from bnnbench.core.same_architecture import is_scripted, tensors_of, weights_alone_differ
 from bnnbench.errors import NetworkError
+from bnnbench.plugins.described import counted
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -56,7 +57,8 @@ class SeparateModels(Predictive):
         }
 
     def __repr__(self) -> str:
-        return f"SeparateModels({', '.join(reading.name for reading in self._reading)})"
+        names = ", ".join(dict.fromkeys(reading.name for reading in self._reading))
+        return f"SeparateModels({counted(len(self), 'draw')}, {names}, {self.device})"
 
     @property
     def described(self) -> str:

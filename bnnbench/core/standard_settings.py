@@ -14,14 +14,30 @@ _SWITCHES = ("cuda.matmul.fp32_precision", "mkldnn.matmul.fp32_precision")
 """torch's newer switches, one for each library, of what `set_float32_matmul_precision` sets for all."""
 
 
+_HOOKS = tuple(
+    f"_global_{kind}_hooks"
+    for kind in (
+        "forward_pre",
+        "forward",
+        "backward_pre",
+        "backward",
+        "buffer_registration",
+        "module_registration",
+        "parameter_registration",
+    )
+)
+"""The mappings of `torch.nn.modules.module` with the hooks of all modules."""
+
+
 @contextlib.contextmanager
 def standard_settings(*, gradients: bool = True) -> Iterator[None]:
     """Compute under torch's default settings, and put back those of the host program afterwards.
 
     The same call then gives the same numbers in every program. The settings are: float32 as the default dtype, the CPU
-    as the default device, no inference mode, no autocast, and float32 products in full precision. Gradients are enabled
-    if `gradients` is True; otherwise the host's mode stays. The default dtype and device and the precision belong to
-    the whole process, so other threads see them change; they are touched only where the host has changed them.
+    as the default device, no inference mode, no autocast, no hooks of all modules, oneDNN's kernels, and float32
+    products in full precision. Gradients are enabled if `gradients` is True; otherwise the host's mode stays. The
+    default dtype, the hooks, the kernels and the precision belong to the whole process, so other threads see them
+    change; they are touched only where the host has changed them. cuDNN's flags stay as the host has them.
     """
     import torch
 
@@ -35,7 +51,13 @@ def standard_settings(*, gradients: bool = True) -> Iterator[None]:
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
+        for hooks in (getattr(torch.nn.modules.module, name, None) for name in _HOOKS):
+            if hooks:
+                stack.callback(hooks.update, dict(hooks))
+                hooks.clear()
         # Whatever runs inside may change these too, so they are put back even if they were the standard ones.
+        stack.callback(_use_onednn, bool(torch.backends.mkldnn.enabled))
+        _use_onednn(True)
         stack.callback(
             _put_back, torch.get_default_dtype(), torch.get_default_device(), precision := matmul_precision()
         )
@@ -44,7 +66,17 @@ def standard_settings(*, gradients: bool = True) -> Iterator[None]:
             torch.device("cpu"),
             "highest" if isinstance(precision, str) else dict.fromkeys(_SWITCHES, "none"),
         )
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))  # The host is inside of `with torch.device(...)`.
         yield
+
+
+def _use_onednn(enabled: bool) -> None:
+    """Switch oneDNN's kernels on or off, which compute convolutions on a CPU with other bits than torch's own."""
+    import torch
+
+    if torch.backends.mkldnn.enabled != enabled:
+        setattr(torch.backends.mkldnn, "enabled", enabled)  # noqa: B010 - it is typed as what makes the attribute
 
 
 def _put_back(dtype: torch.dtype, device: torch.device, precision: str | dict[str, Any]) -> None:

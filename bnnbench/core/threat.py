@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from bnnbench.core import arguments
 from bnnbench.core.box import same_box
+from bnnbench.core.broadcasting import per_image
 from bnnbench.core.goal import GOALS
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class Threat:
     """A threat model: what the attacker may do, and what it wants.
 
     Args:
-        epsilon: the radius of the ball around each input, in the units of the data; 0 or more.
+        epsilon: the radius of the ball around each input, in the units of the data; 0 or more. A fraction such as
+            `8/255` may be given as text.
         norm: the norm of the ball, `linf` or `l2`.
         bounds: the box, the smallest and the largest value of an input. By default that of the data, or (0, 1) if an
             attack is called without data.
@@ -73,9 +75,7 @@ class Threat:
 
     def _checked(self) -> dict[str, Any]:
         """All fields in plain form. Raises `ValueError` or `TypeError` for the first that is wrong."""
-        checked: dict[str, Any] = {
-            "epsilon": arguments.number(self.epsilon, argument="epsilon", least=0, meant="one number, the radius")
-        }
+        checked: dict[str, Any] = {"epsilon": arguments.radius(self.epsilon, argument="epsilon")}
         for name, words in WORDS.items():
             checked[name] = arguments.one_of(getattr(self, name), get_args(words), argument=name)
         for name in ("attack_draws", "queries"):
@@ -139,7 +139,7 @@ class Threat:
             step = (other - x).clamp(-self.epsilon, self.epsilon)
         else:
             step = other - x
-            step = step * _per_image((self.epsilon / _length(step)).clamp(max=1.0), step)
+            step = step * per_image((self.epsilon / _length(step)).clamp(max=1.0), step)
         return self._inside(x, step)
 
     def _inside(self, x: Tensor, step: Tensor) -> Tensor:
@@ -150,11 +150,11 @@ class Threat:
         # The rounding errors of many coordinates can add up to a step that is too long. Such a step is shortened.
         excess = (self.distance(x, moved) / self.epsilon if self.epsilon else self.distance(x, moved)).to(x)
         factor = (excess > 1).to(x) * ((1 - 1e-6) / excess.clamp(min=1) - 1) + 1
-        step = step * _per_image(factor, step)
+        step = step * per_image(factor, step)
         moved = (x + step).clamp(*self.box)
         # Far from zero, floats lie so far apart that shortening has no effect. Coordinates are then rounded towards x.
         outside = self.distance(x, moved) > self.epsilon + TOLERANCE * self.width / 2
-        return _rounded_inward(x, step, moved).where(_per_image(outside, moved), moved)
+        return _rounded_inward(x, step, moved).where(per_image(outside, moved), moved)
 
     def steepest(self, direction: Tensor) -> Tensor:
         """The step (N, *shape) of length one in the threat's norm that has the largest product with the direction.
@@ -166,8 +166,8 @@ class Threat:
             return direction.sign()
         # The direction is scaled first, because the squares of a tiny one would underflow.
         largest = direction.flatten(1).abs().amax(1)
-        scaled = direction / _per_image(largest.clamp(min=_tiny(direction)), direction)
-        return (scaled / _per_image(_length(scaled), scaled)).to(direction)
+        scaled = direction / per_image(largest.clamp(min=_tiny(direction)), direction)
+        return (scaled / per_image(_length(scaled), scaled)).to(direction)
 
     def uniform(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Random inputs (N, *shape), uniform in the ball around x (N, *shape) and then clipped to the box.
@@ -214,7 +214,7 @@ def _uniform_l2(x: Tensor, rng: torch.Generator) -> Tensor:
     normal = torch.randn(x.shape, generator=rng, dtype=torch.float32, device="cpu").to(x)
     # In d dimensions, the fraction r^d of the unit ball's volume lies within radius r.
     radius = torch.rand(len(x), generator=rng, dtype=torch.float32, device="cpu").to(x) ** (1 / math.prod(x.shape[1:]))
-    return normal * _per_image(radius / _length(normal), x)
+    return normal * per_image(radius / _length(normal), x)
 
 
 _UNIFORM: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {"linf": _uniform_linf, "l2": _uniform_l2}
@@ -230,8 +230,3 @@ def _tiny(batch: Tensor) -> float:
     import torch
 
     return torch.finfo(batch.dtype).tiny
-
-
-def _per_image(values: Tensor, batch: Tensor) -> Tensor:
-    """Values (N,) in a shape that broadcasts over the images of a batch (N, *shape)."""
-    return values.view(-1, *[1] * (batch.ndim - 1))

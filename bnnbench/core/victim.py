@@ -227,8 +227,10 @@ class Victim:
             raise GradientRefused("this threat gives the attacker scores, not gradients")
         cost = self.ledger.attributed(len(x), self._positions)
         allowed = self._threat.queries
-        if allowed is not None and bool((self._spent() + cost > allowed + 1e-6).any()):
-            raise QueriesSpent(f"the threat allows {allowed} queries for each image, and the attack asked for more")
+        if allowed is not None and (asked := float((self._spent() + cost).max())) > allowed + 1e-6:
+            raise QueriesSpent(
+                f"the threat allows {allowed} queries for each image, and the attack asked for {asked:.6g} or more"
+            )
         self.ledger.forward = self.ledger.forward + cost
         if gradient:
             self.ledger.gradient = self.ledger.gradient + cost

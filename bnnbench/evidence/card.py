@@ -34,6 +34,7 @@ ESS = 100
 """The smallest effective sample size of a converged posterior."""
 
 
+@arguments.told_names
 @standard_settings()
 def posterior_card(predictive: Any, data: Data) -> dict[str, Any]:
     """The card of a predictive as a JSON object; test inputs of `data` are used.
@@ -45,7 +46,8 @@ def posterior_card(predictive: Any, data: Data) -> dict[str, Any]:
       `converged` or `short`. A method may declare its fit `short` by a reason in its diagnostics, `unfinished`.
     - `why`: the reason for the level
     - `draws`, `chains`, `distinct`, `divergences`: numbers of draws, chains, different draws and divergent transitions
-    - `held_fixed`: for samplers, what they hold fixed in layers such as batch norm, if there is something
+    - `held_fixed`: what acts otherwise in the draws than in a training, such as the statistics of batch norm that a
+      sampler holds fixed, or those of each draw; absent if there is nothing
     - `rhat`, `ess`: for chains, the largest R-hat and the smallest ESS of log-probabilities and gradient coordinates;
       null if there are too few draws
     - `weight_rhat`, `weight_ess`, `moved`: the same of weights, and the root mean square distance between the first and

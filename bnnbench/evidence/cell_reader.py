@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from bnnbench.core.dataset import name_of
-from bnnbench.core.network_files import FIELD, changed, in_record
+from bnnbench.core.dependencies import Change, changed, field_of
 from bnnbench.errors import StoreError, message_of, one_line
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.clean_predictions import CleanPredictions
 from bnnbench.matrix.plan import CellSpec, FitSpec
+from bnnbench.plugins.kinds import FIT_KINDS
 from bnnbench.plugins.signals import contained
 from bnnbench.store import codec
 from bnnbench.store.environment import gives_the_same_bits
@@ -21,7 +22,10 @@ from bnnbench.store.store import CELLS, DRAWS, FITS, Store
 
 _DAMAGED = "damaged in the store; the next run computes it again"
 """The reason of a cell whose record or arrays are damaged."""
-_KEPT = ("status", "reason", "artefacts", "environment", "data", "test_data", "card", "warnings", "draws_sha256", FIELD)
+_KEPT = (
+    *("status", "reason", "artefacts", "environment", "data", "test_data", "card", "warnings", "draws_sha256"),
+    *map(field_of, FIT_KINDS),
+)
 """The fields of a record that results keep in memory."""
 _ENDED = {"failed": "failed", "timeout": "timed out", "invalid": "is invalid"}
 """How a fit with each status ended, in the reasons of its cells."""
@@ -44,7 +48,7 @@ class CellReader:
         self._environments: list[dict[str, Any]] = []
         self._images: dict[str, np.ndarray] = {}
         self._clean = CleanPredictions()
-        self._changed_files: dict[str, str | None] = {}
+        self._changed_files: dict[str, Change | None] = {}
         self._test_data: dict[str, tuple[int, Mapping[str, Any]]] = {}
 
     def known(self, kind: str, key: str) -> dict[str, Any] | None:
@@ -91,15 +95,12 @@ class CellReader:
         return Cell(spec, status, one_line(reason), [], level, spec.measurement.row(None))
 
     def _check_fit(self, spec: CellSpec, fit: Mapping[str, Any] | None) -> None:
-        """Raise `_NoResult` if the fit of a cell did not succeed, or is about another network or other test data now.
+        """Raise `_NoResult` if the fit of a cell did not succeed, or its files or test data have changed.
 
         A cell of an invalid fit is invalid. A cell of a fit that failed cannot be measured.
         """
-        if (file := self._changed_file(spec.fit, fit)) is not None:
-            raise _NoResult(
-                "missing",
-                f"{file}, which its network read when it was fitted, has changed since: the next run fits it anew",
-            )
+        if (change := self._changed_file(spec.fit, fit)) is not None:
+            raise _NoResult("missing", f"{change.told(' when it was fitted')}: the next run fits it anew")
         if fit is not None and fit["status"] != "ok":
             status = "invalid" if fit["status"] == "invalid" else "skipped"
             ended = "" if fit["status"] in FINAL else f"its fit {_ENDED[fit['status']]}: "
@@ -107,10 +108,10 @@ class CellReader:
         if (breach := self._other_test_data(spec, fit)) is not None:
             raise _NoResult("invalid", breach)
 
-    def _changed_file(self, spec: FitSpec, fit: Mapping[str, Any] | None) -> str | None:
-        """The first file that the network of a fit read and that has changed since; looked for once for each fit."""
+    def _changed_file(self, spec: FitSpec, fit: Mapping[str, Any] | None) -> Change | None:
+        """The first file that a part of a fit read and that has changed since; looked for once for each fit."""
         if spec.key not in self._changed_files:
-            self._changed_files[spec.key] = changed(in_record(fit), spec.network)
+            self._changed_files[spec.key] = changed(fit, spec.dataset, spec.network, spec.posterior)
         return self._changed_files[spec.key]
 
     def _checked_record(self, spec: CellSpec, fit: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -119,6 +120,8 @@ class CellReader:
         self._records[CELLS, spec.key] = None if record is None else self._shortened(record)
         if record is None:
             raise _NoResult("missing", self._damage(spec) or "not run yet")
+        if (change := changed(record, spec.component)) is not None:
+            raise _NoResult("missing", f"{change.told()}: the next run computes it anew")
         if record["status"] != "ok":
             raise _NoResult(record["status"], record["reason"])
         if fit is None:
@@ -156,7 +159,7 @@ class CellReader:
             warnings.append(f"posterior is short: {why}")
         card = self.card(spec.fit)
         if held := card.get("held_fixed"):
-            warnings.append(one_line(f"posterior is for a network in eval mode: {held}"))
+            warnings.append(one_line(f"posterior is for a network in this state: {held}"))
         warnings += notes.values()
         figures, robust = spec.measurement.row(result), getattr(result, "robust", None)
         rhat = card.get("rhat") if isinstance(card.get("rhat"), int | float) else None

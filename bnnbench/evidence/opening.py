@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from bnnbench.core import arguments
 from bnnbench.errors import StoreError
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.config import MAX_CELLS
@@ -13,15 +14,18 @@ from bnnbench.matrix.plan import make_plan, restricted
 from bnnbench.store.store import Store
 
 
+@arguments.told_names
 def results(
-    path: str | Path, store: str | Path = "store", *, only: Iterable[str] = (), max_cells: int = MAX_CELLS
+    path: str | Path, store: str | Path = "store", *, only: str | Iterable[str] = (), max_cells: int = MAX_CELLS
 ) -> Results:
     """The results that a store has for a benchmarks file. Nothing is run, and nothing is written.
 
     Cells without a result are `missing`. `only` selects the cells that have all of these labels. Raises `ConfigError`
     for a wrong file, and `StoreError` if there is no such store.
     """
-    plan = restricted(make_plan(read_config(path, max_cells)), only)
-    if not Path(store).is_dir():
+    file = arguments.path(path, argument="path", meant="the path of a benchmarks file")
+    place = arguments.path(store, argument="store", meant="the path of a store")
+    plan = restricted(make_plan(read_config(file, max_cells)), only)
+    if not place.is_dir():
         raise StoreError(f"{store}: there is no such store; bnnbench.run({str(path)!r}, store={str(store)!r}) makes it")
-    return Results(plan, Store(store))
+    return Results(plan, Store(place))

@@ -17,6 +17,7 @@ from bnnbench.matrix.settings import FIRST_COLUMN, LAST_COLUMN, NEEDED, PATTERNS
 from bnnbench.matrix.source import KeyPath, Source, dotted, shown
 from bnnbench.matrix.sweeps import expanded, number_of_variants, swept_name
 from bnnbench.matrix.validation import note_problems
+from bnnbench.plugins.host_kept import host_kept
 from bnnbench.plugins.kinds import CELL_KINDS
 from bnnbench.plugins.registrar import NAME
 from bnnbench.plugins.signals import contained
@@ -41,7 +42,7 @@ class Reader:
     def read(self) -> Config:
         """The checked file. Raises `ConfigError` with all problems found."""
         source = self.source
-        top = source.mapping((), source.values)
+        top = self._top()
         source.unknown_keys((), top, [*Settings.model_fields, *SECTIONS, *PATTERNS])
         settings = self._settings(top)
         threats = self._threats((), top, settings)
@@ -56,6 +57,16 @@ class Reader:
         ]
         self._check_size(settings, variants)
         return Config(source.path, settings, variants, patterns["include"], patterns["exclude"], source)
+
+    def _top(self) -> dict[str, Any]:
+        """The mapping that the file is. Raises `ConfigError` with one line if it is empty, or something else."""
+        needed = f"{', '.join(NEEDED)} and attacks or measures"
+        if self.source.values in (None, {}):
+            raise ConfigError([f"{self.source.path}: the file is empty: it needs {needed}"])
+        if not isinstance(self.source.values, dict):
+            given = shown(self.source.values)
+            raise ConfigError([f"{self.source.path}: the file must be a mapping with {needed}, not {given}"])
+        return self.source.values
 
     def _check_threats(
         self, top: dict[str, Any], threats: tuple[WrittenThreat, ...] | None, variants: dict[str, list[Variant]]
@@ -146,7 +157,7 @@ class Reader:
             return None
         folder = self.source.path.parent
         try:
-            with contained():
+            with contained(), host_kept():
                 model, parameters = used(kind, use, folder, parameters)
                 component = model.model_validate(parameters, context={"folder": str(folder)})
                 # Its files, if it has any, are looked at now: a missing one is a mistake in this line.

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bnnbench.errors import ConfigError
+from bnnbench.core.arguments import instance_of
+from bnnbench.errors import ConfigError, closest
 from bnnbench.matrix.config import Config, Pattern, Variant
 from bnnbench.matrix.radii import has_radius, number_of
 from bnnbench.matrix.source import KeyPath, shown
 from bnnbench.matrix.specs import CellSpec, FitSpec, key_of
+from bnnbench.plugins.described import described
 from bnnbench.plugins.kinds import CELL_KINDS, KIND
 
 
@@ -93,22 +95,33 @@ def _check_matched(config: Config, matched: dict[KeyPath, bool]) -> None:
     source.raise_problems()
 
 
-def restricted(plan: Plan, only: Iterable[str]) -> Plan:
-    """The plan with only the cells that every word of `only` selects.
+def restricted(plan: Plan, only: str | Iterable[str]) -> Plan:
+    """The plan with only the cells that every word of `only` selects; a text is one word.
 
     A word selects the cells that have it as a label, with or without swept values, or as the radius of their threat
-    (`0.05`, `8/255`). Raises `ConfigError` if no cell is left.
+    (`0.05`, `8/255`). Raises `ConfigError` if no cell is left, and `TypeError` for what is no word.
     """
-    words = list(only)
+    if not isinstance(only, Iterable):
+        raise TypeError(f"only is words, such as ['pgd', '0.1'], not {described(only)}")
+    given = [only] if isinstance(only, str) else only
+    words = [instance_of(word, str, argument="each of only", meant="a label or a radius as text") for word in given]
     cells = [cell for cell in plan.cells if all(_is_selected(cell, word) for word in words)]
     if not cells:
-        labels = [label.partition("@")[0] for labels in zip(*map(_labels, plan.cells), strict=True) for label in labels]
-        known = dict.fromkeys([*labels, *(cell.epsilon_text for cell in plan.cells if cell.threat)])
-        asked = f"--only {' --only '.join(words)}"
-        raise ConfigError(
-            [f"bnnbench: {asked}: no cell has these labels and radii together (there are {', '.join(known)})"]
-        )
+        raise ConfigError([f"bnnbench: --only {' --only '.join(words)}: {_why_none(plan, words)}"])
     return Plan(plan.config, cells, tuple(words))
+
+
+def _why_none(plan: Plan, words: Sequence[str]) -> str:
+    """Why no cell is selected by all words: one of them selects none alone, or they do not meet in a cell."""
+    labels = [label.partition("@")[0] for labels in zip(*map(_labels, plan.cells), strict=True) for label in labels]
+    labels = list(dict.fromkeys(labels))
+    known = list(dict.fromkeys([*labels, *(cell.epsilon_text for cell in plan.cells if cell.threat)]))
+    for word in words:
+        if not any(_is_selected(cell, word) for cell in plan.cells):
+            close = closest(word, labels)
+            hint = f"; did you mean '{close}'?" if close else ""
+            return f"no cell has the label or radius '{word}'{hint} (there are {', '.join(known)})"
+    return f"no cell has these labels and radii together (there are {', '.join(known)})"
 
 
 def _labels(cell: CellSpec) -> tuple[str, str, str, str]:

@@ -7,11 +7,11 @@ from typing import Any
 
 from bnnbench.core.radius import fraction_of, radius_of, radius_text
 from bnnbench.core.threat import Threat
+from bnnbench.core.whole_box import whole_box
 from bnnbench.matrix.config import Config, WrittenThreat
 from bnnbench.matrix.settings import Evaluate, Settings
 from bnnbench.matrix.source import KeyPath, dotted
 from bnnbench.matrix.specs import CellSpec
-from bnnbench.measurements.radius import whole_box
 
 
 def written_threats(

@@ -14,6 +14,8 @@ from bnnbench.plugins.kinds import KINDS
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LARGEST_MEMORY = 2**60
 """The largest memory limit in bytes."""
+SMALLEST_MEMORY = 2**20
+"""The smallest memory limit in bytes. No process of Python fits into it: `memory: 8` is meant as 8GiB."""
 _SIZES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -44,6 +46,12 @@ def _bytes(value: Any) -> Any:
     return int(size)
 
 
+def _enough(size: int) -> int:
+    if size < SMALLEST_MEMORY:
+        raise ValueError("too few bytes for any task; a size such as 8GiB is meant")
+    return size
+
+
 def _number(value: Any) -> Any:
     """A fraction such as `8/255` as a number; other values than texts as they are, for pydantic to check."""
     return fraction_of(value) if isinstance(value, str) else value
@@ -56,7 +64,13 @@ def _or_text(number: dict[str, Any], pattern: str) -> WithJsonSchema:
 
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0), _or_text({"type": "number"}, _DURATION)]
 """A time in seconds, or a text such as 20m."""
-Size = Annotated[int, BeforeValidator(_bytes), Field(gt=0), _or_text({"type": "integer"}, _SIZE)]
+Size = Annotated[
+    int,
+    BeforeValidator(_bytes),
+    Field(gt=0),
+    AfterValidator(_enough),
+    _or_text({"type": "integer", "minimum": SMALLEST_MEMORY}, _SIZE),
+]
 """A size in bytes, or a text such as 8GiB."""
 _FRESH = {
     "type": "object",
@@ -76,6 +90,19 @@ Radius = Annotated[
     WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": FRACTION}]}),
 ]
 """The radius of a ball, in the data's units: a number or a fraction."""
+
+
+_DEVICE = r"^(auto|cpu|cuda(:\d+)?)$"
+
+
+def _device(value: str) -> str:
+    if not re.match(_DEVICE, value):
+        raise ValueError("auto, cpu, cuda or a numbered device such as cuda:0 is meant")
+    return value
+
+
+Device = Annotated[str, AfterValidator(_device), WithJsonSchema({"type": "string", "pattern": _DEVICE})]
+"""A device of torch, or auto."""
 
 
 def _with_stream_unfolded(value: Any) -> Any:
@@ -165,7 +192,7 @@ class Settings(_Strict):
     """The format's version."""
     seeds: Annotated[list[Seed], AfterValidator(_distinct)] = Field(default=[0], min_length=1)
     """The seeds of the matrix. A seed varies training sample, fit and attack; the test images are the same for all."""
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: Device = "auto"
     """The device of every task: auto (CUDA if available), cpu, cuda or cuda:N."""
     threads: int = Field(default=1, ge=1, le=1024)
     """The number of threads of each task."""

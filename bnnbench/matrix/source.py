@@ -20,6 +20,12 @@ of thousands of digits cannot be printed."""
 _SEPARATOR = re.compile(r"[,\[{]?[\n\r\x85\u2028\u2029] *(?:[-?][ \t])?|[,\[{:]|[-?][ \t]")
 """Matches a separator of values. A file has at most one value more than separators."""
 
+_IN_PLAIN_WORDS = {
+    "found character '\\t' that cannot start any token": "a tab, but YAML is indented with spaces",
+    "but found another document": "a second document (---), but a benchmarks file is one",
+}
+"""Messages of the parser that do not say what to do."""
+
 KeyPath = tuple[str | int, ...]
 """The place of a value in a file: the keys and list positions that lead to it."""
 
@@ -92,6 +98,7 @@ class Source:
         """The root node that ruamel makes of the text."""
         from ruamel.yaml import YAML
         from ruamel.yaml.error import MarkedYAMLError
+        from ruamel.yaml.reader import ReaderError
 
         text = self.text
         if text.count("<<") > MAX_MERGES or _depth(text) > MAX_DEPTH:
@@ -105,7 +112,10 @@ class Source:
             mark = error.problem_mark or error.context_mark
             place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
             problem = (error.problem or error.context or "not YAML").partition("\n")[0].partition(" with value")[0]
-            raise ConfigError([f"{self.path}{place}: {clean(problem)}"]) from error
+            raise ConfigError([f"{self.path}{place}: {clean(_IN_PLAIN_WORDS.get(problem, problem))}"]) from error
+        except ReaderError as error:
+            place = f":{text.count(chr(10), 0, error.position) + 1}"
+            raise ConfigError([f"{self.path}{place}: YAML has no character U+{error.character:04X}"]) from error
         except Exception as error:  # On malformed input the parser may raise errors of any type.
             raise ConfigError([f"{self.path}: not YAML: {clean(str(error).partition(chr(10))[0])}"]) from error
 

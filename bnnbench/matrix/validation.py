@@ -11,6 +11,8 @@ from bnnbench.core.called_network import CalledNetwork
 from bnnbench.core.radius import FRACTION
 from bnnbench.errors import clean
 from bnnbench.matrix.source import KeyPath, Source, did_you_mean, dotted, shown
+from bnnbench.plugins.described import details_of
+from bnnbench.plugins.kinds import KINDS
 
 
 def note_problems(
@@ -26,7 +28,7 @@ def note_problems(
     `unknown` begins the message for a key that `model` does not have. Values of `swept` stand below `sweep` in the
     file.
     """
-    for detail in error.errors():
+    for detail in details_of(error):
         location = tuple(part for part in detail["loc"] if isinstance(part, str | int))
         if issubclass(model, CalledNetwork) and location[:1] == ("arguments",):
             # The file has arguments among the parameters, and only their name: the rest of the location is pydantic's.
@@ -40,9 +42,21 @@ def note_problems(
             source.problem(where, text, at_key=True)
             continue
         message = _message(detail)
-        plain = location and not isinstance(detail["input"], dict | list)
+        plain = location and not isinstance(detail["input"], dict | list | tuple)
         value = f" is {shown(detail['input'])}" if plain else ""
         source.problem(where, f"{dotted((*path, *location))}{value}: {clean(message)}")
+
+
+_MEANT = {
+    "model_type": "a mapping is meant",
+    "dict_type": "a mapping is meant",
+    "string_type": "a text is meant",
+    "too_short": "a list of at least {min_length} is meant, not of {actual_length}",
+    "missing": "it is needed, and has no default",
+}
+"""What is meant in YAML, by the type of pydantic's error."""
+_COMPONENTS = {kind.base.partition(":")[2] for kind in KINDS}
+"""The names of the base classes of components, which a name may stand for."""
 
 
 def _message(detail: Any) -> str:
@@ -52,6 +66,10 @@ def _message(detail: Any) -> str:
         example = given if isinstance(given, str) and re.match(FRACTION, given) else shown(given)
         single = isinstance(given, int | float) or example is given
         return f"a list is meant, such as [{example}]" if single else "a list is meant"
+    if detail["type"] == "model_type" and detail["ctx"]["class_name"] in _COMPONENTS:
+        return "a name or a mapping is meant"
+    if detail["type"] in _MEANT:
+        return _MEANT[detail["type"]].format(**detail.get("ctx", {}))
     fraction = re.fullmatch(r"(\d{1,15})/([1-9]\d{0,14})", given) if isinstance(given, str) else None
     if fraction:
         return f"YAML has no fractions: write {int(fraction[1]) / int(fraction[2]):.4g}"

@@ -6,9 +6,10 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bnnbench.core import seeds
+from bnnbench.core import fixed_function, seeds
 from bnnbench.core.dataset import Data
 from bnnbench.core.ensemble import draw_split
+from bnnbench.core.network_outputs import are_probabilities
 from bnnbench.core.predictive import Predictive
 from bnnbench.core.threat import Threat
 from bnnbench.errors import ContractBreach
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-MIXED = 0.01
-"""The largest change of a probability, when other images join the batch, that counts as rounding."""
 LOOKED_AT, FEW_DRAWS = 16, 4
 """The numbers of images and draws whose logits are looked at."""
 
@@ -66,11 +65,19 @@ class Defence:
         Raises `ContractBreach` if the predictive has fewer classes than the labels, gives values that are not finite,
         or draws from a global random state.
         """
-        from bnnbench.core.ensemble import directions
+        return self._judged(self._each(x))
+
+    def _each(self, x: Tensor) -> Tensor:
+        """The log-probabilities (draws, N, K) of all defending draws at `x`. Raises as `judge` does."""
         from bnnbench.core.rules.purity import global_state
 
         with global_state(self.predictive.described):
-            each = self.predictive.draw_log_probs(x, self._defenders).cpu()
+            return self.predictive.draw_log_probs(x, self._defenders).cpu()
+
+    def _judged(self, each: Tensor) -> Judgement:
+        """The prediction by the log-probabilities (draws, N, K) of all defending draws. Raises as `judge` does."""
+        from bnnbench.core.ensemble import directions
+
         if self._threat.stream == "fresh":
             each = each.gather(0, self._queries[..., None].expand(-1, -1, each.shape[-1]))
         log_probs = directions.average(each)
@@ -88,27 +95,23 @@ class Defence:
     def clean(self) -> Judgement:
         """The prediction at the clean images.
 
-        Raises `ContractBreach` as `judge` does, and if the prediction at an image depends on the rest of the batch.
+        Raises `ContractBreach` as `judge` does, and if the prediction at an image depends on the rest of the batch: the
+        first one alone must have the prediction that it has among all.
         """
-        judgement = self.judge(self.sample.x)
-        self._check_independent_of_batch()
+        each = self._each(self.sample.x)
+        judgement = self._judged(each)
+        alone = self._first_logits(1).cpu().to(each.dtype)
+        together, name = each[:FEW_DRAWS, :1], self.predictive.described
+        fixed_function.check_alone(alone.log_softmax(-1), together, name, fixed_function.rounding(alone), alone)
         return judgement
 
-    def _check_independent_of_batch(self) -> None:
-        """Raise `ContractBreach` if the prediction at an image depends on the other images of its batch.
-
-        Differences up to `MIXED` are allowed: matrix products of another size may round differently.
-        """
+    def _first_logits(self, images: int) -> Tensor:
+        """The logits (draws, N, K) of the first few draws at the first images, without gradient."""
         import torch
 
-        x, few = self.sample.x[:2], self._defenders[:4]
-        together = self.predictive.draw_log_probs(x, few).exp()
-        alone = self.predictive.draw_log_probs(x[:1], few).exp()
-        if not torch.allclose(together[:, :1], alone, rtol=0, atol=MIXED):
-            raise ContractBreach(
-                f"{self.predictive.described} predicts otherwise for an image alone than for the same image in a "
-                "batch: the prediction must not depend on other images"
-            )
+        x = self.sample.x[:images].to(self.predictive.device, self.predictive.dtype)
+        with torch.no_grad():
+            return self.predictive.logits(x, self._defenders[:FEW_DRAWS])
 
     @functools.cached_property
     def zero_gradient(self) -> Any:
@@ -135,12 +138,7 @@ class Defence:
 
         Probabilities that are taken for logits are squeezed between 0 and 1, and attacks on them are weak.
         """
-        import torch
-
-        from bnnbench.core.network_outputs import are_probabilities
-
-        with torch.no_grad():
-            return are_probabilities(self.predictive.logits(self.sample.x[:LOOKED_AT], self._defenders[:FEW_DRAWS]))
+        return are_probabilities(self._first_logits(LOOKED_AT))
 
     @functools.cached_property
     def _queries(self) -> Tensor:

@@ -12,13 +12,13 @@ from bnnbench.core.dataset import Data
 from bnnbench.core.draws import Progress
 from bnnbench.core.foreign import predictive as made_predictive
 from bnnbench.core.foreign import refuse_bare_layer
-from bnnbench.core.given import as_threats, is_several
+from bnnbench.core.given import as_threats, is_several, threats_alone
 from bnnbench.core.progress_bar import shown_progress
 from bnnbench.core.threat import Threat
+from bnnbench.core.whole_box import check_radius
 from bnnbench.measurements.attack import AttackMeasurement
 from bnnbench.measurements.defence import Defence
 from bnnbench.measurements.outcome import Outcome, Outcomes
-from bnnbench.measurements.radius import check_radius
 
 Radius = float | str
 """The radius of a ball: a number, or a fraction as text, such as `8/255`."""
@@ -56,6 +56,7 @@ def evaluate(
 ) -> Outcomes: ...
 
 
+@arguments.told_names
 def evaluate(
     predictive: Any,
     attack: Attack,
@@ -91,19 +92,15 @@ def evaluate(
     from bnnbench.core.rules.first_query import classes_of
 
     if (epsilon is None) == (threat is None):
-        raise TypeError("evaluate takes either epsilon or threat")
+        raise TypeError("evaluate takes either epsilon=, a radius, or threat=, a bnnbench.Threat")
     arguments.instance_of(attack, Attack, argument="attack", meant="an attack, such as bnnbench.attack('pgd')")
-    arguments.instance_of(data, Data, argument="data", meant="a bnnbench.Data")
+    arguments.instance_of(data, Data, argument="data", meant="bnnbench.Data, such as bnnbench.Data(test=(x, y))")
+    arguments.flag(allow_whole_box, argument="allow_whole_box")
     refuse_bare_layer(predictive)
     made, seed = made_predictive(predictive), seeds.check_seed(seed)
     if made.bounds is not None and not same_box(made.bounds, data.bounds):
         raise ValueError(f"the predictive's bounds are {list(made.bounds)}, those of the data {list(data.bounds)}")
-    asked, argument = (epsilon, "epsilon") if threat is None else (threat, "threat")
-    if threat is not None:
-        for one in threat if is_several(threat) else [threat]:  # type: ignore[union-attr]
-            meant = "a bnnbench.Threat, such as bnnbench.Threat(epsilon=0.1), or a list of them"
-            arguments.instance_of(one, Threat, argument="threat", meant=meant)
-    threats = [one.with_box(data.bounds) for one in as_threats(asked, argument=argument)]
+    threats = [one.with_box(data.bounds) for one in _threats(epsilon, threat)]
     for one in threats:
         check_radius(one, data.bounds, data.shape, allow_whole_box=allow_whole_box)
     images = arguments.integer(images, argument="images", least=1)
@@ -112,4 +109,14 @@ def evaluate(
     defence = Defence(made, data, threats[0], images=images, draws=draws, seed=seed)
     with shown_progress(progress, type(attack).__name__) as report:
         outcomes = AttackMeasurement(attack).run(defence, threats, "few", report)
-    return Outcomes(outcomes) if is_several(asked) else outcomes[0]
+    return Outcomes(outcomes) if is_several(epsilon if threat is None else threat) else outcomes[0]
+
+
+def _threats(epsilon: Any, threat: Any) -> list[Threat]:
+    """The threats of the arguments `epsilon` and `threat`, one of which is None. Raises as `evaluate` does."""
+    if threat is not None:
+        return as_threats(threats_alone(threat), argument="threat")
+    radii = list(epsilon) if is_several(epsilon) else [epsilon]
+    if any(isinstance(one, Threat) for one in radii):
+        raise TypeError("epsilon is a radius, not a Threat; give it as threat=")
+    return as_threats(radii, argument="epsilon")

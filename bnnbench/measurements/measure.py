@@ -10,8 +10,8 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, get_args
 
 from bnnbench.core.component import Component
-from bnnbench.core.local_modules import name_in_messages
 from bnnbench.core.threat import Threat
+from bnnbench.core.user_code.local_modules import name_in_messages
 from bnnbench.errors import ContractBreach, PluginError
 from bnnbench.measurements.defence import Defence
 from bnnbench.measurements.measurement import Context, Keep, Measurement

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,8 +109,9 @@ class Outcome:
     def frame(self) -> pandas.DataFrame:
         """A pandas data frame with a row for each image.
 
-        Its columns are the arrays (N,) of the outcome, the predicted classes, the log-probabilities of the label, and
-        `clean_correct`, `attacked_correct` and `robust`. `index` is the position in the test set.
+        Its columns are the arrays (N,) of the outcome, the predicted classes, the log-probabilities of the label,
+        `clean_correct`, `attacked_correct` and `robust`, and the threat's `norm` and `epsilon`. `epsilon_text` is the
+        radius as text, such as `8/255`. `index` is the position in the test set.
         """
         return frame_of([self])
 
@@ -219,7 +220,16 @@ class Outcome:
 
 
 class Outcomes(list[Outcome]):
-    """The outcomes of one attack under several threats, in their order."""
+    """The outcomes of one attack under several threats, in their order. A slice of them is an `Outcomes` too."""
+
+    @overload
+    def __getitem__(self, place: SupportsIndex) -> Outcome: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Outcomes: ...
+
+    def __getitem__(self, place: SupportsIndex | slice) -> Outcome | Outcomes:
+        return Outcomes(super().__getitem__(place)) if isinstance(place, slice) else super().__getitem__(place)
 
     def __repr__(self) -> str:
         return "\n".join(map(repr, self)) or "no outcomes"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from bnnbench.core.radius import level_text, short_radius
 from bnnbench.errors import clean
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ def table_of(outcomes: Sequence[Any]) -> str:
     """An HTML table with a row for each outcome, and the findings below it."""
     head = ("attack", "radius", "robust", "95% interval", "clean", "images", "draws")
     rows = "".join(_row("td", _figures(outcome)) for outcome in outcomes)
-    found = {str(finding): finding.severity for outcome in outcomes for finding in outcome.findings}
-    notes = "".join(f"<li><b>{severity}</b>: {escape(clean(text))}</li>" for text, severity in found.items())
+    notes = ""
+    for outcome in outcomes:
+        about = f"{_radius(outcome)}: " if outcome.threat and len(outcomes) > 1 else ""
+        for finding in outcome.findings:
+            notes += f"<li><b>{finding.severity}</b>: {escape(clean(f'{about}{finding}'))}</li>"
     return f"<table>{_row('th', head)}{rows}</table>" + (f"<ul>{notes}</ul>" if notes else "")
 
 
@@ -40,7 +44,7 @@ def frame_of(outcomes: Sequence[Any]) -> pandas.DataFrame:
     import pandas
 
     parts = [pandas.DataFrame(_columns(outcome)) for outcome in outcomes]
-    return pandas.concat(parts, ignore_index=True) if len(parts) != 1 else parts[0]
+    return pandas.concat(parts, ignore_index=True) if parts else pandas.DataFrame()
 
 
 def _columns(outcome: Any) -> dict[str, Any]:
@@ -48,7 +52,7 @@ def _columns(outcome: Any) -> dict[str, Any]:
     threat, images = outcome.threat, range(len(outcome))
     about: dict[str, Any] = {"dataset": outcome.dataset, "posterior": outcome.posterior, "attack": outcome.attack}
     if threat is not None:
-        about |= {"norm": threat.norm, "epsilon": threat.epsilon}
+        about |= {"norm": threat.norm, "epsilon": threat.epsilon, "epsilon_text": level_text(threat.epsilon)}
     label = outcome.label
     columns = {
         "index": outcome.index,
@@ -91,7 +95,7 @@ def _row(tag: str, texts: Sequence[str]) -> str:
 
 def _radius(outcome: Any) -> str:
     assert outcome.threat is not None
-    return f"{outcome.threat.norm} {outcome.threat.epsilon:g}"
+    return f"{outcome.threat.norm} {short_radius(outcome.threat.epsilon)}"
 
 
 def _draws(outcome: Any) -> str:

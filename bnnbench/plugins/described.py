@@ -73,11 +73,17 @@ def in_words(choices: Sequence[str]) -> str:
 
 def refusals(error: ValidationError, parameters: Sequence[str]) -> str:
     """One line about all values that pydantic refused, for a class with these parameters."""
+    return "; ".join(_refusal(detail, parameters) for detail in details_of(error))
+
+
+def details_of(error: ValidationError) -> list[Any]:
+    """Pydantic's details of all values that it refused, each value once.
+
+    Items that were refused are not counted, so that pydantic calls their tuple too short as well.
+    """
     details = error.errors(include_url=False)
     wrong_items = {detail["loc"][:-1] for detail in details}
-    # Items that were refused are not counted, so that their tuple is called too short as well.
-    told = [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in wrong_items]
-    return "; ".join(_refusal(detail, parameters) for detail in told)
+    return [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in wrong_items]
 
 
 def _refusal(detail: Any, parameters: Sequence[str]) -> str:
@@ -111,6 +117,6 @@ def _meant(detail: Any) -> str:
         return f"; {given.__name__}() makes an instance"
     if detail["type"] == "literal_error" and isinstance(given, str):
         words = [word.strip("'") for word in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        close = closest(given.lower(), words)
+        close = closest(given, words)
         return f"; did you mean '{close}'?" if close else ""
     return ""

@@ -14,9 +14,10 @@ from typing import NamedTuple
 
 import pluggy
 
-from bnnbench.errors import PluginError, message_of, one_line
+from bnnbench.errors import PluginError, closest, message_of, one_line
 from bnnbench.plugins import hookspecs
 from bnnbench.plugins.entry_points import GROUP, module_of, name_and_version, plugin_points
+from bnnbench.plugins.host_kept import host_kept
 from bnnbench.plugins.registrar import Entry, Registrar
 from bnnbench.plugins.registry import Quarantined, Registry
 from bnnbench.plugins.signals import contained
@@ -38,7 +39,7 @@ def load_registry(entry_points: Iterable[metadata.EntryPoint] | None = None) -> 
     for plugin in _permitted(points):
         registrar = Registrar(plugin.point.name, plugin.distribution, plugin.version)
         try:
-            with contained():
+            with contained(), host_kept():
                 _register(plugin.point, registrar)
         except Exception as error:  # noqa: BLE001 - a plugin's module may raise anything
             reason = one_line(message_of(error))
@@ -46,6 +47,22 @@ def load_registry(entry_points: Iterable[metadata.EntryPoint] | None = None) -> 
         else:
             entries += registrar.entries
     return Registry(entries, quarantined)
+
+
+def names_without_plugin() -> list[str]:
+    """A line for each name in the environment variables that no installed plugin or distribution has.
+
+    There is a line too if `BNNBENCH_PLUGINS` is set and names none.
+    """
+    points = plugin_points()
+    known = sorted({name for point in points for name in (point.name, _origin(point)[0])})
+    lines = [f"{ALLOW} is empty, so that no plugin is loaded"] if _names(ALLOW) == set() else []
+    for variable, written in ((ALLOW, ALLOW), (BLOCK, f"--block or {BLOCK}")):
+        for name in sorted((_names(variable) or set()).difference(known)):
+            close = closest(name, known)
+            hint = f"did you mean '{close}'?" if close else f"there are {', '.join(known)}"
+            lines.append(f"{written} names '{name}', but no installed plugin or distribution has this name; {hint}")
+    return lines
 
 
 def _register(point: metadata.EntryPoint, registrar: Registrar) -> None:

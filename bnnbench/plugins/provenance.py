@@ -1,12 +1,9 @@
-"""The distribution that provides a class or module, its version, and the checksum of its code."""
+"""The distribution that provides a class or module, and its version."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from bnnbench.plugins.entry_points import module_of, name_and_version, plugin_points
 
@@ -70,11 +67,3 @@ def _provider_of_package(package: str) -> tuple[str, str]:
 def _public(version: str) -> str:
     """A version without its local part (`1.0` of `1.0+local`)."""
     return version.partition("+")[0] or "unversioned"
-
-
-def code_of(cls: type) -> str:
-    """The sha256 of the file that defines a class, in hexadecimal; empty if there is no such file."""
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    if not file or not Path(file).is_file():
-        return ""
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()

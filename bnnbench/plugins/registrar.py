@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bnnbench.errors import PluginError, message_of
+from bnnbench.plugins.described import described, with_article
+from bnnbench.plugins.host_kept import host_kept
 from bnnbench.plugins.kinds import KIND
 from bnnbench.plugins.provenance import Provenance, remember
 from bnnbench.plugins.signals import contained
@@ -31,15 +33,15 @@ class Entry:
     def load(self) -> Any:
         """The component's class. Raises `PluginError` if it cannot be imported or is of another kind."""
         target = self._imported() if isinstance(self.target, str) else self.target
-        if not (isinstance(target, type) and getattr(target, "kind", None) == self.kind):
-            raise PluginError(f"{self}: {target!r} is not a {self.kind} class")
+        if not _is_of_kind(target, self.kind):
+            raise PluginError(f"{self}: {_not_of_kind(target, self.kind)}")
         remember(target, Provenance(self.distribution, self.version, target.__module__))
         return target
 
     def _imported(self) -> Any:
         module, _, attribute = str(self.target).partition(":")
         try:
-            with contained():
+            with contained(), host_kept():
                 return getattr(importlib.import_module(module), attribute)
         except Exception as error:
             raise PluginError(f"{self}: cannot import {self.target}: {message_of(error)}") from error
@@ -102,12 +104,24 @@ class Registrar:
         """Register a component of any kind. Raises `PluginError` for an unknown kind, too."""
         if kind not in KIND:
             raise PluginError(f"there is no kind '{kind}' of component (kinds: {', '.join(KIND)})")
-        if not NAME.fullmatch(name):
+        if not (isinstance(name, str) and NAME.fullmatch(name)):
             raise PluginError(f"{kind} name {name!r} does not match {NAME.pattern}")
         if isinstance(target, str) and not re.fullmatch(r"[\w.]+:\w+", target):
             raise PluginError(f"{kind} '{name}': target {target!r} is not of the form 'package.module:Class'")
-        if not isinstance(target, str) and getattr(target, "kind", None) != kind:
-            raise PluginError(f"{kind} '{name}': {target!r} is not a {kind} class")
+        if not isinstance(target, str) and not _is_of_kind(target, kind):
+            raise PluginError(f"{kind} '{name}': {_not_of_kind(target, kind)}")
         if any(entry.kind == kind and entry.name == name for entry in self.entries):
             raise PluginError(f"{kind} '{name}' is registered twice")
         self.entries.append(Entry(kind, name, target, help, *self._origin))
+
+
+def _is_of_kind(target: object, kind: str) -> bool:
+    """Whether an object is a class that derives from the base class of a kind, which need not be imported for this."""
+    return isinstance(target, type) and KIND[kind].base in {
+        f"{base.__module__}:{base.__qualname__}" for base in target.__mro__[1:]
+    }
+
+
+def _not_of_kind(target: object, kind: str) -> str:
+    base = KIND[kind].base.partition(":")[2]
+    return f"{described(target)} is not {with_article(kind)} class: it does not derive from bnnbench.{base}"

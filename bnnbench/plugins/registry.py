@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bnnbench.errors import ParameterError, PluginError, UnknownComponent, closest
+from bnnbench.plugins.described import with_article
 from bnnbench.plugins.kinds import KIND
 from bnnbench.plugins.registrar import Entry
 
@@ -75,9 +76,11 @@ class Registry:
         """The end of a message about an unknown name: what may have been meant, and what could not be loaded."""
         close = closest(name, self.names(kind))
         hint = f"; did you mean '{close}'?" if close else f" (installed: {', '.join(self.names(kind)) or 'none'})"
-        others = [entry.kind for entry in self.entries if entry.name == name and entry.kind != kind]
+        others = [entry for entry in self.entries if entry.name.lower() == name.lower() and entry.kind != kind]
         if others:
-            hint += f"; '{name}' is a {others[0]}"
+            hint += f"; '{others[0].name}' is {with_article(others[0].kind)}"
+        if name.endswith(".py"):
+            hint += f"; a class of a file is written as '{name}:Name'"
         return hint + "".join(f"; {broken}" for broken in self.quarantined)
 
     def create(self, kind: str, name: str, parameters: dict[str, Any]) -> Any:

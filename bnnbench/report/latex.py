@@ -23,7 +23,8 @@ def _latex_block(block: Block) -> str:
         for line in block.lines
     ]
     sentences = [*(f"{term}: {meaning}" for term, meaning in legend(block, IN_WORDS)), *block.notes]
-    caption = f"{_latex(block.title)}. {_latex(block.attacker)}"
+    attacker = _latex(block.attacker).replace("radius eps", r"radius $\varepsilon$")  # As the column is called.
+    caption = f"{_latex(block.title)}. {attacker}"
     return _table(f"lr{'r' * len(block.columns)}", head, rows, caption + _sentences(sentences))
 
 

@@ -12,6 +12,7 @@ from bnnbench.evidence.results import Results
 from bnnbench.evidence.worst_case import Accuracy, WorstCase, accuracy_of, worst_of
 from bnnbench.matrix.settings import FIRST_COLUMN, LAST_COLUMN
 from bnnbench.measurements.findings import OF_PREDICTIVE
+from bnnbench.plugins.described import counted
 from bnnbench.report.words import attacker, notes, threat_names
 
 
@@ -91,7 +92,7 @@ class Block:
     @property
     def title(self) -> str:
         """The title: data set, network, and the numbers of images and seeds, as far as they are known."""
-        images = f", {self.images} test image{'s' * (self.images > 1)}" if self.images else ""
+        images = f", {counted(self.images, 'test image')}" if self.images else ""
         seeds = f", mean over {self.seeds} seeds" if self.seeds > 1 else ""
         return f"{self.dataset} / {self.network}: accuracy in %{images}{seeds}"
 

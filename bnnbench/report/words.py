@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from bnnbench.core.threat import Threat
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.lines import threat_of
+from bnnbench.plugins.described import counted
 
-_NORMS = {"linf": "l-infinity ball", "l2": "l2 ball"}
+_NORMS = {"linf": "l-infinity ball of radius eps", "l2": "l2 ball of radius eps"}
 _ACCESS = {"gradient": "white box (gradients)", "scores": "black box (scores)"}
 
 
@@ -52,7 +53,7 @@ def notes(cells: Sequence[Cell]) -> list[str]:
     """The notes below a table: why cells have no number, and warnings about images, draws and posteriors."""
     reasons = Counter((cell.spec.posterior, cell.status, cell.reason) for cell in cells if not cell.ok)
     lines = [
-        f"{posterior}: {status} ({count} cell{'s' * (count > 1)}): {reason}"
+        f"{posterior}: {status} ({counted(count, 'cell')}): {reason}"
         for (posterior, status, reason), count in reasons.items()
     ]
     lines += dict.fromkeys(warning for cell in cells for warning in cell.warnings if warning.startswith("the test set"))
@@ -99,7 +100,7 @@ def _by_seed(texts: Mapping[str, Mapping[int, float]], seeds: int) -> str:
         shown = sorted(shown, key=lambda text: -max(texts[text].values()))[:_MOST_TEXTS]
     parts = [f"{text} (seed{'s' * (len(texts[text]) > 1)} {', '.join(map(str, texts[text]))})" for text in shown]
     left = sum(len(where) for text, where in texts.items() if text not in shown)
-    return "; ".join([*parts, *([f"and {left} more seed{'s' * (left > 1)}"] if left else [])])
+    return "; ".join([*parts, *([f"and {counted(left, 'more seed')}"] if left else [])])
 
 
 def _draws(cells: Sequence[Cell]) -> str:

@@ -11,6 +11,7 @@ from bnnbench.errors import one_line
 from bnnbench.matrix.plan import Plan
 from bnnbench.plugins.described import counted
 from bnnbench.pool.progress import Step
+from bnnbench.running.durations import duration
 from bnnbench.running.names import chain_name, fit_name
 from bnnbench.running.observer import Observer
 from bnnbench.running.task import Task
@@ -75,7 +76,7 @@ class _Lines:
         _say(one_line(text))
 
     def end(self, seconds: float) -> None:
-        _say(f"{self._done} of {self._tasks} tasks in {seconds:.0f} s\n")
+        _say(_end_line(self._done, self._tasks, seconds))
 
 
 class _Bars:
@@ -91,7 +92,7 @@ class _Bars:
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
+            console=Console(stderr=True, highlight=False),
             transient=True,
         )
         self._names: dict[str, str] = {}
@@ -101,7 +102,7 @@ class _Bars:
     def begin(self, plan: Plan, tasks: int, cached: int) -> None:
         self._names = task_names(plan)
         self._bars.console.print(f"{_size(plan)}, {counted(tasks, 'task')} to run")
-        self._tasks, self._clock = tasks, Clock()
+        self._tasks, self._done, self._clock = tasks, 0, Clock()
         self._all = self._bars.add_task("all", total=tasks, note="")
         self._bars.start()
 
@@ -109,6 +110,7 @@ class _Bars:
         row = self._rows.pop(task.key, None)
         if row is not None:
             self._bars.remove_task(row)
+        self._done += 1
         self._bars.update(self._all, advance=1, note=self._clock.left(self._tasks))
         style = None if status in ("ok", "skipped") else "red"
         self._bars.console.print(finished_line(task, status, seconds, reason), style=style, markup=False)
@@ -136,7 +138,7 @@ class _Bars:
         for row in self._bars.task_ids:
             self._bars.remove_task(row)
         self._rows.clear()
-        self._bars.console.print(f"{seconds:.0f} s\n", markup=False)
+        self._bars.console.print(_end_line(self._done, self._tasks, seconds))
 
 
 class Clock:
@@ -163,9 +165,7 @@ def time_left(ended: list[float], tasks: int) -> str:
     few = min(done, RECENT)
     each = max((ended[-1] - ended[0]) / done, (ended[-1] - ended[-1 - few]) / few)
     left = each * (tasks - done)
-    if left < 60:
-        return ""
-    return f"about {left / 60:.0f} min left" if left < 7200 else f"about {left / 3600:.0f} h left"
+    return "" if left < 60 else f"about {duration(left)} left"
 
 
 def task_names(plan: Plan) -> dict[str, str]:
@@ -180,7 +180,7 @@ def task_names(plan: Plan) -> dict[str, str]:
 
 def finished_line(task: Task, status: str, seconds: float, reason: str) -> str:
     """A line about a finished task: its name, status, time and reason, and if it failed the command that shows more."""
-    line = f"{task.name}: {status} ({seconds:.1f} s)" + (f": {one_line(reason)}" if reason else "")
+    line = f"{task.name}: {status} ({duration(seconds, 1)})" + (f": {one_line(reason)}" if reason else "")
     return line if status in ("ok", "skipped") else f"{line} (bnnbench show {task.shown[:8]})"
 
 
@@ -192,6 +192,11 @@ def split_line(task: Task, parts: int, status: str, reason: str) -> str:
 def _size(plan: Plan) -> str:
     """The number of fits and cells of a plan."""
     return f"{counted(len(plan.fits), 'fit')}, {counted(len(plan.cells), 'cell')}"
+
+
+def _end_line(done: int, tasks: int, seconds: float) -> str:
+    """The line at the end of a run, with an empty one after it; only that if there were no tasks."""
+    return f"{done} of {counted(tasks, 'task')} in {duration(seconds)}\n" if tasks else ""
 
 
 def _say(text: str) -> None:

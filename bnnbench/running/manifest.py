@@ -15,11 +15,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bnnbench.core.component import Component
+from bnnbench.core.user_code.class_code import code_of
 from bnnbench.errors import StoreError
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.plan import Plan
 from bnnbench.plugins.kinds import KINDS
-from bnnbench.plugins.provenance import code_of, name_and_version, provider_of
+from bnnbench.plugins.provenance import name_and_version, provider_of
 from bnnbench.running.git import commit_of
 from bnnbench.store.environment import command_line, environment
 from bnnbench.store.files import read_plain

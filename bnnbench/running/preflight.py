@@ -1,7 +1,8 @@
-"""Checks before a run: whether the device is there, and whether each network can be built, called and fitted.
+"""The checks before a run: whether the device is there, and whether each network can be built, called and fitted.
 
 Each network is built once for each data set, in a worker process, which may import frameworks. What crashes or never
-ends there harms nothing here.
+ends there harms nothing here. No answer is kept for the next time: it may depend on anything, such as a variable of the
+environment.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from bnnbench.pool.failures import failure
 from bnnbench.pool.job import Job, Pool, Setting
 from bnnbench.running.observer import Observer
 from bnnbench.running.pools import local_pool, setting_of
-from bnnbench.running.remembered import recalled, remember
 from bnnbench.running.schedule import Schedule
 from bnnbench.running.task import Task
 from bnnbench.running.tasks.network_check import Verdict, run_checks, run_device_check, verdicts_in
@@ -55,20 +55,18 @@ class Finding:
 
 
 class Checks:
-    """The checks of the fits among some tasks. Earlier ones that went well are not made again."""
+    """The checks of the fits among some tasks, those of equal parts made once."""
 
     def __init__(self, plan: Plan, tasks: Sequence[Task], patience: Patience = PLAN) -> None:
         self._plan, self._patience = plan, patience
         fits = {task.fit.key: task.fit for task in tasks if not task.cells}
         # Seeds do not matter: they vary the training sample and the weights. Of equal parts the first fit is kept.
         self._fits = {str(_parts(fit)): fit for fit in reversed(fits.values())}
-        self._known = {name: verdict for name, fit in self._fits.items() if (verdict := recalled(fit)) is not None}
-        self._device, self._anything = plan.config.settings.device, bool(tasks)
-
-    @property
-    def needed(self) -> bool:
-        """Whether anything has to be checked that is not known yet."""
-        return (self._anything and self._asks_for_a_device) or len(self._known) < len(self._fits)
+        self._device = plan.config.settings.device
+        self.of_networks = bool(self._fits)
+        """Whether the network of some fit has to be checked."""
+        self.needed = self.of_networks or (bool(tasks) and self._asks_for_a_device)
+        """Whether there is anything to check."""
 
     @property
     def _asks_for_a_device(self) -> bool:
@@ -83,21 +81,14 @@ class Checks:
 
     def findings(self, pool: Pool, setting: Setting) -> list[Finding]:
         """What the fits will meet, in the order of the file; nothing for those whose checks are `ok`."""
-        missing = defaultdict(list)
-        for name, fit in self._fits.items():
-            if name not in self._known:
-                missing[str(_parts(fit)[:2])].append(fit)
-        jobs = [(specs, Job(run_checks, (tuple(specs),), (), self._patience.one)) for specs in missing.values()]
+        together = defaultdict(list)
+        for fit in self._fits.values():
+            together[str(_parts(fit)[:2])].append(fit)
+        jobs = [(specs, Job(run_checks, (tuple(specs),), (), self._patience.one)) for specs in together.values()]
+        verdicts: dict[str, Verdict] = {}
         for specs, answer in _answers(pool, jobs, setting, self._patience.all):
-            for spec, verdict in zip(specs, self._verdicts(specs, answer), strict=True):
-                self._known[str(_parts(spec))] = verdict
-                remember(spec, verdict)
-        return self.known()
-
-    def known(self) -> list[Finding]:
-        """The findings of the checks that have been made."""
-        fits = [(name, fit) for name, fit in reversed(self._fits.items()) if name in self._known]
-        found = (_finding(self._plan, fit, self._known[name]) for name, fit in fits)
+            verdicts |= zip((spec.key for spec in specs), self._verdicts(specs, answer), strict=True)
+        found = (_finding(self._plan, fit, verdicts[fit.key]) for fit in reversed(self._fits.values()))
         return list(dict.fromkeys(finding for finding in found if finding is not None))
 
     def _verdicts(self, specs: Sequence[FitSpec], answer: str | BaseException | None) -> list[Verdict]:
@@ -137,7 +128,10 @@ def check_device(plan: Plan, store: Store, jobs: int | None, *, fresh: bool) -> 
 def tell(plan: Plan, tasks: Sequence[Task], pool: Pool, setting: Setting, observer: Observer) -> None:
     """Tell an observer what the fits among some tasks will meet. The tasks themselves are left to meet it."""
     words = {"failed": "will fail: ", "skipped": "will be skipped: "}
-    for finding in Checks(plan, tasks, RUN).findings(pool, setting):
+    checks = Checks(plan, tasks, RUN)
+    if checks.of_networks:
+        observer.note("building and calling each network once, before the first fit")
+    for finding in checks.findings(pool, setting):
         observer.note(f"{words.get(finding.status, '')}{finding.text}")
 
 

@@ -127,7 +127,7 @@ def _values(environments: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
 
 
 def _fields(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The names and values of all fields, those of fields included; a stranger's manifest may nest them deeply."""
+    """The names and values of all fields, those of fields included; a manifest from elsewhere may nest them deeply."""
     for name, inner in value.items():
         if isinstance(inner, Mapping) and prefix.count(".") < 3:
             yield from _fields(inner, f"{prefix}{name}.")

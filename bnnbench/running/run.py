@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bnnbench.core.arguments import integer
+from bnnbench.core import arguments
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.config import MAX_CELLS
 from bnnbench.matrix.config_reader import read_config
 from bnnbench.matrix.plan import FitSpec, Plan, make_plan, restricted
 from bnnbench.matrix.radii import check_radii
+from bnnbench.plugins.described import counted
 from bnnbench.pool.dask import DaskPool
 from bnnbench.pool.dask_address import check_address, check_scheduler
 from bnnbench.pool.job import Pool, Setting
@@ -36,12 +37,13 @@ MOST_PASSES = 3
 """The number of passes over a plan. A pass that finds damaged draws is followed by another, which computes them."""
 
 
+@arguments.told_names
 def run(
     path: str | Path,
     *,
     store: str | Path = "store",
     jobs: int | None = None,
-    only: Iterable[str] = (),
+    only: str | Iterable[str] = (),
     fresh: bool = False,
     verify: int = 0,
     max_cells: int = MAX_CELLS,
@@ -58,19 +60,23 @@ def run(
     scheduler whose cluster runs the tasks. `observer` is called as the run proceeds. `progress` shows the run on
     standard error or in a notebook.
 
-    Raises `ValueError` for a negative number, `ConfigError` for a wrong file or a text that is no address, `StoreError`
-    if the store cannot be written to or another run holds it, and `ClusterLost` if the scheduler does not answer. A
-    failed task raises nothing: the status of its cells says so.
+    Raises `ValueError` for a negative number, `TypeError` for an argument of another type, `ConfigError` for a wrong
+    file or a text that is no address, `StoreError` if the store cannot be written to or another run holds it, and
+    `ClusterLost` if the scheduler does not answer. A failed task raises nothing: the status of its cells says so.
     """
     for name, value, least in (("jobs", jobs, 0), ("verify", verify, 0), ("max_cells", max_cells, 1)):
         if name != "jobs" or value is not None:
-            integer(value, argument=name, least=least)
+            arguments.integer(value, argument=name, least=least)
+    for name, value in (("fresh", fresh), ("progress", progress)):
+        arguments.flag(value, argument=name)
+    file = arguments.path(path, argument="path", meant="the path of a benchmarks file")
+    place = arguments.path(store, argument="store", meant="the path of a store")
     if dask is not None:
         check_address(dask)
-    plan = restricted(make_plan(read_config(path, max_cells)), [only] if isinstance(only, str) else only)
+    plan = restricted(make_plan(read_config(file, max_cells)), only)
     check_radii(plan.config, plan.cells)
     observer = observer or (shown() if progress else Silent())
-    return run_plan(plan, Store(store), jobs=jobs, fresh=fresh, verify=verify, dask=dask, observer=observer)
+    return run_plan(plan, Store(place), jobs=jobs, fresh=fresh, verify=verify, dask=dask, observer=observer)
 
 
 def run_plan(
@@ -102,7 +108,7 @@ def run_plan(
             tasks = Schedule(plan, store, frozenset(done.attempted))
             for key, file in tasks.changed.items():
                 name = fit_name(plan.tasks[key][0][0], plan)
-                observer.note(f"{name} is fitted anew: its network reads {file}, which has changed")
+                observer.note(f"{name} is fitted anew: {file}, which it depends on, has changed")
             _run_tasks(tasks, plan, store, jobs, dask, observer, done)
             if outdated := tasks.outdated():
                 _run_tasks(outdated, plan, store, jobs, dask, observer, done)
@@ -141,11 +147,7 @@ def _run_tasks(
     started = time.perf_counter()
     observer.begin(plan, tasks.size, tasks.cached)
     if tasks.kept_fits or tasks.cached:
-        fits, cells = (
-            f"{number} {noun}{'s' * (number != 1)}"
-            for number, noun in ((tasks.kept_fits, "fit"), (tasks.cached, "cell"))
-        )
-        observer.note(f"kept from the store: {fits} and {cells}")
+        observer.note(f"kept from the store: {counted(tasks.kept_fits, 'fit')} and {counted(tasks.cached, 'cell')}")
     listener = Listener()
     try:
         if tasks.size:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bnnbench.core import network_files
+from bnnbench.core import dependencies
 from bnnbench.errors import StoreError
 from bnnbench.evidence.cell_reader import is_about
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
@@ -34,7 +34,7 @@ class Schedule:
         self.kept_fits = 0
         """The number of fits that need no task, because the store has them."""
         self.changed: dict[str, str] = {}
-        """A file for each fit in the store whose network read it and would read another content now, by the fit's key.
+        """A file for each fit in the store that read it when it had another content than now, by the fit's key.
 
         Such a fit and its cells count as absent.
         """
@@ -145,6 +145,8 @@ class Schedule:
         record = self._store.record(CELLS, cell.key)
         if record is None or (fit is None and cell.fit.key in self.changed):
             return False
+        if dependencies.changed(record, cell.component):
+            return False
         if record["status"] not in FINAL:
             return (CELLS, cell.key) in self._attempted
         draws = record.get("draws_sha256")
@@ -156,13 +158,13 @@ class Schedule:
         return True
 
     def _fit_record(self, fit: FitSpec) -> dict[str, Any] | None:
-        """The record of a fit; None if there is none, if it is `ok` but has no draws, or if its network is another now.
+        """The record of a fit; None if there is none, if it is `ok` but has no draws, or if a file has changed.
 
-        That is so if a file that the network read has changed.
+        The file is one that the fit's data set, network or posterior has read.
         """
         record = self._store.record(FITS, fit.key)
-        if file := network_files.changed(network_files.in_record(record), fit.network):
-            self.changed[fit.key] = file
+        if change := dependencies.changed(record, fit.dataset, fit.network, fit.posterior):
+            self.changed[fit.key] = change.file
             return None
         return None if record and record["status"] == "ok" and DRAWS not in record["artefacts"] else record
 
@@ -171,7 +173,7 @@ class Schedule:
         for chain in range(fit.chains):
             record = self._store.record(CHAINS, fit.chain_key(chain))
             absent = record is None or record["status"] != "ok" or DRAWS not in record["artefacts"]
-            if absent or network_files.changed(network_files.in_record(record), fit.network):
+            if absent or dependencies.changed(record, fit.dataset, fit.network, fit.posterior):
                 yield Task(chain_name(name, chain, fit.chains), fit, chain)
 
 

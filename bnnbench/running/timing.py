@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from bnnbench.plugins.described import counted
+from bnnbench.running.durations import duration
 from bnnbench.running.schedule import Schedule
 from bnnbench.running.task import Task
 from bnnbench.store.store import CELLS, FITS, Store
@@ -16,18 +18,22 @@ def estimate(schedule: Schedule, store: Store) -> str:
     The time is a sum over these fits and cells: the mean time of the earlier ones in `store` with the same component.
     """
     shares = [share for task in schedule.tasks for share in _shares(task)]
-    outcomes = sum(len(task.cells) or task.chain is None for task in schedule.tasks)
-    if not outcomes:
+    fits = sum(not task.cells and task.chain is None for task in schedule.tasks)
+    cells = sum(len(task.cells) for task in schedule.tasks)
+    if not fits + cells:
         return "nothing is left to do"
     timed = _timed(store)
     known = [(timed[name], share) for name, share in shares if name in timed]
-    count = "1 outcome is left" if outcomes == 1 else f"{outcomes} outcomes are left"
+    parts = [counted(number, noun) for number, noun in ((fits, "fit"), (cells, "cell")) if number]
+    count = f"{' and '.join(parts)} {'is' if fits + cells == 1 else 'are'} left"
     if not known:
         return f"{count}: no earlier timings to estimate from"
     seconds = sum(share * sum(times) / len(times) for times, share in known)
     unknown = sorted({name.rpartition(":")[2] for name, _ in shares if name not in timed})
     more = f"the time of {', '.join(unknown)} (not timed yet) and " if unknown else ""
-    return f"{count}: about {seconds:.0f} s of work for all workers together, plus {more}their start-up time"
+    return (
+        f"{count}: about {duration(max(1.0, seconds))} of work for all workers together, plus {more}their start-up time"
+    )
 
 
 def _shares(task: Task) -> list[tuple[str, float]]:

@@ -110,7 +110,7 @@ def _libraries() -> dict[str, Any]:
 
 def _cuda_flags() -> dict[str, Any]:
     """The flags of `torch.backends` that change what a CUDA device computes."""
-    from bnnbench.core.rules import process_state
+    from bnnbench.core import process_state
 
     return {flag: process_state.read(flag) for flag in process_state.CUDA_FLAGS}
 

@@ -157,9 +157,11 @@ class StoreReader:
 
     def _distrust(self, kind: str, key: str, reason: str) -> None:
         """Note that a record is damaged. Another process may be writing it at this moment, so it stays where it is."""
-        # A record that a stranger wrote chooses the file names in the reason, so control characters are replaced.
+        # A record from elsewhere chooses the file names in the reason, so control characters are replaced.
         self._note(kind, key, f"{one_line(reason)}; ignored")
 
     def _note(self, kind: str, key: str, text: str) -> None:
         self.distrusted.add((kind, key))
-        self.damaged.append(f"{kind}/{key}: {text}")
+        line = f"{kind}/{key}: {text}"
+        if line not in self.damaged:  # A record may be read several times.
+            self.damaged.append(line)

@@ -113,6 +113,7 @@ FUNCTIONAL: dict[Any, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     "permute": (lambda x: x.permute(0, 2, 1) + x.permute((0, 2, 1)), (3, 4)),
     "unsqueeze": (lambda x: x.unsqueeze(dim=1), (3, 4)),
     "squeeze": (lambda x: x.squeeze(1).squeeze(1), (1, 4)),
+    "t": (lambda x: x.flatten(1).t(), (3, 4)),
     "contiguous": (lambda x: x.transpose(1, 2).contiguous(), (3, 4)),
     "relu": (lambda x: x.relu(), (7,)),
     "tanh": (lambda x: x.tanh(), (7,)),

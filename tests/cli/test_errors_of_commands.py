@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from commands import called
@@ -83,3 +84,43 @@ def test_what_a_plugin_raises_elsewhere_is_one_line_and_exit_2(tmp_path: Path, m
         monkeypatch.setattr("bnnbench.matrix.schema.json_schema", broken)
         done = called("schema", folder=tmp_path)
         assert (done.returncode, done.stdout, done.stderr) == (2, "", f"bnnbench: {told}\n")
+
+
+def test_a_wrong_value_of_an_option_is_told_with_what_is_meant(tmp_path: Path) -> None:
+    for words, told in (
+        (["report", "--format", "xls"], "'--format': 'xls' is not one of 'table', 'csv', 'json', 'markdown', 'latex'."),
+        (["show", "ab", "--format", "yaml"], "'--format': 'yaml' is not one of 'text', 'json'."),
+        (["run", "-j", "-1"], "should be greater than or equal to 0, not '-1'"),
+        (["run", "--verify", "all"], "'--verify': Input should be a valid integer"),
+    ):
+        done = called(*words, folder=tmp_path)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert told in done.stderr
+        assert "Value error" not in done.stderr
+
+
+def test_a_name_that_no_plugin_has_is_told_before_anything_else(tmp_path: Path) -> None:
+    with mock.patch.dict(os.environ):
+        done = called("--block", "bnnbnch", "plan", "gone.yaml", folder=tmp_path)
+    told, problem = done.stderr.splitlines()
+    assert told.startswith("bnnbench: --block or BNNBENCH_BLOCK names 'bnnbnch', but no")
+    assert told.endswith("; did you mean 'bnnbench'?")
+    assert problem == "gone.yaml: no such file or directory"
+
+
+def test_a_report_tells_that_there_is_no_store_and_names_the_file_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "benchmarks.yaml").write_text(FILE.replace("odd: {use: 'odd.py:Odd'}", "fgsm: {}"))
+    done = called("report", "--store", "misspelt", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "misspelt: there is no such store, so every cell is missing\n")
+    (tmp_path / "empty").mkdir()
+    done = called("report", "--store", "empty", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    done = called("report", "--store", "empty", "--format", "csv", "-o", "rows.csv", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "bnnbench: rows.csv: no space left on device\n")

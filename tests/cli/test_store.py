@@ -89,3 +89,14 @@ def test_replay_tells_all_its_exit_codes(tmp_path: Path) -> None:
     text = " ".join(called("replay", "--help", folder=tmp_path, columns=200).stdout.split())
     for words in ("0 all results", "1 something differs", "2 wrong input", "130 interrupted", "143 terminated"):
         assert words in text
+
+
+def test_plan_and_report_tell_each_damaged_record_once(tmp_path: Path) -> None:
+    (tmp_path / "benchmarks.yaml").write_text(ONE_FIT)
+    assert called("run", "-j", "0", folder=tmp_path).returncode == 0
+    for kind in ("fits", "cells"):
+        (next((tmp_path / "store" / kind).iterdir()) / "record.json").write_text("{")
+    for words in (("plan", "--quick"), ("report",)):
+        done = called(*words, folder=tmp_path)
+        kinds = [line.split("/")[0] for line in done.stderr.splitlines()]
+        assert (done.returncode, sorted(kinds)) == (0, ["damaged: cells", "damaged: fits"]), words

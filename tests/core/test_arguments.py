@@ -7,7 +7,6 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -113,57 +112,43 @@ def test_what_is_no_interval_is_told(value: Any, error: type[Exception], told: s
     assert told in str(caught.value)
 
 
-LABELS = torch.tensor([0, 2, 1])
+def test_what_is_no_flag_is_told() -> None:
+    assert arguments.flag(np.bool_(True), argument="sure") is True
+    for value in ("no", 1, None):
+        with pytest.raises(TypeError, match="sure is True or False, not"):
+            arguments.flag(value, argument="sure")
+
+
+@arguments.told_names
+def measure(model: Any, data: Any, *, radius: float = 0.0, seed: int = 0) -> tuple[Any, ...]:
+    """All arguments."""
+    return model, data, radius, seed
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("given", "named", "told"),
     [
-        LABELS,
-        LABELS.to(torch.uint8),
-        LABELS.numpy(),
-        LABELS.numpy().astype(">i2"),
-        LABELS.tolist(),
-        tuple(LABELS.tolist()),
-        list(LABELS),
-        list(LABELS.numpy()),
-        pd.Series([0, 2, 1], index=[5, 6, 7]),
-        pd.Series([0, 2, 1], dtype="Int64"),
-        jnp.asarray(LABELS.numpy()),
+        ([1, 2], {"radios": 3}, "measure has no argument 'radios'; did you mean 'radius'?"),
+        ([1, 2], {"x": 3}, "measure has no argument 'x' (model, data, radius, seed)"),
+        ([1, 2, 3], {}, "measure takes model, data by position, not 3 values; the others have names: radius=, seed="),
+        ([1], {}, "measure needs data: measure(model, data, ...)"),
+        ([], {"radius": 1}, "measure needs model and data: measure(model, data, ...)"),
+        ([1, 2], {"model": 3}, "measure: multiple values for argument 'model'"),
     ],
 )
-def test_integers_in_any_form_are_labels(value: Any) -> None:
-    found = arguments.labels(value, 3, classes=3)
-    assert found.dtype == torch.int64
-    assert torch.equal(found, LABELS)
+def test_a_wrong_call_is_told_by_the_names_of_its_arguments(given: list[Any], named: Any, told: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        measure(*given, **named)
+    assert str(caught.value) == told
 
 
-@pytest.mark.parametrize(
-    ("value", "error", "told"),
-    [
-        (LABELS.float() + 0.5, TypeError, "labels are float32, not integers, such as 0.5"),
-        (LABELS.double(), TypeError, "labels are float64, not integers: convert them"),
-        (LABELS == 1, TypeError, "labels are bool, not integers: convert them"),
-        ([0.5, 1, 2], TypeError, "labels are float64, not integers, such as 0.5"),
-        (["a", "b", "c"], TypeError, "the first is 'a'; numpy.unique"),
-        (["7", "8", "9"], TypeError, "the first is '7'; y.astype(int)"),
-        (pd.Series(["a", "b", "c"], dtype="category"), TypeError, "the first is 'a'; numpy.unique"),
-        ([None, 1, 2], TypeError, "the first is None"),
-        ([[1, 2], [3]], TypeError, "unequal parts"),
-        (5, TypeError, "one integer for each input, not 5"),
-        (nn.functional.one_hot(LABELS), ValueError, "they are one-hot; y.argmax(1)"),
-        (nn.functional.one_hot(LABELS).float(), TypeError, "they are one-hot; y.argmax(1)"),
-        (LABELS[:, None], ValueError, "y.reshape(-1)"),
-        (pd.DataFrame({"label": [0, 2, 1]}), ValueError, "y.reshape(-1)"),
-        (LABELS[:2], ValueError, "labels of shape (2,) for 3 inputs"),
-        (LABELS - 1, ValueError, "labels: -1 (of input 0) is a negative label"),
-        (torch.tensor([1, -1, 1]), ValueError, "-1 (of input 1) is a negative label; (y + 1) // 2"),
-        (LABELS + 1, ValueError, "labels: label 3 (of input 1) with 3 classes; labels are 0 to 2"),
-    ],
-)
-def test_what_is_no_label_is_told(value: Any, error: type[Exception], told: str) -> None:
-    with pytest.raises(error) as caught:
-        arguments.labels(value, 3, classes=3)
-    assert told in str(caught.value)
-    assert str(caught.value).startswith("labels")
-    assert "\n" not in str(caught.value)
+def test_a_right_call_and_errors_inside_of_it_are_left_alone() -> None:
+    assert measure(1, data=2, seed=3) == (1, 2, 0.0, 3)
+    assert measure.__doc__ == "All arguments."
+
+    @arguments.told_names
+    def failing() -> None:
+        raise TypeError("its own")
+
+    with pytest.raises(TypeError, match=r"^its own$"):
+        failing()

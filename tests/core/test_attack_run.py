@@ -70,7 +70,7 @@ def test_wrong_arguments_of_attacks_are_named() -> None:
     attack, threat = bb.attack("fgsm"), bb.Threat(epsilon=0.1)
     with pytest.raises(TypeError, match=r"threat is a bnnbench\.Threat, .* not 0\.1; run"):
         attack(PREDICTIVE, X, Y, 0.1)  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match="threat is a radius or a threat"):
+    with pytest.raises(TypeError, match=r"epsilon is a radius, such as 0.1 or '8/255', not None"):
         attack.run(PREDICTIVE, X, Y, None)
     with pytest.raises(ValueError, match=r"labels: label 5 .* with 3 classes"):
         attack(PREDICTIVE, X, Y * 0 + 5, threat)
@@ -82,10 +82,39 @@ def test_wrong_arguments_of_attacks_are_named() -> None:
         attack.run("predictive", X, Y, 0.1)
     with pytest.raises(TypeError, match="inputs are an array"):
         attack.run(PREDICTIVE, "inputs", Y, 0.1)
-    with pytest.raises(ValueError, match="outside the box"):
+    with pytest.raises(bb.InvalidData, match=r"inputs lie in .*, outside the box \[0, 1\]: scale the inputs"):
         attack.run(PREDICTIVE, X + 1, Y, 0.1)
+    with pytest.raises(bb.InvalidData, match=r"outside the box .*: divide the images by 255"):
+        attack.run(PREDICTIVE, (X * 200).to(torch.uint8), Y, 0.1)
+    with pytest.raises(bb.InvalidData, match="input 1 is not finite"):
+        attack.run(PREDICTIVE, X.where(torch.arange(len(X))[:, None] != 1, torch.nan), Y, 0.1)
+    with pytest.raises(TypeError, match=r"attack\.run has no argument 'eps'; did you mean 'epsilon'\?"):
+        attack.run(PREDICTIVE, X, Y, eps=0.1)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"^attack needs threat: attack\(predictive, x, y, threat, \.\.\.\)$"):
+        attack(PREDICTIVE, X, Y)  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="seed"):
         attack.run(PREDICTIVE, X, Y, 0.1, seed=-1)
+
+
+def test_a_ball_that_holds_the_whole_box_is_asked_for() -> None:
+    attack = bb.attack("fgsm")
+    with pytest.raises(ValueError, match="8 looks like 8/255"):
+        attack.run(PREDICTIVE, X, Y, [0.1, 8])
+    assert attack.run(PREDICTIVE, X, Y, 8, allow_whole_box=True).distance.max() <= 1
+    with pytest.raises(TypeError, match="allow_whole_box is True or False, not 'yes'"):
+        attack.run(PREDICTIVE, X, Y, 8, allow_whole_box="yes")  # type: ignore[call-overload]
+
+
+def test_a_threat_with_another_box_than_the_predictive_is_refused() -> None:
+    model = bb.predictive(nn.Linear(X.shape[1], 3), bounds=(-1, 1))
+    with pytest.raises(ValueError, match=r"the threat's box is \[0\.0, 1\.0\], the predictive's \[-1\.0, 1\.0\]"):
+        bb.attack("fgsm").run(model, X, Y, bb.Threat(epsilon=0.1, bounds=(0, 1)))
+
+
+def test_generators_of_radii_and_threats_are_lists() -> None:
+    attack, threats = bb.attack("fgsm"), [bb.Threat(epsilon=0.1), bb.Threat(epsilon=0.2)]
+    assert len(attack.run(PREDICTIVE, X, Y, (one for one in threats))) == 2
+    assert len(attack(PREDICTIVE, X, Y, (one for one in threats))) == 2
 
 
 def test_no_attack_may_replace_run() -> None:

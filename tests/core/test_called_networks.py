@@ -117,7 +117,7 @@ def test_arguments_and_files_are_the_identity_and_folders_are_not(folder: Path, 
 def test_declared_outputs_are_no_argument_and_part_of_the_identity(folder: Path) -> None:
     plain, declared = (network(folder, "nets.py:module", **given) for given in ({}, {"outputs": "probabilities"}))
     assert declared.identity() != plain.identity()
-    assert declared.build(data()).bnnbench_outputs == "probabilities"
+    assert declared.build(data()).bnnbench_reading.outputs == "probabilities"
     with pytest.raises(bb.PluginError, match="takes no arguments"):
         network(folder, "nets.py:module", outputs=10).build(data())
 

@@ -145,7 +145,9 @@ def test_a_mixin_cannot_take_over_what_belongs_to_the_core() -> None:
             """Not by the rules."""
 
 
-@pytest.mark.parametrize("name", ["use", "sweep"])
-def test_a_parameter_that_no_file_could_set_is_refused(name: str) -> None:
+@pytest.mark.parametrize(
+    ("base", "name"), [(bb.Attack, "use"), (bb.Dataset, "sweep"), (bb.Dataset, "epsilons"), (bb.Dataset, "threats")]
+)
+def test_a_parameter_that_no_file_could_set_is_refused(base: type[bb.Component], name: str) -> None:
     with pytest.raises(bb.PluginError, match=f"'{name}' has a meaning of its own in benchmarks files"):
-        type("Odd", (bb.Attack,), {"__annotations__": {name: int}, name: 1, "__module__": __name__})
+        type("Odd", (base,), {"__annotations__": {name: int}, name: 1, "__module__": __name__})

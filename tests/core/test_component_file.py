@@ -15,7 +15,9 @@ from known import linear_predictive, random_ensemble, random_inputs
 from own_files import CONFIG, MINE, components, made, written
 
 import bnnbench as bb
+from bnnbench.core.component_use import used
 from bnnbench.core.module_file import ModuleFile
+from bnnbench.matrix.config_reader import read_config
 
 
 def test_every_section_takes_a_class_of_a_file_with_its_parameters(tmp_path: Path) -> None:
@@ -159,6 +161,32 @@ def test_only_a_benchmarks_file_may_name_a_file_in_a_parameter(tmp_path: Path) -
     with pytest.raises(bb.UnknownComponent):
         bb.attack(f"{tmp_path}/evil.py:Loss")
     assert not marker.exists()
+
+
+NESTED = """
+epsilons: [0.1]
+datasets: {{half-moons: {{}}}}
+networks: {{fc: {{}}}}
+posteriors: {{sgd: {{}}}}
+attacks: {{pgd: {{objective: {{use: '{use}'}}}}}}
+"""
+
+
+@pytest.mark.parametrize("use", ["deep/mine.py:Loss", "deep.mine:Loss"])
+def test_a_parameter_takes_what_a_section_takes(use: str, tmp_path: Path) -> None:
+    """A file that imports from the project's root, by its path or as a module."""
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "mine.py").write_text("from parts_of_a_test import Base\nclass Loss(Base): pass\n")
+    (tmp_path / "parts_of_a_test.py").write_text("import bnnbench as bb\nclass Base(bb.Objective): pass\n")
+    (tmp_path / "b.yaml").write_text(NESTED.format(use=use))
+    (variant,) = read_config(tmp_path / "b.yaml").variants["attack"]
+    assert type(variant.component.objective).__name__ == "Loss"  # type: ignore[attr-defined]
+
+
+def test_a_file_that_is_no_python_is_told(tmp_path: Path) -> None:
+    (tmp_path / "nets.ipynb").write_text("{}")
+    with pytest.raises(bb.PluginError, match=r"nets\.ipynb is no \.py file: put what 'nets\.ipynb:Net' names into one"):
+        used("network", "nets.ipynb:Net", tmp_path, {})
 
 
 def test_parameters_in_reports_name_no_folder(tmp_path: Path) -> None:

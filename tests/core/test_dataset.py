@@ -153,6 +153,9 @@ IMAGES = (torch.arange(160).reshape(40, 4) * 1.6).round()
         ({"x": X.double() * 1e300}, "of train are not finite"),
         ({"x": X.numpy() + 0j}, "train inputs are not real numbers: the first is 0j"),
         ({"x": X + 0j}, "train inputs are torch.complex64, not real numbers"),
+        ({"x": X.to("meta")}, "train inputs are on the device 'meta'"),
+        ({"x": np.ma.masked_less(X.numpy(), 0.1)}, "train inputs have masked values"),
+        ({"x": IMAGES + 0.25}, "divide the images by 255, or give bounds=(0, 255)"),
         ({"x": np.full((40, 2), "a")}, "train inputs are not real numbers: the first is 'a'"),
         ({"x": pd.DataFrame({"a": np.zeros(40), "b": "text"})}, "train inputs are not real numbers but 'text'"),
         ({"x": None}, "train inputs are not real numbers but None"),
@@ -245,3 +248,8 @@ def test_data_print_as_one_line() -> None:
         "Data(4 training inputs, 2 test inputs of shape (1, 2, 2), 3 classes, box [0, 1])"
     )
     assert repr(bb.Data(test=(x, y))).startswith("Data(no training inputs, 4 test inputs")
+
+
+def test_a_misspelt_name_is_told() -> None:
+    with pytest.raises(TypeError, match=r"^Data has no argument 'tets'; did you mean 'test'\?$"):
+        bb.Data(tets=None)  # type: ignore[call-arg]

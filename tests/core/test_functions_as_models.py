@@ -141,7 +141,7 @@ def test_a_function_that_works_in_place_or_fails() -> None:
 
     with pytest.raises(ConnectionError, match="no route"):
         bb.evaluate(absent, RANDOM, DATA, epsilon=0.1)
-    with pytest.raises(bb.NetworkError, match=r"cannot be evaluated at inputs of shape \(1, 4\): ValueError: matmul"):
+    with pytest.raises(bb.NetworkError, match=r"cannot be evaluated at inputs of shape \(4, 4\): ValueError: matmul"):
         bb.evaluate(lambda x: x @ np.zeros((5, 3)), RANDOM, DATA, epsilon=0.1)
     with pytest.raises(bb.NetworkError, match="returns nothing, not one array of scores"):
         bb.evaluate(lambda x: None, RANDOM, DATA, epsilon=0.1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -47,11 +49,22 @@ def test_inputs_of_any_numeric_type_are_floats(given: Any, dtype: torch.dtype) -
         ([[1.0], [1.0, 2.0]], TypeError),
         (None, TypeError),
         (np.zeros(3), ValueError),
+        (np.zeros((0, 3)), ValueError),
+        (torch.zeros(2, 3, device="meta"), TypeError),
+        (torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)]), TypeError),
+        (np.ma.masked_equal(np.arange(6.0).reshape(2, 3), 4), TypeError),
     ],
 )
 def test_what_are_no_inputs_is_told(given: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"^inputs"):
         as_inputs(given)
+
+
+def test_sparse_and_quantised_inputs_are_expanded() -> None:
+    x = torch.tensor([[0.0, 0.5], [1.0, 0.0]])
+    assert torch.equal(as_inputs(x.to_sparse()), x)
+    assert torch.equal(as_inputs(x.to_sparse_csr()), x)
+    assert torch.equal(as_inputs(torch.quantize_per_tensor(x, 0.5, 0, torch.quint8)), x)
 
 
 def test_radii_are_numbers_texts_and_threats_alone_or_in_lists() -> None:
@@ -60,7 +73,8 @@ def test_radii_are_numbers_texts_and_threats_alone_or_in_lists() -> None:
 
     assert radii(0.1) == radii([0.1]) == radii(np.float64(0.1)) == radii(np.array(0.1)) == [0.1]
     assert radii(1) == radii("1") == [1.0]
-    assert radii("8/255") == [8 / 255]
+    assert radii("8/255") == radii(Fraction(8, 255)) == [8 / 255]
+    assert radii(Decimal("0.1")) == [0.1]
     assert radii(np.array([0.0, 0.5])) == radii((0, "1/2")) == radii(torch.tensor([0.0, 0.5])) == [0.0, 0.5]
     both = as_threats([bb.Threat(epsilon=0.1), bb.Threat(epsilon=2.0, norm="l2"), 3], argument="threat")
     assert [threat.epsilon for threat in both] == [0.1, 2.0, 3.0]
@@ -74,7 +88,7 @@ def test_radii_that_are_none_are_refused(given: Any) -> None:
         as_threats(given, argument="epsilon")
 
 
-@pytest.mark.parametrize("given", [None, True, [None], {"epsilon": 0.1}, [[0.1]], bb.Threat(epsilon=0.1)])
+@pytest.mark.parametrize("given", [None, True, [None], {"epsilon": 0.1}, [[0.1]]])
 def test_what_is_no_radius_is_refused(given: Any) -> None:
     with pytest.raises(TypeError, match="epsilon is a radius"):
         as_threats(given, argument="epsilon")

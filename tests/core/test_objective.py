@@ -13,6 +13,7 @@ from known import OBJECTIVES, random_ensemble, random_inputs
 from torch import Tensor, nn
 
 import bnnbench as bb
+from bnnbench.core.objective import as_objective
 
 
 def each_log_probs(predictive: bb.Predictive, x: torch.Tensor) -> torch.Tensor:
@@ -124,3 +125,8 @@ def test_an_objective_is_taken_by_name_instance_or_mapping_and_is_part_of_the_id
     assert by_name.identity() != bb.attack("pgd").identity()
     with pytest.raises(ValueError, match="did you mean 'log-margin'"):
         bb.attack("pgd", objective="log-margn")
+
+
+def test_a_function_is_no_objective() -> None:
+    with pytest.raises(TypeError, match=r"^objective is an objective, such as 'predictive-nll', not a function"):
+        as_objective(lambda log_probs, y: log_probs[0, :, 0])  # type: ignore[arg-type]

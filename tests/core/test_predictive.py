@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -179,5 +180,48 @@ def test_an_ensemble_keeps_its_own_draws() -> None:
     before = predictive.log_probs(x)
     weights["weight"].normal_()
     assert torch.equal(predictive.log_probs(x), before)
-    with pytest.raises(TypeError, match="stack the tensors of each name"):
+    with pytest.raises(TypeError, match=r"not a list of 1; bnnbench\.predictive\(state_dicts, network=network\)"):
         bb.Predictive(network, [network.state_dict()])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"these have no axis of draws; bnnbench.predictive"):
+        bb.Predictive(network, network.state_dict())
+    with pytest.raises(TypeError, match=r"network is a torch.nn.Module, not 'net'"):
+        bb.Predictive("net", weights)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("draws", "error", "told"),
+    [
+        (0, TypeError, "draws are a slice or a list of positions, not 0"),
+        ("01", TypeError, "draws are a slice or a list of positions, not '01'"),
+        ([0.5], TypeError, "each of draws is a position, not 0.5"),
+        ([True, False, True], TypeError, "each of draws is a position, not True"),
+        (np.array([True, False, True]), TypeError, "each of draws is a position, not True"),
+        ([0, 3], IndexError, "there is no draw 3 among 3"),
+        ([], IndexError, "no draw of 3 is selected"),
+        (slice(2, 2), IndexError, "no draw of 3 is selected"),
+    ],
+)
+def test_what_selects_no_draws_is_told(draws: Any, error: type[Exception], told: str) -> None:
+    predictive = random_ensemble(draws=3)
+    with pytest.raises(error) as caught:
+        predictive.log_probs(random_inputs()[0], draws)
+    assert str(caught.value) == told
+
+
+def test_positions_of_any_integer_type_select_draws() -> None:
+    predictive = random_ensemble(draws=3)
+    assert predictive.indices([0, -1]) == predictive.indices(np.array([0, 2])) == predictive.indices((0, -1)) == [0, 2]
+    assert predictive.indices(torch.tensor([-3])) == [0]
+    assert predictive.indices(slice(None, None, -1)) == [2, 1, 0]
+
+
+def test_labels_and_inputs_of_a_gradient_are_checked() -> None:
+    predictive, (x, y) = random_ensemble(classes=3), random_inputs(classes=3)
+    with pytest.raises(ValueError, match=r"label 7 .* with 3 classes"):
+        predictive.gradient(x, y * 0 + 7, "predictive-nll")
+    with pytest.raises(ValueError, match=r"inputs of shape .* is meant"):
+        predictive.direction(x[0], y[:1], "predictive-nll")
+    with pytest.raises(TypeError, match="inputs are on the device 'meta'"):
+        predictive.log_probs(x.to("meta"))
+    sparse = x.to_sparse()
+    assert torch.equal(predictive.log_probs(sparse), predictive.log_probs(x))

@@ -35,6 +35,16 @@ def test_a_bar_is_shown_on_standard_error_alone(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().err == ""
 
 
+def test_a_function_with_other_arguments_is_told_before_anything_runs() -> None:
+    with shown_progress(print, "pgd") as report:
+        assert report is print
+    with (
+        pytest.raises(TypeError, match=r"called as progress\(done, total, note\): too many positional arguments"),
+        shown_progress(lambda done, total: None, "pgd"),  # type: ignore[arg-type, misc]
+    ):
+        pass
+
+
 @pytest.mark.parametrize("given", ["yes", 1, None])
 def test_anything_else_is_refused(given: Any) -> None:
     with pytest.raises(TypeError, match="progress is True, False or a function"), shown_progress(given, "pgd"):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bnnbench.core.local_imports import LocalCode, module_in_project
-from bnnbench.core.local_modules import module_of, read_code
+from bnnbench.core.user_code.local_imports import LocalCode, module_in_project
+from bnnbench.core.user_code.local_modules import module_of, read_code
 from bnnbench.errors import PluginError
 
 BLOCKS = "value = 'blocks'\n"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnnbench.core.radius import fraction_of, radius_of, radius_text
+from bnnbench.core.radius import fraction_of, level_text, radius_of, radius_text, short_radius
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,22 @@ def test_a_division_by_zero_is_refused() -> None:
 def test_a_radius_as_text_is_exact_and_short(value: float, text: str) -> None:
     assert radius_text(value) == text
     assert radius_of(text) == value
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "short"),
+    [
+        (8 / 255, "8/255", "8/255"),
+        (254 / 255, "254/255", "254/255"),
+        (51 / 255, "0.2", "0.2"),
+        (0.0, "0", "0"),
+        (8.0, "8", "8"),
+        (1 / 3, "85/255", "85/255"),
+        (0.1234567891, "0.1234567891", "0.123457"),
+        (8 / 255 + 1e-12, "0.03137254902060784", "0.0313725"),
+    ],
+)
+def test_radii_are_told_in_255ths_where_that_is_exact(value: float, text: str, short: str) -> None:
+    assert level_text(value) == text
+    assert radius_of(text) == value
+    assert short_radius(value) == short

@@ -52,6 +52,16 @@ def newer_precision() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def without_onednn() -> Iterator[None]:
+    setattr(torch.backends.mkldnn, "enabled", False)  # noqa: B010
+    try:
+        yield
+        assert not torch.backends.mkldnn.enabled
+    finally:
+        setattr(torch.backends.mkldnn, "enabled", True)  # noqa: B010
+
+
+@contextlib.contextmanager
 def deterministic() -> Iterator[None]:
     torch.use_deterministic_algorithms(True)
     try:
@@ -60,15 +70,40 @@ def deterministic() -> Iterator[None]:
         torch.use_deterministic_algorithms(False)
 
 
+@contextlib.contextmanager
+def hooks() -> Iterator[None]:
+    """Hooks of all modules: one that changes outputs, and one in the backward pass, which excludes stacked calls."""
+
+    def doubled(layer: torch.nn.Module, inputs: Any, output: Any) -> Any:
+        return 2 * output if isinstance(layer, torch.nn.Linear) else None
+
+    module = torch.nn.modules.module
+    handles = [
+        module.register_module_forward_hook(doubled),
+        module.register_module_full_backward_hook(lambda layer, inputs, outputs: None),
+    ]
+    try:
+        yield
+        assert handles[0].id in module._global_forward_hooks
+        assert handles[1].id in module._global_backward_hooks
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 SETTINGS: dict[str, Callable[[], Any]] = {
     "no_grad": torch.no_grad,
     "inference_mode": torch.inference_mode,
     "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
     "default dtype": default_dtype,
     "default device": default_device,
+    "inside of a device": lambda: torch.device("meta"),
+    "hooks": hooks,
+    "anomaly mode": lambda: torch.autograd.set_detect_anomaly(True),
     "precision": precision,
     "newer precision": newer_precision,
     "deterministic": deterministic,
+    "without oneDNN": without_onednn,
 }
 
 
@@ -90,7 +125,14 @@ def figures() -> list[Any]:
     found += [predictive.log_probs(x), predictive.as_module()(x), bb.attack("fgsm")(predictive, x, y, bb.Threat(0.1))]
     outcome = bb.evaluate(predictive, bb.attack("pgd", steps=2), data, epsilon=0.1, images=20)
     card = {name: value for name, value in bb.posterior_card(predictive, data).items() if name != "seconds"}
-    return [*found, torch.from_numpy(outcome.attacked_log_probs), outcome.zero_gradient.tolist(), card]
+    found += [torch.from_numpy(outcome.attacked_log_probs), outcome.zero_gradient.tolist(), card]
+    return [*found, convolved()]
+
+
+def convolved() -> torch.Tensor:
+    """What a convolutional network predicts that was trained."""
+    data = bb.dataset("digits", train_size=40, test_size=20).load(0)
+    return bb.fit(bb.posterior("sgd", epochs=2), bb.network("resnet-small").build(data), data).log_probs(data.test[0])
 
 
 def state() -> list[Any]:

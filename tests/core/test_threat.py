@@ -8,6 +8,7 @@ import json
 import math
 import pickle
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def test_the_steepest_step_has_length_one_however_small_the_direction() -> None:
         ({"epsilon": math.nan}, "epsilon is a finite number, not nan"),
         ({"epsilon": math.inf}, "epsilon is a finite number, not inf"),
         ({"epsilon": True}, "epsilon is one number, the radius, not True"),
-        ({"epsilon": "8/255"}, "epsilon is one number, the radius, not '8/255'; write it without quotes"),
+        ({"epsilon": "8%"}, "epsilon: a number or a fraction such as 8/255 is meant, not '8%'"),
         ({"epsilon": [0.1, 0.2]}, "epsilon is one number, the radius, not [0.1, 0.2]"),
         ({"epsilon": 0.1, "norm": "l1"}, "norm is 'linf' or 'l2', not 'l1'"),
         ({"epsilon": 0.1, "norm": "Linf"}, "norm is 'linf' or 'l2', not 'Linf'; did you mean 'linf'?"),
@@ -82,6 +83,10 @@ def test_threats_that_make_no_sense_are_refused(wrong: dict[str, Any], told: str
         bb.Threat(**wrong)
     assert str(caught.value).startswith(f"Threat: {told}")
     assert "\n" not in str(caught.value)
+
+
+def test_a_radius_may_be_a_fraction() -> None:
+    assert bb.Threat(epsilon="8/255") == bb.Threat(epsilon=Fraction(8, 255)) == bb.Threat(epsilon=8 / 255)  # type: ignore[arg-type]
 
 
 def test_a_name_that_a_threat_does_not_have_is_told() -> None:

@@ -51,5 +51,5 @@ def test_cells_have_the_warnings_of_their_fits_card(
     assert (cell.status, cell.card, cell.rhat) == ("ok", "short", told)
     assert cell.warnings[:2] == [
         "posterior is short: R-hat 1.70, ESS 3",
-        "posterior is for a network in eval mode: batch norm",
+        "posterior is for a network in this state: batch norm",
     ]

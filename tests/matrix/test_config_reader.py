@@ -99,6 +99,15 @@ BROKEN = {
     "part of a name": ("use: numpyro-nuts", "use: nuts", "did you mean 'numpyro-nuts'?"),
     "part of a parameter": ("steps: 3", "step_size: 0.1", "pgd has no parameter 'step_size'; did you mean 'relative_step_size'?"),
     "attack that is called as a column": ("  fgsm:", "  worst: {use: fgsm}", ":14:3: attacks.worst: 'worst' is a column of every table: give the attack another label"),
+    "number for a mapping": ("evaluate: {images: 20, draws: 5}", "evaluate: 20", "evaluate is 20: a mapping is meant"),
+    "number for a component": ("  fgsm:\n", "  fgsm: {objective: 3}\n", "fgsm.objective is 3: a name or a mapping is meant"),
+    "empty list": ("hidden: [8, 8]", "hidden: []", "networks.mlp.hidden: a list of at least 1 is meant, not of 0"),
+    "wrong item": ("hidden: [8, 8]", "hidden: [8.5]", "networks.mlp.hidden.0 is 8.5: input should be a valid integer"),
+    "other device": ("version: 1", "device: gpu", "device is 'gpu': auto, cpu, cuda or a numbered device such as cuda:0"),
+    "device is a number": ("version: 1", "device: 0", "device is 0: a text is meant"),
+    "bytes for gibibytes": ("version: 1", "limits: {memory: 8}", "is 8: too few bytes for any task; a size such as 8GiB"),
+    "threat without a radius": ("epsilons: [0.02]", "threats: [{norm: l2}]", ".epsilon: it is needed, and has no default"),
+    "file without a class": ("use: fc", "use: net.py", "a class of a file is written as 'net.py:Name'"),
     "use is no name": ("use: fc", "use: 3", "networks.mlp.use must be a name, not 3"),
 }  # fmt: skip
 

@@ -9,7 +9,7 @@ from good_file import GOOD, written
 
 import bnnbench as bb
 from bnnbench.matrix.config_reader import read_config
-from bnnbench.matrix.plan import make_plan
+from bnnbench.matrix.plan import make_plan, restricted
 from bnnbench.matrix.specs import CellSpec
 
 
@@ -94,3 +94,15 @@ def test_each_threat_is_compared_with_one_group_and_not_with_every_other_threat(
     (((*cells,),),) = plan.tasks.values()
     assert len(cells) == 400
     assert len(compared) == 399
+
+
+def test_a_word_of_only_that_selects_nothing_is_named(tmp_path: Path) -> None:
+    plan = make_plan(read_config(written(tmp_path, GOOD)))
+    for words, told in (
+        (["nust"], "no cell has the label or radius 'nust'; did you mean 'nuts'? (there are "),
+        (["moons", "0.3"], "no cell has the label or radius '0.3' (there are "),
+        (["moons", "0.001"], "no cell has these labels and radii together (there are "),
+    ):
+        with pytest.raises(bb.ConfigError) as raised:
+            restricted(plan, words)
+        assert told in str(raised.value)

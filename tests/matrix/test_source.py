@@ -75,3 +75,23 @@ def test_values_are_counted_before_they_are_made(text: str, tmp_path: Path, monk
     monkeypatch.setattr("ruamel.yaml.YAML.load", load)
     with pytest.raises(bb.ConfigError, match=f"more than {MAX_NODES} values"):
         read_config(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", ": the file is empty: it needs datasets, networks, posteriors and attacks or measures"),
+        ("# nothing yet\n", ": the file is empty"),
+        ("{}", ": the file is empty"),
+        ("- a\n", ": the file must be a mapping with datasets, networks, posteriors and attacks or measures, not a l"),
+        ("just text", ", not 'just text'"),
+        ("datasets:\n\tmoons: {}\n", ":2:1: a tab, but YAML is indented with spaces"),
+        ("version: 1\n---\nversion: 1\n", ":2:1: a second document (---), but a benchmarks file is one"),
+        ("version: 1\nseeds: \x01\n", ":2: YAML has no character U+0001"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_one_line(text: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(bb.ConfigError) as raised:
+        read_config(written(tmp_path, text))
+    (line,) = raised.value.problems
+    assert told in line

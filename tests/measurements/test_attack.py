@@ -58,12 +58,18 @@ def test_wrong_arguments_of_evaluate_are_named() -> None:
     attack = bb.attack("fgsm")
     with pytest.raises(TypeError, match=r"bnnbench\.attack"):
         bb.evaluate(predictive, "pgd", data, epsilon=0.1)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="epsilon is a radius, not None"):
+    with pytest.raises(TypeError, match=r"epsilon is a radius, such as .*, not None"):
         bb.evaluate(predictive, attack, data, epsilon=[None])  # type: ignore[list-item]
     with pytest.raises(TypeError, match=r"threat is a bnnbench\.Threat, .* not 0\.1"):
         bb.evaluate(predictive, attack, data, threat=0.1)  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match="either epsilon or threat"):
+    with pytest.raises(TypeError, match="epsilon is a radius, not a Threat; give it as threat="):
+        bb.evaluate(predictive, attack, data, epsilon=bb.Threat(epsilon=0.1))  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="either epsilon=, a radius, or threat="):
         bb.evaluate(predictive, attack, data)
+    with pytest.raises(TypeError, match=r"evaluate has no argument 'epsilons'; did you mean 'epsilon'\?"):
+        bb.evaluate(predictive, attack, data, epsilons=0.1)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="allow_whole_box is True or False, not 'no'"):
+        bb.evaluate(predictive, attack, data, epsilon=8, allow_whole_box="no")  # type: ignore[call-overload]
     with pytest.raises(ValueError, match="holds the whole box"):
         bb.evaluate(predictive, attack, data, epsilon=[0.1, 8])
     with pytest.raises(ValueError, match="images is at least 1"):

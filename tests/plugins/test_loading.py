@@ -9,7 +9,7 @@ import pytest
 from one_plugin import GOOD, Install
 
 import bnnbench as bb
-from bnnbench.plugins.loading import load_registry
+from bnnbench.plugins.loading import load_registry, names_without_plugin
 
 
 def test_a_plugin_in_one_file_is_found(install: Install) -> None:
@@ -39,6 +39,10 @@ def test_a_plugin_in_one_file_is_found(install: Install) -> None:
         (GOOD.replace("def bnnbench_register", "def bnnbench_registr"), "unknown hook"),
         (GOOD.replace('"uniform"', '"Uni form"'), "does not match"),
         (GOOD.replace("registry.attack", "registry.posterior"), "is not a posterior class"),
+        (GOOD.replace(", Uniform", ", type('Fake', (), {'kind': 'attack'})"), "the class Fake is not an attack class"),
+        (GOOD.replace(", Uniform", ", Attack"), "the class Attack is not an attack class"),
+        (GOOD.replace(", Uniform", ", lambda: 1"), "a function is not an attack class: it does not derive"),
+        (GOOD.replace('"uniform"', "3"), "attack name 3 does not match"),
         (GOOD.replace('"uniform", Uniform', '"uniform", "nowhere"'), "'package.module:Class'"),
         (GOOD + '    registry.attack("uniform", Uniform)\n', "registered twice"),
         (GOOD.replace("def perturb", "copy: int = 1\n    def perturb"), "shadows an attribute of pydantic.BaseModel"),
@@ -100,3 +104,20 @@ def test_allow_and_block_lists(install: Install, monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("BNNBENCH_PLUGINS")
     monkeypatch.setenv("BNNBENCH_BLOCK", "two_plugin")
     assert load_registry(points).names("attack") == ["uniform"]
+
+
+def test_a_name_that_no_plugin_has_is_told(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("bnnbench-noise", "noise_plugin", GOOD)
+    monkeypatch.setenv("BNNBENCH_PLUGINS", "bnnbench-noise, noise_plugin")
+    monkeypatch.setenv("BNNBENCH_BLOCK", "noise_plugin")
+    assert names_without_plugin() == []
+    monkeypatch.setenv("BNNBENCH_PLUGINS", "noise-plugin, bnnbench-noise")
+    monkeypatch.setenv("BNNBENCH_BLOCK", "zzz")
+    one, two = names_without_plugin()
+    assert "BNNBENCH_PLUGINS names 'noise-plugin'" in one
+    assert one.endswith("did you mean 'noise_plugin'?")
+    assert "--block or BNNBENCH_BLOCK names 'zzz'" in two
+    assert "bnnbench-noise, " in two
+    monkeypatch.setenv("BNNBENCH_PLUGINS", " ,")
+    monkeypatch.delenv("BNNBENCH_BLOCK")
+    assert names_without_plugin() == ["BNNBENCH_PLUGINS is empty, so that no plugin is loaded"]

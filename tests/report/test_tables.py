@@ -60,20 +60,24 @@ def test_a_fraction_stands_as_it_is_written() -> None:
 @pytest.mark.parametrize(
     ("threat", "told"),
     [
-        ({}, "Threat: l-infinity ball; white box (gradients); attacker and defender use the same draws (3)."),
+        (
+            {},
+            "Threat: l-infinity ball of radius eps; white box (gradients); "
+            "attacker and defender use the same draws (3).",
+        ),
         (
             {"norm": "l2", "attack_draws": 2},
-            "Threat: l2 ball; white box (gradients); "
+            "Threat: l2 ball of radius eps; white box (gradients); "
             "the attacker uses some of the defender's draws (attacker: 2; defender: 3).",
         ),
         (
             {"stream": "independent"},
-            "Threat: l-infinity ball; white box (gradients); "
+            "Threat: l-infinity ball of radius eps; white box (gradients); "
             "attacker and defender use different draws (attacker: 2; defender: 3).",
         ),
         (
             {"stream": "fresh", "attack_draws": 2, "access": "scores"},
-            "Threat: l-infinity ball; black box (scores); every query uses draws chosen anew (2).",
+            "Threat: l-infinity ball of radius eps; black box (scores); every query uses draws chosen anew (2).",
         ),
     ],
 )
@@ -85,12 +89,12 @@ def test_every_table_states_its_threat_model(threat: dict[str, Any], told: str) 
     weaker = [note for note in block.notes if "the attacker is stronger" in note]
     assert len(weaker) == (1 if threat else 0)
     assert told in _markdown_block(block)
-    assert told in _latex_block(block)
+    assert told.replace("radius eps", r"radius $\varepsilon$") in _latex_block(block)
 
 
 def test_nothing_is_said_of_draws_before_there_are_any() -> None:
     assert tables._block("moons", "fc", [cell("a", 0, None, status="missing")]).attacker == (
-        "Threat: l-infinity ball; white box (gradients); attacker and defender use the same draws."
+        "Threat: l-infinity ball of radius eps; white box (gradients); attacker and defender use the same draws."
     )
 
 

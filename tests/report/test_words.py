@@ -13,7 +13,7 @@ import bnnbench as bb
 from bnnbench.evidence.cell import Cell
 from bnnbench.report.words import attacker, notes
 
-SHORT, EVAL = "posterior is short: ", "posterior is for a network in eval mode: batch norm keeps its statistics"
+SHORT, EVAL = "posterior is short: ", "posterior is for a network in this state: batch norm keeps its statistics"
 
 
 def warned(seed: int, *warnings: str, rhat: float | None = None, posterior: str = "sgd", attack: str = "a") -> Cell:
@@ -88,5 +88,5 @@ SAME, OTHERS = "attacker and defender use the same draws", "the attacker uses {}
     ],
 )
 def test_what_is_said_of_draws_is_true(cells: list[Cell], said: str, weaker: bool) -> None:
-    assert attacker(cells) == f"Threat: l-infinity ball; white box (gradients); {said}."
+    assert attacker(cells) == f"Threat: l-infinity ball of radius eps; white box (gradients); {said}."
     assert any("the attacker is stronger" in note for note in notes(cells)) == weaker

@@ -13,6 +13,7 @@ from bnnbench.matrix.config_reader import read_config
 from bnnbench.matrix.plan import make_plan
 from bnnbench.pool.progress import Step
 from bnnbench.running import display
+from bnnbench.running.durations import duration
 from bnnbench.running.task import Task
 
 
@@ -75,6 +76,7 @@ def test_a_run_from_a_program_shows_its_progress_if_asked(tmp_path: Path, capsys
         ([0.0, 5.0], 10, ""),
         ([0.0, *range(31, 41)], 12, ""),
         ([0.0, 40.0], 10, "about 6 min left"),
+        ([0.0, 40.0], 3, "about 80 s left"),
         ([0.0, 3600.0], 100, "about 99 h left"),
         # Twenty quick ones, then five that take ten times as long.
         ([*range(0, 41, 2), 60.0, 80.0, 100.0, 120.0, 140.0], 35, "about 3 min left"),
@@ -82,3 +84,10 @@ def test_a_run_from_a_program_shows_its_progress_if_asked(tmp_path: Path, capsys
 )
 def test_the_time_left_follows_the_last_tasks_if_they_take_longer(ended: list[float], tasks: int, told: str) -> None:
     assert display.time_left(ended, tasks) == told
+
+
+def test_durations_are_in_the_unit_that_a_person_would_use() -> None:
+    for seconds, told in ((0.04, "0.0 s"), (119.9, "119.9 s"), (120, "2 min"), (7140, "119 min")):
+        assert duration(seconds, 1) == told
+    for seconds, told in ((59.6, "60 s"), (7200, "2 h 0 min"), (11999, "3 h 20 min"), (183600, "51 h")):
+        assert duration(seconds) == told

@@ -144,9 +144,7 @@ def test_a_changed_file_makes_the_fit_and_its_cells_anew(network: str, posterior
     ]
     noting = Noting()
     after = ran(path, noting)
-    assert any(
-        f"is fitted anew: its network reads {tmp_path / file}, which has changed" in note for note in noting.notes
-    )
+    assert any(f"is fitted anew: {tmp_path / file}, which it depends on, has changed" in note for note in noting.notes)
     assert {row["status"] for row in after.values()} == {"ok"}
     assert after["fgsm"]["softmax_robustness"] == after["random-sign"]["softmax_robustness"] == 1.0
     assert first["softmax_robustness"] < 1.0

@@ -21,12 +21,20 @@ from bnnbench.running.schedule import Schedule
 from bnnbench.store.store import Store
 
 NETS = """
+import os
 from pathlib import Path
 
 import bnnbench as bb
 from torch import nn
 
 PLACE = Path(__file__).with_name("calls.txt")
+
+
+class Panic(BaseException):
+    pass
+
+
+ERRORS = {error.__name__: error for error in (Panic, GeneratorExit, KeyboardInterrupt, SystemExit)}
 
 
 class Good(nn.Sequential):
@@ -64,6 +72,16 @@ class Reading(Flow):
         Path(__file__).with_name("table.txt").read_text()
 
 
+class Panicking(Flow):
+    def forward(self, x):
+        raise ERRORS[os.environ["ERROR_OF_A_TEST"]]("no forward")
+
+
+class Outside(nn.Linear):
+    def __init__(self):
+        super().__init__(int(os.environ["INPUTS_OF_A_TEST"]), 2)
+
+
 class Refusing(bb.Network):
     def build(self, data):
         raise bb.Incompatible("points are not images")
@@ -79,11 +97,6 @@ attacks: {{fgsm: }}
 SGD, NUTS = "sgd: {epochs: 1}", "nuts: {use: numpyro-nuts, draws: 2}"
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("platformdirs.user_cache_dir", lambda name: str(tmp_path / "cache"))
-
-
 def planned(folder: Path, network: str, posteriors: str = SGD, more: str = "") -> tuple[Plan, Checks, Setting]:
     (folder / "nets.py").write_text(NETS)
     path = folder / "benchmarks.yaml"
@@ -97,20 +110,24 @@ def told(folder: Path, network: str, posteriors: str = SGD, more: str = "") -> l
     return [(finding.status, finding.text) for finding in checks.findings(InlinePool(), setting)]
 
 
-def test_nothing_is_told_of_what_goes_well_and_it_is_remembered(tmp_path: Path) -> None:
+def test_nothing_is_told_of_what_goes_well(tmp_path: Path) -> None:
     assert told(tmp_path, "Good") == []
     assert (tmp_path / "calls.txt").read_text() == "built\n"  # Once for both seeds.
-    _, checks, _ = planned(tmp_path, "Good")
-    assert not checks.needed
-    assert checks.known() == []
-    assert planned(tmp_path, "Good", more=", width: 4")[1].needed
-    assert planned(tmp_path, "Good", posteriors="sgd: {epochs: 2}")[1].needed
+
+
+def test_each_plan_checks_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a network can be called may depend on anything, such as a variable of the environment."""
+    monkeypatch.setenv("INPUTS_OF_A_TEST", "2")
+    assert told(tmp_path, "Outside") == []
+    monkeypatch.setenv("INPUTS_OF_A_TEST", "3")
+    ((status, _),) = told(tmp_path, "Outside")
+    assert status == "failed"
 
 
 @pytest.mark.parametrize(
     ("network", "more", "posteriors", "expected"),
     [
-        ("Good", ", widht: 3", SGD, [("failed", "networks.net on moons: HERE/nets.py:Good (line 11) has no argument")]),
+        ("Good", ", widht: 3", SGD, [("failed", "networks.net on moons: HERE/nets.py:Good (line 19) has no argument")]),
         ("Wrong", "", f"{SGD}, {NUTS}", [("failed", "networks.net on moons: network HERE/nets.py:Wrong cannot be ev")]),
         ("Misspelt", "", SGD, [("failed", "networks.net on moons: network HERE/nets.py:Misspelt cannot be evaluated")]),
         ("Flow", "", f"{SGD}, {NUTS}", [("skipped", "posteriors.nuts on moons (net): torch.fx cannot trace Flow: ")]),
@@ -133,9 +150,9 @@ def test_each_that_would_fail_or_be_skipped_is_told_once(
     ("network", "place"),
     [
         ("Wrong", "(layer '2' (Linear))"),
-        ("Misspelt", "(HERE/nets.py:36)"),
-        ("Flow", "(HERE/nets.py:28)"),
-        ("Reading", "(HERE/nets.py:42)"),
+        ("Misspelt", "(HERE/nets.py:44)"),
+        ("Flow", "(HERE/nets.py:36)"),
+        ("Reading", "(HERE/nets.py:50)"),
     ],
 )
 def test_the_line_and_the_layer_of_the_users_code_are_told(network: str, place: str, tmp_path: Path) -> None:
@@ -143,37 +160,15 @@ def test_the_line_and_the_layer_of_the_users_code_are_told(network: str, place: 
     assert text.endswith(place.replace("HERE", str(tmp_path)))
 
 
-def test_failures_are_not_remembered_and_skips_are(tmp_path: Path) -> None:
-    assert told(tmp_path, "Wrong")
-    assert planned(tmp_path, "Wrong")[1].needed
-    (skipped,) = told(tmp_path, "Flow", NUTS)
-    _, checks, _ = planned(tmp_path, "Flow", NUTS)
-    assert not checks.needed
-    assert [(finding.status, finding.text) for finding in checks.known()] == [skipped]
-
-
-def test_a_file_that_the_network_read_and_that_changed_is_checked_again(tmp_path: Path) -> None:
-    (tmp_path / "table.txt").write_text("1")
-    assert told(tmp_path, "Reading") == []
-    assert not planned(tmp_path, "Reading")[1].needed
-    (tmp_path / "table.txt").write_text("2")
-    assert planned(tmp_path, "Reading")[1].needed
-    (tmp_path / "table.txt").unlink()
-    assert planned(tmp_path, "Reading")[1].needed
-
-
-@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"status": "failed"}', '{"status": "ok", "stage": 1}'])
-def test_a_remembered_check_that_is_damaged_is_made_again(content: str, tmp_path: Path) -> None:
-    assert told(tmp_path, "Good") == []
-    (kept,) = (tmp_path / "cache" / "checks").iterdir()
-    kept.write_text(content)
-    assert planned(tmp_path, "Good")[1].needed
-
-
-def test_a_cache_that_cannot_be_written_to_is_no_error(tmp_path: Path) -> None:
-    (tmp_path / "cache").write_text("no folder")
-    assert told(tmp_path, "Good") == []
-    assert planned(tmp_path, "Good")[1].needed
+@pytest.mark.parametrize("error", ["Panic", "GeneratorExit", "KeyboardInterrupt", "SystemExit"])
+def test_what_is_no_exception_has_a_line_too(error: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Extensions raise such, and no signal has arrived."""
+    monkeypatch.setenv("ERROR_OF_A_TEST", error)
+    ((status, text),) = told(tmp_path, "Panicking")
+    assert status == "failed"
+    assert text.startswith("networks.net on moons: ")
+    assert "no forward" in text
+    assert text.endswith(f"({tmp_path}/nets.py:55)")
 
 
 class Failing:
@@ -216,7 +211,6 @@ def test_a_crash_and_a_network_that_takes_too_long_are_told(
     _, checks, setting = planned(tmp_path, "Good")
     (found,) = checks.findings(Failing(error), setting)
     assert (found.status, found.text) == (status, text)
-    assert planned(tmp_path, "Good")[1].needed
 
 
 def test_no_check_is_begun_after_the_time_for_all(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def test_one_radius_that_spends_its_queries_does_not_affect_another(tmp_path: Pa
     (tmp_path / "benchmarks.yaml").write_text(FILE)
     both = bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store", jobs=0).rows()
     found = {(row["attack"], row["epsilon"]): (row["status"], row["reason"]) for row in both}
-    refused = ("skipped", "the threat allows 6 queries for each image, and the attack asked for more")
+    refused = ("skipped", "the threat allows 6 queries for each image, and the attack asked for 7 or more")
     assert found["fgsm", 1.0] == found["fgsm", 0.001] == ("ok", "")
     assert found["pgd", 0.001] == refused
     text = FILE.replace(", {epsilon: 0.001, queries: 6}", "")

@@ -23,6 +23,11 @@ import bnnbench as bb
         ({"verify": None}, TypeError, "verify is an integer, not "),
         ({"max_cells": 0}, ValueError, "max_cells is at least 1, not 0"),
         ({"dask": "localhost:abc"}, bb.ConfigError, "--dask 'localhost:abc' is no address of a Dask scheduler"),
+        ({"fresh": "no"}, TypeError, "fresh is True or False, not 'no'"),
+        ({"progress": "yes"}, TypeError, "progress is True or False, not 'yes'"),
+        ({"job": 2}, TypeError, "run has no argument 'job'; did you mean 'jobs'"),
+        ({"only": 5}, TypeError, "only is words, such as "),
+        ({"only": [0.1]}, TypeError, "each of only is a label or a radius as text, not "),
         ({"dask": ""}, bb.ConfigError, "--dask '' is no address of a Dask scheduler"),
     ],
 )
@@ -35,11 +40,22 @@ def test_an_argument_that_means_nothing_is_refused(
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.parametrize("function", [bb.run, bb.results])
+def test_what_is_no_path_is_refused(function: Any, tmp_path: Path) -> None:
+    (tmp_path / "benchmarks.yaml").write_text(ONE_FIT)
+    with pytest.raises(TypeError, match=r"^path is the path of a benchmarks file, not None$"):
+        function(None)
+    with pytest.raises(TypeError, match=r"^store is the path of a store, not None$"):
+        function(tmp_path / "benchmarks.yaml", store=None)
+
+
 @pytest.mark.integration
 def test_one_label_may_be_a_text(tmp_path: Path) -> None:
     (tmp_path / "benchmarks.yaml").write_text(ONE_FIT)
     results = bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store", jobs=0, only="fgsm")
     assert [row["attack"] for row in results.rows()] == ["fgsm"]
+    again = bb.results(tmp_path / "benchmarks.yaml", tmp_path / "store", only="fgsm")
+    assert again.rows() == results.rows()
     with pytest.raises(bb.ConfigError, match="--only fgms: "):
         bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store", jobs=0, only="fgms")
 

@@ -38,12 +38,12 @@ def fit_ends(store: Store, fit: FitSpec, status: str, seconds: float) -> None:
 
 def test_what_is_left_takes_as_long_as_its_like_took(tmp_path: Path) -> None:
     plan, store = planned(tmp_path)
-    assert told(plan, store) == "6 outcomes are left: no earlier timings to estimate from"
+    assert told(plan, store) == "3 fits and 3 cells are left: no earlier timings to estimate from"
 
     first, second, third = plan.fits.values()
     fit_ends(store, first, "ok", 100.0)
     assert told(plan, store) == (
-        "5 outcomes are left: about 200 s of work for all workers together, "
+        "2 fits and 3 cells are left: about 3 min of work for all workers together, "
         "plus the time of FastGradientSign (not timed yet) and their start-up time"
     )
     # Three of its four chains are there, and only one must be sampled.
@@ -55,13 +55,13 @@ def test_what_is_left_takes_as_long_as_its_like_took(tmp_path: Path) -> None:
     other = plan.cells[0].identity
     for key, seconds in (("ab" * 32, 3.0), ("cd" * 32, 5.0)):
         store.write(CELLS, key, {"identity": other, "status": "ok", "seconds": seconds})
-    left = "3 outcomes are left: about 129 s of work for all workers together, plus their start-up time"
+    left = "2 fits and 1 cell are left: about 2 min of work for all workers together, plus their start-up time"
     assert told(plan, store) == left
     # What failed is tried again, however long it took to fail.
     fit_ends(store, third, "failed", 7.0)
     assert told(plan, store) == left
     fit_ends(store, second, "skipped", 1.0)
-    assert told(plan, store).startswith("2 outcomes are left: about 104 s")
+    assert told(plan, store).startswith("1 fit and 1 cell are left: about 104 s")
     # Its attack has nothing to attack.
     fit_ends(store, third, "skipped", 1.0)
     assert told(plan, store) == "nothing is left to do"

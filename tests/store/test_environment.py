@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from bnnbench.core.ensemble import precision
-from bnnbench.core.rules.process_state import CUDA_FLAGS
+from bnnbench.core.process_state import CUDA_FLAGS
 from bnnbench.store import environment as module
 from bnnbench.store.environment import environment, gives_the_same_bits
 

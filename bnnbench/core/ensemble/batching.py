@@ -15,12 +15,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from bnnbench.core import fixed_function
+from bnnbench.core.ensemble.allocated import for_another_image
 from bnnbench.core.ensemble.protocol import Ensemble, Footprint
-from bnnbench.core.network_outputs import check_no_probabilities
-from bnnbench.errors import ContractBreach, GradientRefused
+from bnnbench.core.network_copy import copied
+from bnnbench.core.network_outputs import check_meaning, checked_logits, named
+from bnnbench.core.standard_settings import standard_settings
+from bnnbench.errors import ContractBreach, GradientRefused, NetworkError
 
 TRIED = 4
 """The number of images on which a network is tried."""
@@ -47,11 +51,13 @@ Pull = Callable[[Tensor, Tensor], None]
 def footprint(ensemble: Ensemble, x: Tensor) -> Footprint:
     """The footprint of images of x's shape. It is measured at the first call for a shape, on images of its own.
 
-    Raises `NetworkError` if the network returns probabilities that it has not declared.
+    Raises `NetworkError` if the ensemble cannot be evaluated at such images or is no fixed function of each of them, or
+    if the network returns probabilities that it has not declared.
     """
     shape = tuple(x.shape[1:])
     if shape not in ensemble.footprints:
-        ensemble.footprints[shape] = _measured(ensemble, shape)
+        with standard_settings():  # Whoever asks first, it is the same.
+            ensemble.footprints[shape] = _measured(ensemble, shape)
     return ensemble.footprints[shape]
 
 
@@ -129,16 +135,17 @@ def _stacks(ensemble: Ensemble, x: Tensor) -> bool:
     return cost.stackable and (x.device.type != "cpu" or cost.activations * len(x) <= CPU_SMALL)
 
 
-def _stacked(ensemble: Ensemble, x: Tensor, block: Sequence[int]) -> Tensor:
-    """Logits (B, N, K) of a block of draws, in one call of `vmap`."""
+def _stacked(ensemble: Ensemble, x: Tensor, block: Sequence[int], network: nn.Module | None = None) -> Tensor:
+    """Logits (B, N, K) of a block of draws, in one call of `vmap`. `network` may be a copy of the ensemble's."""
+    network = network or ensemble.network
     first, last = block[0], block[-1] + 1
     # A contiguous range of draws is a view; any other selection is copied.
     selection = slice(first, last) if list(block) == list(range(first, last)) else list(block)
     weights = {name: tensor[selection] for name, tensor in ensemble.draws.items()}
 
     def logits_of_draw(draw: dict[str, Tensor], inputs: Tensor) -> Tensor:
-        output: Tensor = functional_call(ensemble.network, {**ensemble.shared, **draw}, (inputs,))
-        return output
+        output = functional_call(network, {**ensemble.shared, **draw}, (inputs,))
+        return checked_logits(output, network, len(inputs))
 
     with _SWAPPING:
         return vmap(logits_of_draw, in_dims=(0, None))(weights, x)
@@ -151,9 +158,7 @@ def _measured(ensemble: Ensemble, shape: tuple[int, ...]) -> Footprint:
     """
     images = torch.linspace(0, 1, TRIED * math.prod(shape), dtype=ensemble.dtype, device=ensemble.device)
     images = images.view(TRIED, *shape)
-    if ensemble.runs_its_network and not getattr(ensemble.network, "bnnbench_outputs", None):
-        with torch.no_grad():
-            check_no_probabilities(own_logits(ensemble, images, sorted({0, len(ensemble) - 1})), ensemble.network)
+    _try(ensemble, images)
     sizes: list[int] = []
     kept: dict[int, int] = {}
 
@@ -183,7 +188,28 @@ def _measured(ensemble: Ensemble, shape: tuple[int, ...]) -> Footprint:
     finally:
         for hook in hooks:
             hook.remove()
-    return Footprint(3 * held, values.shape[-1], _can_be_stacked(ensemble, images[:1].detach()))
+    if ensemble.runs_its_network:  # Models of a user's own may be slow, or cost money: no further call of them.
+        held = max(held, for_another_image(lambda x: own_logits(ensemble, x, [0]), images) // 2)
+    return Footprint(3 * held, values.shape[-1], _can_be_stacked(ensemble, images[:2].detach()))
+
+
+def _try(ensemble: Ensemble, images: Tensor) -> None:
+    """Raise `NetworkError` unless the first and the last draw are fixed functions from inputs to logits."""
+    draws, network = sorted({0, len(ensemble) - 1}), ensemble.network
+    own = ensemble.runs_its_network
+    name = named(network) if own else ensemble.described
+    values = fixed_function.values_at(
+        images,
+        lambda x: own_logits(ensemble, x, draws),
+        name,
+        ensemble.member(0) if own else None,
+        # Models of a user's own may be evaluated anywhere, and kernels of a GPU may sum in another order at each call.
+        exact=own and ensemble.device.type == "cpu",
+    )
+    if values.isnan().any(-1).all():
+        raise NetworkError(f"{name} gives log-probabilities that are not finite: NaN at all inputs of a trial")
+    if own and getattr(network, "bnnbench_reading", None) is None:
+        check_meaning(values, None, name)
 
 
 def _recorded(pack: Callable[[Tensor], Tensor]) -> AbstractContextManager[object]:
@@ -196,19 +222,27 @@ def _recorded(pack: Callable[[Tensor], Tensor]) -> AbstractContextManager[object
     return torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
 
 
-def _can_be_stacked(ensemble: Ensemble, image: Tensor) -> bool:
+def _can_be_stacked(ensemble: Ensemble, images: Tensor) -> bool:
     """Whether `vmap` can evaluate several draws of the network at once, with the same logits."""
     if not ensemble.runs_its_network or len(ensemble) < 2:
         return False
-    block = [0, 1]
-    with warnings.catch_warnings():
-        # torch warns if it has no batched form of an operation, and loops instead.
-        warnings.simplefilter("error")
-        try:
+    # What a network keeps from a stacked call, such as a table that it computes once, must not be used elsewhere.
+    network = copied(ensemble.network)
+    try:
+        with warnings.catch_warnings():
+            # torch warns if it has no batched form of an operation, and loops instead.
+            warnings.simplefilter("error")
             with torch.no_grad():
-                stacked = _stacked(ensemble, image, block)
-        except Exception:  # noqa: BLE001 - a network may raise anything; its draws are then evaluated one by one
-            return False
+                stacked = _stacked(ensemble, images, [0, 1], network)
+                reversed_ = _stacked(ensemble, images, [1, 0], network)
+        with torch.enable_grad():
+            x = images.clone().requires_grad_()
+            values = _stacked(ensemble, x, [0, 1], network).sum()
+            if values.requires_grad:
+                torch.autograd.grad(values, x, allow_unused=True)
+    except Exception:  # noqa: BLE001 - a network may raise anything; its draws are then evaluated one by one
+        return False
     with torch.no_grad():
-        expected = ensemble.logits(image, block)
-    return bool((stacked - expected).abs().max() <= 1e-4 * expected.abs().max())
+        expected = ensemble.logits(images, [0, 1])
+    largest = max(float((stacked - expected).abs().max()), float((reversed_.flip(0) - expected).abs().max()))
+    return largest <= 1e-4 * float(expected.abs().max())

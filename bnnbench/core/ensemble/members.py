@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bnnbench.core.draws import Draws
+from bnnbench.core.fixed_function import MIXED
+from bnnbench.core.network_outputs import checked_logits
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,8 +37,9 @@ def fast_layouts(network: nn.Module, draws: dict[str, Tensor], shared: dict[str,
     """The draws of two-dimensional convolutions in the memory layout that is fastest on a CPU, with the same values.
 
     With channels last, torch uses kernels that are up to twice as fast. Then outputs have that layout too, and `view`
-    after a convolution fails. So a draw in this layout is tried on an input of the shape that the network was built
-    for. The result is empty if the trial fails, if the shape is not known, or if there is no such convolution.
+    after a convolution fails, and `as_strided` reads other values. So a draw in this layout is tried on inputs of the
+    shape that the network was built for. The result is empty if the trial fails or gives other values, if the shape is
+    not known, or if there is no such convolution.
     """
     import torch
 
@@ -43,14 +47,19 @@ def fast_layouts(network: nn.Module, draws: dict[str, Tensor], shared: dict[str,
     if shape is None or not any(_is_convolution(weight) for weight in draws.values()):
         return {}
     fast = {name: _channels_last(weight) for name, weight in draws.items() if _is_convolution(weight)}
-    first = {name: weight[0] for name, weight in (draws | fast).items()}
-    dtype = next(iter(fast.values())).dtype
+    inputs = torch.linspace(0, 1, 2 * math.prod(shape), dtype=next(iter(fast.values())).dtype).view(2, *shape)
+
+    def outputs(weights: Mapping[str, Tensor]) -> Tensor:
+        first = {name: weight[0] for name, weight in weights.items()}
+        return checked_logits(with_weights(network, shared | first)(inputs.clone()), network, 2)
+
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            with_weights(network, shared | first)(torch.zeros(2, *shape, dtype=dtype))
+            values, own = outputs(draws | fast), outputs(draws)
     except Exception:  # noqa: BLE001 - a network may raise anything; its own layout is then kept
         return {}
-    return fast
+    same = torch.allclose(values, own, rtol=MIXED, atol=MIXED * float(own.abs().max()), equal_nan=True)
+    return fast if same else {}
 
 
 def shape_of(network: nn.Module) -> tuple[int, ...] | None:

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from bnnbench.core.local_modules import name_in_messages
 from bnnbench.core.threat import TOLERANCE, Threat
+from bnnbench.core.user_code.local_modules import name_in_messages
 from bnnbench.core.victim import Victim
 from bnnbench.errors import ContractBreach
 

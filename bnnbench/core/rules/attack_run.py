@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bnnbench.core import seeds
 from bnnbench.core.box import rounding
+from bnnbench.core.changes import processor_times
 from bnnbench.core.ensemble import draw_split
 from bnnbench.core.ensemble.chunks import usable
 from bnnbench.core.ledger import Ledger, steps_of
@@ -27,7 +28,7 @@ from bnnbench.core.rules.attack_result import (
     within_radius,
 )
 from bnnbench.core.rules.checksums import Unchanged
-from bnnbench.core.rules.purity import global_state, processor_times
+from bnnbench.core.rules.purity import global_state
 from bnnbench.core.rules.random_operations import no_global_draws
 from bnnbench.core.rules.repetition import repeats
 from bnnbench.core.standard_settings import standard_settings

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bnnbench.core.arguments import instance_of
+from bnnbench.core import arguments
 from bnnbench.core.dataset import check_training
 from bnnbench.core.draws import Draws, Progress
-from bnnbench.core.local_modules import name_in_messages
 from bnnbench.core.posterior import Posterior
 from bnnbench.core.progress_bar import shown_progress
 from bnnbench.core.rules.checksums import traces
@@ -19,6 +18,7 @@ from bnnbench.core.rules.preparation import prepared
 from bnnbench.core.rules.purity import global_state
 from bnnbench.core.seeds import check_seed
 from bnnbench.core.standard_settings import standard_settings
+from bnnbench.core.user_code.local_modules import name_in_messages
 from bnnbench.errors import ContractBreach
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bnnbench.core.predictive import Predictive
 
 
+@arguments.told_names
 def fit(
     posterior: Posterior,
     network: nn.Module,
@@ -42,10 +43,10 @@ def fit(
     The network is a template: its weights do not matter and are not changed. `device` is a torch device, or `auto` for
     CUDA where there is one. `progress` is True for a bar, or a callback `progress(done, total, note)`. The same seed
     (uint32) gives what a benchmarks file gives at that seed, to the bit where the threads and the visible cores are the
-    same. Raises `ContractBreach` if the posterior returns draws that are not
+    same. The predictive has the box of the data. Raises `ContractBreach` if the posterior returns draws that are not
     finite or not as many as it said, changes the network or the data, or draws from a global random state;
     `NetworkError` if the network is no fixed function from inputs to logits; `InvalidData` if there are no training
-    data; `TypeError` for arguments of another kind.
+    data; `ValueError` for a device that is not there, `TypeError` for arguments of another kind.
     """
     _check_arguments(posterior, network, data)
     seed = check_seed(seed)
@@ -57,7 +58,7 @@ def fit(
     check_draws(posterior, draws)
     with standard_settings():
         predictive = posterior.predictive(template, draws)
-    predictive.fitted_by = posterior
+    predictive.fitted_by, predictive.bounds = posterior, data.bounds
     return predictive
 
 
@@ -67,10 +68,14 @@ def _check_arguments(posterior: object, network: object, data: object) -> None:
 
     from bnnbench.core.dataset import Data
 
-    instance_of(posterior, Posterior, argument="posterior", meant="a posterior, such as bnnbench.posterior('sgd')")
+    arguments.instance_of(
+        posterior, Posterior, argument="posterior", meant="a posterior, such as bnnbench.posterior('sgd')"
+    )
     module = "a torch.nn.Module, such as bnnbench.network('fc').build(data)"
-    instance_of(network, nn.Module, argument="network", meant=module)
-    given = instance_of(data, Data, argument="data", meant="Data, such as bnnbench.dataset('half-moons').load(seed=0)")
+    arguments.instance_of(network, nn.Module, argument="network", meant=module)
+    given = arguments.instance_of(
+        data, Data, argument="data", meant="Data, such as bnnbench.dataset('half-moons').load(seed=0)"
+    )
     check_training(given)
 
 

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from pebble import ProcessPool
 
 HINTS = {
+    "exit code 1": "; what ended it may have said why on standard error",  # XLA, for an unknown flag in XLA_FLAGS.
     "SIGABRT": "; a library aborted it, and has said why on standard error",
     "SIGKILL": "; is the computer out of memory?",
 }
-"""What is added to the name of a signal that has ended a worker."""
+"""What is added to the name of the signal, or to the exit code, with which a worker has ended."""
 BREAKING_SECONDS = 1.0
 """The time that a broken pool is given to fail the jobs that it knows of."""
 
@@ -185,8 +186,8 @@ class Slot:
 
 def _how_it_ended(code: int | None) -> str:
     """The signal or the exit code that ended a process, in words."""
+    name = f"exit code {code}"
     if code is not None and code < 0:
         with contextlib.suppress(ValueError):
             name = signal.Signals(-code).name
-            return name + HINTS.get(name, "")
-    return f"exit code {code}"
+    return name + HINTS.get(name, "")

@@ -1,6 +1,10 @@
 """Start worker processes: with a mark that their children inherit, and without the main module of the parent.
 
-A host may use other threads while a worker is started, so nothing that the whole process shares is changed meanwhile.
+A host may use other threads while a worker is started. So the environment, the working directory and the
+standard streams of this process stay as they are. Two things are changed for a moment. Nothing but the start of a
+process reads them, so they can only reach a process that the host starts at that moment, and do no harm there:
+`sys.warnoptions` has one more filter (`_start_tracker`), and this process does not count as a daemonic one
+(`Worker.start`).
 """
 
 from __future__ import annotations
@@ -91,8 +95,8 @@ class Worker(SpawnProcess):
     def start(self) -> None:
         """Start the process.
 
-        A daemonic process of multiprocessing may have no children, lest they outlive it when it is killed. Workers have
-        a guard that ends them, so this process counts as another one meanwhile.
+        A daemonic process of multiprocessing may have no children, because they would outlive it when it is killed.
+        Workers have a guard that ends them, so this process counts as another one meanwhile.
         """
         with _STARTING:
             own = multiprocessing.current_process()

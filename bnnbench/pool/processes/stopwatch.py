@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-LONGEST_STEP = 10.0
+LONGEST_STEP = 2.0
 """The most seconds that are counted between two looks. The pool is watched several times a second."""
 
 

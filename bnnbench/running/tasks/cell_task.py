@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from bnnbench.core import dependencies
 from bnnbench.core.dataset import Data
 from bnnbench.core.threat import Threat
+from bnnbench.core.whole_box import whole_box
 from bnnbench.errors import ContractBreach, DamagedArtefact, QueriesSpent
 from bnnbench.matrix.plan import CellSpec
 from bnnbench.measurements.defence import Defence
-from bnnbench.measurements.radius import whole_box
 from bnnbench.pool.job import Setting
 from bnnbench.running.tasks import same_network, worker
 from bnnbench.store import codec
@@ -25,10 +26,11 @@ def run_cells(cells: Sequence[CellSpec], setting: Setting) -> str:
     If several cells fail, or spend their queries, no record is written: one of them may have caused it for all.
     """
     spent = []
+    files: dependencies.Fields = {}
 
     def work() -> tuple[list[Any], int, str]:
         try:
-            return _results(cells, setting)
+            return _results(cells, setting, files)
         except QueriesSpent:
             spent.append(True)
             raise
@@ -41,27 +43,32 @@ def run_cells(cells: Sequence[CellSpec], setting: Setting) -> str:
     store = worker.own_store(setting)
     for number, cell in enumerate(cells):
         if made is None:
-            store.write(CELLS, cell.key, record_of_cell(cell, share))
+            store.write(CELLS, cell.key, record_of_cell(cell, share, **files))
             continue
         results, images, draws = made
         warned = share
         if images < cell.images:
             warned = replace(share, warnings=[f"the test set has {images} images, not {cell.images}"])
         schema, result = cell.measurement.schema, results[number]
-        fields = codec.numbers(schema, result) | {"images": images, "draws_sha256": draws}
+        fields = codec.numbers(schema, result) | {"images": images, "draws_sha256": draws, **files}
         store.write_arrays(CELLS, cell.key, record_of_cell(cell, warned, **fields), codec.arrays(schema, result))
     return ending.status
 
 
-def _results(cells: Sequence[CellSpec], setting: Setting) -> tuple[list[Any], int, str]:
-    """The result of each cell, the number of test images, and the checksum of the fit's draws."""
+def _results(cells: Sequence[CellSpec], setting: Setting, files: dependencies.Fields) -> tuple[list[Any], int, str]:
+    """The result of each cell, the number of test images, and the checksum of the fit's draws.
+
+    The files that the measured component reads go into `files`.
+    """
     first = cells[0]
     worker.check_code(first.fit.dataset, first.fit.network, first.fit.posterior, first.component)
     data = worker.load(first.fit.dataset, first.seed)
     _check_radii(cells, data)
     threats = [cell.threat.with_box(data.bounds) for cell in cells if cell.threat is not None]
     defence, draws = _defence(first, setting)
-    return first.measurement.run(defence, threats, first.keep), len(defence.sample.y), draws
+    with dependencies.noted(first.component, files):
+        results = first.measurement.run(defence, threats, first.keep)
+    return results, len(defence.sample.y), draws
 
 
 def _check_radii(cells: Sequence[CellSpec], data: Data) -> None:

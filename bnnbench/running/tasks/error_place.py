@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from bnnbench.core.project import is_installed, is_own
+from bnnbench.core.user_code.project import is_installed, is_own
 
 
 def place_of(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnnbench.core import draws_file, network_files
+from bnnbench.core import dependencies, draws_file
 from bnnbench.core.chains import IndependentChains, joined
 from bnnbench.core.dataset import Data, check_training
 from bnnbench.core.draws import Draws
@@ -46,7 +46,7 @@ def run_chain(spec: FitSpec, chain: int, setting: Setting) -> str:
     If it fails the process of the run writes the record of the fit, because several chains may fail at once and a
     record must have one writer.
     """
-    files: dict[str, str] = {}
+    files: dependencies.Fields = {}
     ending, draws = worker.timed(lambda: _chain(spec, chain, setting, files), setting)
     _write_part(spec, chain, setting, ending, draws, files)
     return ending.status
@@ -57,28 +57,27 @@ def run_fit(spec: FitSpec, setting: Setting) -> str:
 
     New draws are stored before anything is predicted with them: if the task is ended then, the next run takes them.
     """
-    files: dict[str, str] = {}
+    files: dependencies.Fields = {}
     ending, drawn = worker.timed(lambda: _drawn(spec, setting, files), setting)
     record: dict[str, Any] = {}
     artefacts: dict[str, Callable[..., None]] = {}
-    read = _field_of(files)
     if drawn is not None:
         if not drawn.stored:
             _write_part(spec, 0, setting, ending, drawn.draws, files)
-        judging, judged = worker.timed(lambda: _judged(spec, drawn), setting)
+        judging, judged = worker.timed(lambda: _judged(spec, drawn, files), setting)
         ending = _together(judging, ending, drawn.stored)
         if judged is not None:
             # Times are not written with the draws, so that equal draws have equal files.
             timeless = {name: value for name, value in drawn.draws.diagnostics.items() if name != "seconds"}
             kept = Draws(drawn.draws.arrays, shared=drawn.draws.shared, diagnostics=timeless)
-            # With the files that the network read, so that the draws of two networks have two checksums.
-            artefacts[DRAWS] = lambda path: draws_file.write_draws(path, kept, read)
+            # With the files that were read, so that the draws of two networks have two checksums.
+            artefacts[DRAWS] = lambda path: draws_file.write_draws(path, kept, dict(files))
             record = judged
             if judged["card"]["level"] == "degenerate":
                 reason = f"the posterior is degenerate: {judged['card']['why']}"
                 ending = replace(ending, status="invalid", reason=reason)
     store = worker.own_store(setting)
-    store.write(FITS, spec.key, record_of_fit(spec, ending, **record, **read), artefacts)
+    store.write(FITS, spec.key, record_of_fit(spec, ending, **record, **files), artefacts)
     if ending.status == "ok":
         for key in spec.part_keys:
             store.remove(CHAINS, key)
@@ -86,21 +85,16 @@ def run_fit(spec: FitSpec, setting: Setting) -> str:
 
 
 def _write_part(
-    spec: FitSpec, part: int, setting: Setting, ending: Ending, draws: Draws | None, files: dict[str, str]
+    spec: FitSpec, part: int, setting: Setting, ending: Ending, draws: Draws | None, files: dependencies.Fields
 ) -> None:
     """Write the record of one chain of a fit, or of all draws of a fit that is one task, as part 0."""
-    more = _field_of(files)
+    more: dict[str, Any] = dict(files)
     artefacts: dict[str, Callable[..., None]] = {}
     if draws is not None:
         more["data"] = worker.loaded_sum(spec.dataset, spec.seed)
         artefacts[DRAWS] = lambda path: draws_file.write_draws(path, draws)
     record = record_of_chain(spec, part, ending, **more)
     worker.own_store(setting).write(CHAINS, spec.chain_key(part), record, artefacts)
-
-
-def _field_of(files: dict[str, str]) -> dict[str, Any]:
-    """The field of a record with the files that the network read; empty if it read none."""
-    return {network_files.FIELD: files} if files else {}
 
 
 def _together(judging: Ending, drawing: Ending, stored: list[dict[str, Any]]) -> Ending:
@@ -114,44 +108,54 @@ def _together(judging: Ending, drawing: Ending, stored: list[dict[str, Any]]) ->
     )
 
 
-def _chain(spec: FitSpec, chain: int, setting: Setting, files: dict[str, str]) -> Draws:
-    """The draws of one chain, checked against the rules for fits. The files that the network reads go into `files`."""
+def _chain(spec: FitSpec, chain: int, setting: Setting, files: dependencies.Fields) -> Draws:
+    """The draws of one chain, checked against the rules for fits. The files that are read go into `files`."""
     posterior = spec.posterior
     assert isinstance(posterior, IndependentChains)
-    data, template, progress = _prepared(spec, setting, spec.chain_key(chain), files)
-    draws = fit_run.by_rules(
-        posterior,
-        template,
-        data,
-        lambda: posterior.fit_chain(template, data, seed=spec.seed, chain=chain, progress=progress),
-    )
+    data, template, _, progress = _prepared(spec, setting, spec.chain_key(chain), files)
+    with dependencies.noted(posterior, files):
+        draws = fit_run.by_rules(
+            posterior,
+            template,
+            data,
+            lambda: posterior.fit_chain(template, data, seed=spec.seed, chain=chain, progress=progress),
+        )
     fit_run.check_draws(posterior, draws, posterior.per_chain)
     return draws
 
 
-def _drawn(spec: FitSpec, setting: Setting, files: dict[str, str]) -> _Drawn:
-    """The draws of a fit: stored ones, or new ones. The files that the network reads go into `files`."""
-    data, template, progress = _prepared(spec, setting, spec.key, files)
-    stored = _stored_parts(spec, setting, files)
+def _drawn(spec: FitSpec, setting: Setting, files: dependencies.Fields) -> _Drawn:
+    """The draws of a fit: stored ones, or new ones. The files that are read go into `files`."""
+    data, template, now, progress = _prepared(spec, setting, spec.key, files)
+    stored = _stored_parts(spec, setting, now)
     if stored:
         try:
             draws = joined([draws for _, draws in stored])
         except ValueError as error:
             raise ContractBreach(f"{fit_run.name_of(spec.posterior)}: {error}") from error
     else:
-        draws = fit_run.by_rules(
-            spec.posterior,
-            template,
-            data,
-            lambda: spec.posterior.fit(template, data, seed=spec.seed, progress=progress),
-        )
+        with dependencies.noted(spec.posterior, files):
+            draws = fit_run.by_rules(
+                spec.posterior,
+                template,
+                data,
+                lambda: spec.posterior.fit(template, data, seed=spec.seed, progress=progress),
+            )
     fit_run.check_draws(spec.posterior, draws)
     return _Drawn(draws, data, template, [record for record, _ in stored])
 
 
-def _judged(spec: FitSpec, drawn: _Drawn) -> dict[str, Any]:
-    """The fields of a fit's record: card, diagnostics, checksums of the data, and where stored parts were drawn."""
-    predictive = spec.posterior.predictive(drawn.template, drawn.draws)
+def _judged(spec: FitSpec, drawn: _Drawn, files: dependencies.Fields) -> dict[str, Any]:
+    """The fields of a fit's record: card, diagnostics, checksums of the data, and where stored parts were drawn.
+
+    The files that the posterior read for stored parts, and reads now, go into `files`.
+    """
+    for part in drawn.stored:
+        if read := dependencies.in_record(part, spec.posterior):
+            field = dependencies.field_of(spec.posterior.kind)
+            files[field] = {**files.get(field, {}), **read}
+    with dependencies.noted(spec.posterior, files):
+        predictive = spec.posterior.predictive(drawn.template, drawn.draws)
     predictive.fitted_by = spec.posterior
     _check_predictions(predictive, drawn.data)
     named = ("seconds", "cpu_seconds", "environment")
@@ -166,11 +170,11 @@ def _judged(spec: FitSpec, drawn: _Drawn) -> dict[str, Any]:
     }
 
 
-def _stored_parts(spec: FitSpec, setting: Setting, files: dict[str, str]) -> list[tuple[dict[str, Any], Draws]]:
+def _stored_parts(spec: FitSpec, setting: Setting, now: dependencies.Files) -> list[tuple[dict[str, Any], Draws]]:
     """The record and the draws of each stored part of a fit; an empty list if a part is missing.
 
-    A part of other data, or of a network that read other files, is removed. If it is a chain, `ContractBreach` is
-    raised, and the next run samples the chain again.
+    `now` are the files that the network reads. A part of other data, or for which other contents of files were read, is
+    removed. If it is a chain, `ContractBreach` is raised, and the next run samples the chain again.
     """
     store = Store(setting.store)
     records = [store.record(CHAINS, key) for key in spec.part_keys]
@@ -178,7 +182,7 @@ def _stored_parts(spec: FitSpec, setting: Setting, files: dict[str, str]) -> lis
     if len(stored) < len(records):
         return []
     try:
-        _check_parts(spec, stored, files, setting)
+        _check_parts(spec, stored, now, setting)
         return [(record, store.draws(CHAINS, record["key"], record)) for record in stored]
     except (ContractBreach, DamagedArtefact):
         if spec.chains:
@@ -186,13 +190,13 @@ def _stored_parts(spec: FitSpec, setting: Setting, files: dict[str, str]) -> lis
         return []
 
 
-def _check_parts(spec: FitSpec, records: list[dict[str, Any]], files: dict[str, str], setting: Setting) -> None:
+def _check_parts(spec: FitSpec, records: list[dict[str, Any]], now: dependencies.Files, setting: Setting) -> None:
     """Raise `ContractBreach` if parts are of other data, or of another network, than this fit has; remove these."""
     breach = None
     for record in records:
         try:
             worker.check_data(spec.dataset, spec.seed, record)
-            same_network.check_files(spec, record, files)
+            same_network.check_files(spec, record, now)
         except ContractBreach as error:
             worker.own_store(setting).remove(CHAINS, record["key"])
             breach = error
@@ -200,17 +204,20 @@ def _check_parts(spec: FitSpec, records: list[dict[str, Any]], files: dict[str, 
         raise breach
 
 
-def _prepared(spec: FitSpec, setting: Setting, key: str, files: dict[str, str]) -> tuple[Data, nn.Module, Reporter]:
-    """The data, the template network on its device, and the reporter of progress under a key.
+def _prepared(
+    spec: FitSpec, setting: Setting, key: str, files: dependencies.Fields
+) -> tuple[Data, nn.Module, dependencies.Files, Reporter]:
+    """The data, the template network on its device, the files that it reads, and the reporter of progress under a key.
 
-    The files that the network reads are noted in `files`.
+    The files that data set and network depend on are noted in `files`.
     """
     worker.check_code(spec.dataset, spec.network, spec.posterior)
     progress = Reporter(setting.progress, key)
     progress(0, 0, "loading")
     data = worker.load(spec.dataset, spec.seed)
+    files.update(worker.loaded_files(spec.dataset, spec.seed))
     check_training(data)
-    return data, same_network.built(spec.network, data, setting.device, files), progress
+    return data, *same_network.built(spec.network, data, setting.device, files), progress
 
 
 def _check_predictions(predictive: Predictive, data: Data) -> None:

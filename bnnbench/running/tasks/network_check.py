@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bnnbench.core import dependencies
 from bnnbench.core.dataset import check_training
 from bnnbench.errors import Incompatible, message_of, one_line
 from bnnbench.matrix.specs import FitSpec
+from bnnbench.plugins.signals import signals_noted
 from bnnbench.pool.job import Setting
 from bnnbench.running.tasks import same_network, worker
 from bnnbench.running.tasks.error_place import place_of
@@ -19,13 +21,12 @@ from bnnbench.running.tasks.error_place import place_of
 class Verdict:
     """What the check of a fit has found: `ok`, `skipped` if its parts do not fit together, or `failed`.
 
-    `stage` is the kind of the component that the reason is about. `files` are those that the network has read.
+    `stage` is the kind of the component that the reason is about.
     """
 
     status: str
     stage: str = ""
     reason: str = ""
-    files: dict[str, str] | None = None
 
 
 def run_checks(specs: Sequence[FitSpec], setting: Setting) -> str:
@@ -33,19 +34,18 @@ def run_checks(specs: Sequence[FitSpec], setting: Setting) -> str:
 
     The network is built on the CPU, and called on two inputs.
     """
-    first, files = specs[0], dict[str, str]()
-    made: dict[str, Any] = {}
+    first, made = specs[0], dict[str, Any]()
 
     def load() -> None:
         made["data"] = worker.load(first.dataset, first.seed)
         check_training(made["data"])
 
     def build() -> None:
-        made["template"] = same_network.built(first.network, made["data"], "cpu", files)
+        made["template"], _ = same_network.built(first.network, made["data"], "cpu", {})
 
     common = _verdict("dataset", load) or _verdict("network", build)
     verdicts = [common or _verdict("posterior", _check_of(spec, made)) or Verdict("ok") for spec in specs]
-    return json.dumps([asdict(verdict) | {"files": files} for verdict in verdicts])
+    return json.dumps([asdict(verdict) for verdict in verdicts])
 
 
 def verdicts_in(text: str) -> list[Verdict]:
@@ -67,16 +67,28 @@ def run_device_check(setting: Setting) -> str:
 
 
 def _check_of(spec: FitSpec, made: dict[str, Any]) -> Callable[[], None]:
-    return lambda: spec.posterior.check(made["template"], made["data"])
+    def check() -> None:
+        with dependencies.noted(spec.posterior, {}):  # A fit in this process may use what was read here.
+            spec.posterior.check(made["template"], made["data"])
+
+    return check
 
 
 def _verdict(stage: str, work: Callable[[], None]) -> Verdict | None:
     """The verdict of a step that raises an error; None if it raises none."""
-    try:
-        work()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - the code of a user may raise anything
-        told, place = one_line(message_of(error)), place_of(error)
-        if place and place not in told:
-            told = one_line(f"{told} ({place})")
-        return Verdict("skipped" if isinstance(error, Incompatible) else "failed", stage, told)
+    with signals_noted() as arrived:
+        try:
+            work()
+        except BaseException as error:
+            if arrived and not isinstance(error, Exception):
+                raise
+            return _raised(stage, error)
     return None
+
+
+def _raised(stage: str, error: BaseException) -> Verdict:
+    """The verdict of a step that has raised an error, with the place of the error."""
+    told, place = one_line(message_of(error)), place_of(error)
+    if place and place not in told:
+        told = one_line(f"{told} ({place})")
+    return Verdict("skipped" if isinstance(error, Incompatible) else "failed", stage, told)

@@ -1,7 +1,7 @@
 """Build the network of a fit, and make sure that its cells are about the network that was fitted.
 
-The record of a fit names the files that the building of its network has read, and holds a few predictions of its first
-draw. A cell whose network reads other contents, or predicts otherwise, is refused.
+The record of a fit names the files that its parts have read, and holds a few predictions of its first draw. A cell
+whose network reads other contents, or predicts otherwise, is refused.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnnbench.core import network_files
-from bnnbench.core.local_modules import name_in_messages
+from bnnbench.core import dependencies
 from bnnbench.core.rules import preparation
 from bnnbench.core.rules.network_trial import check_network
+from bnnbench.core.user_code.local_modules import name_in_messages
 from bnnbench.errors import ContractBreach, one_line
 from bnnbench.matrix.specs import FitSpec
 from bnnbench.pool.job import Setting
@@ -35,16 +35,18 @@ SAME, SIMILAR = 1e-4, 5e-2
 """The largest relative difference of predictions in one environment, and in two."""
 
 
-def built(network: Network, data: Data, device: str, files: dict[str, str]) -> nn.Module:
-    """The template of a network in eval mode on a device, checked as before a fit.
+def built(
+    network: Network, data: Data, device: str, files: dependencies.Fields
+) -> tuple[nn.Module, dependencies.Files]:
+    """The template of a network in eval mode on a device, checked as before a fit, and the files that it reads.
 
-    The files that it reads are noted in `files` with their checksums, even if it fails. It may read them when it is
+    Those that it depends on are noted in `files` with their checksums, even if it fails. It may read them when it is
     built, or when it is first called. Raises what `preparation.built` and `check_network` raise.
     """
-    with network_files.noted(network, files):
+    with dependencies.noted(network, files) as now:
         template = preparation.built(network, data, device)
         check_network(template, data)
-    return template
+    return template, now
 
 
 def built_again(spec: FitSpec, record: Mapping[str, Any], data: Data, device: str) -> nn.Module:
@@ -52,16 +54,25 @@ def built_again(spec: FitSpec, record: Mapping[str, Any], data: Data, device: st
 
     Raises `ContractBreach` if it reads other contents of its files than it did for the fit.
     """
-    files: dict[str, str] = {}
-    with network_files.noted(spec.network, files):
+    with dependencies.noted(spec.network, {}) as now:
         template = preparation.built(spec.network, data, device)
-    check_files(spec, record, files)
+    _check_network_files(spec, record, now)
     return template
 
 
-def check_files(spec: FitSpec, record: Mapping[str, Any], files: network_files.Files) -> None:
-    """Raise `ContractBreach` if the network read other contents of its files than it did for a record."""
-    told = network_files.difference(network_files.in_record(record), files, spec.network)
+def check_files(spec: FitSpec, record: Mapping[str, Any], now: dependencies.Files) -> None:
+    """Raise `ContractBreach` if the parts of a fit depend on other contents of files than they did for a record.
+
+    `now` are the files that the network reads.
+    """
+    _check_network_files(spec, record, now)
+    if change := dependencies.changed(record, spec.dataset, spec.posterior):
+        raise ContractBreach(one_line(change.told(" for draws that are stored")))
+
+
+def _check_network_files(spec: FitSpec, record: Mapping[str, Any], now: dependencies.Files) -> None:
+    """Raise `ContractBreach` if the network reads other contents of files `now` than it did for a record."""
+    told = dependencies.difference(dependencies.in_record(record, spec.network), now, spec.network)
     if told is not None:
         raise ContractBreach(one_line(f"{_named(spec)} is another network now: {told} (--fresh fits it anew)"))
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
+from bnnbench.core import dependencies
 from bnnbench.core.component import Component
 from bnnbench.core.dataset import Data, Dataset, checksum, checksum_of_test, name_of
 from bnnbench.core.rules import preparation
@@ -133,11 +134,12 @@ class Last(Generic[Value]):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A data set's data, the checksum of all of it, and the checksum of its test part."""
+    """A data set's data, the checksum of all of it, that of its test part, and the files that it has read."""
 
     data: Data
     all: str
     test: str
+    files: dependencies.Fields
 
 
 _loaded: Last[Loaded] = Last()
@@ -161,6 +163,11 @@ def loaded_test_sum(dataset: Dataset, seed: int) -> str:
     return _load(dataset, seed).test
 
 
+def loaded_files(dataset: Dataset, seed: int) -> dependencies.Fields:
+    """The files that the data set has read for the data that `load` returns, as fields of a record."""
+    return _load(dataset, seed).files
+
+
 def check_data(dataset: Dataset, seed: int, record: Mapping[str, Any]) -> None:
     """Raise `ContractBreach` if the data have another checksum than the one in a record; a record may have none."""
     if record.get("data", loaded_sum(dataset, seed)) != loaded_sum(dataset, seed):
@@ -171,7 +178,9 @@ def _load(dataset: Dataset, seed: int) -> Loaded:
     """The kept data of a data set at a seed, with their checksums."""
 
     def make() -> Loaded:
-        data = preparation.loaded(dataset, seed)
-        return Loaded(data, checksum(data), checksum_of_test(data))
+        files: dependencies.Fields = {}
+        with dependencies.noted(dataset, files):
+            data = preparation.loaded(dataset, seed)
+        return Loaded(data, checksum(data), checksum_of_test(data), files)
 
     return _loaded.of((str(dataset.identity()), seed), make)

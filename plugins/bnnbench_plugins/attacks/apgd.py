@@ -126,7 +126,7 @@ class AutoProjectedGradient(Maximising):
         return self.model_copy(update={"steps": 2 * self.steps})
 
 
-@dataclass
+@dataclass(eq=False)
 class _Climb:
     """The state of a run on n images; all tensors lead with n.
 

@@ -22,7 +22,7 @@ TILES = 5
 """The number of bumps along each axis of the first candidate in the l2 ball."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Numbers:
     """The random numbers of one step for n images; all tensors lead with n.
 

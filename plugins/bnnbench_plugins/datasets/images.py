@@ -89,12 +89,14 @@ def as_array(image: Image, size: ImageSize, channels: Channels) -> np.ndarray:
     """One image as an array (channels, height, width), float32, in [0, 1].
 
     An image is resized with bilinear weights, over all pixels that a new one covers. Transparency is ignored. Raises
-    `DataError` for pixels of floating-point numbers, which have no known range.
+    `DataError` for pixels of floating-point numbers or of 32 bits, which have no known range.
     """
     from PIL import Image as images
 
     if image.mode == "F":
         raise DataError("has pixels of floating-point numbers, whose range is not known")
+    if image.mode == "I" and (image.format == "TIFF" or not _fits_sixteen_bits(image)):
+        raise DataError("has pixels of 32 bits, whose range is not known")
     largest = 65535 if image.mode in SIXTEEN_BITS else 255
     if largest == 65535:
         # PIL converts sixteen bits to eight by cutting them off, but floating-point numbers without loss.
@@ -107,6 +109,11 @@ def as_array(image: Image, size: ImageSize, channels: Channels) -> np.ndarray:
     pixels = np.asarray(image, np.float32) / np.float32(largest)
     pixels = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels[None]
     return np.repeat(pixels, 3, axis=0) if channels == 3 and len(pixels) == 1 else pixels
+
+
+def _fits_sixteen_bits(image: Image) -> bool:
+    pixels = np.asarray(image)
+    return bool(pixels.min() >= 0 and pixels.max() <= 65535)
 
 
 def _difference(name: str, shape: tuple[int, ...], first: str, first_shape: tuple[int, ...]) -> str:

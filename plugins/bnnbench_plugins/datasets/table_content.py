@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bnnbench import DataError
+from bnnbench_plugins.datasets.names import meant
 
-SHOWN = 10
-"""The most names that a message lists."""
+MISSING = ("", "?", "n/a", "na", "nan", "none", "null")
+"""Texts of missing values, in small letters."""
+EXACT = 2**53
+"""The size from which on floating-point numbers are not all whole numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +26,14 @@ class Content:
         inputs: numbers (N, *shape). They may be mapped from a file: then a row is read when it is used.
         labels: whole numbers or texts (N,).
         columns: the names of the columns of inputs, empty for arrays.
+        mapped: the map of the file that the inputs lie in.
     """
 
     where: str
     inputs: np.ndarray
     labels: np.ndarray
     columns: tuple[str, ...] = ()
+    mapped: mmap.mmap | None = None
 
     def __post_init__(self) -> None:
         if self.inputs.dtype.kind not in "biuf":
@@ -37,7 +43,18 @@ class Content:
                 f"{self.where}: inputs of shape {self.inputs.shape}, (rows, *shape of a point) was expected"
             )
         if self.labels.shape != self.inputs.shape[:1]:
-            raise DataError(f"{self.where}: labels of shape {self.labels.shape} for {len(self.inputs)} rows of inputs")
+            raise DataError(
+                f"{self.where}: labels of shape {self.labels.shape} for {len(self.inputs)} rows of inputs; "
+                "one for each row was expected"
+            )
+
+    def rows(self, rows: np.ndarray) -> np.ndarray:
+        """A copy of some rows of the inputs, float64. Raises `DataError` if a value is missing or infinite."""
+        values = self.inputs[rows].astype(np.float64)
+        if self.mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self.mapped.madvise(mmap.MADV_DONTNEED)  # What was read would count as memory of the process.
+        self._check_finite(values, rows)
+        return values
 
     def check_like(self, other: Content) -> None:
         """Raise `DataError` if the points have another shape than those of another file."""
@@ -46,7 +63,7 @@ class Content:
                 f"{self.where} has points of shape {self.inputs.shape[1:]}, {other.where} {other.inputs.shape[1:]}"
             )
 
-    def check_finite(self, values: np.ndarray, rows: np.ndarray) -> None:
+    def _check_finite(self, values: np.ndarray, rows: np.ndarray) -> None:
         """Raise `DataError` if a value of rows of inputs is missing or infinite. It names the row and the column."""
         if values.dtype.kind != "f" or np.isfinite(values).all():
             return
@@ -60,8 +77,9 @@ class Content:
 def classes(contents: Sequence[Content]) -> tuple[list[np.ndarray], int]:
     """The labels of each content as numbers of classes (int64), and the number of classes.
 
-    The classes are the sorted labels of the first content. Whole numbers, also as texts, are sorted as numbers. Raises
-    `DataError` for other numbers, missing labels, a single class, and labels that the first content has not.
+    The classes are the sorted labels of the first content. Whole numbers, also as texts, are sorted as numbers if they
+    fit into 64 bits. Raises `DataError` for other numbers, missing labels, a single class, and labels that the first
+    content has not.
     """
     values = [_whole(content, _filled(content)) for content in contents]
     if len({array.dtype.kind for array in values}) > 1:
@@ -87,21 +105,15 @@ def chosen_columns(where: str, names: Sequence[str], label: str, inputs: Sequenc
     doubled = [name for name in names if names.count(name) > 1]
     if doubled:
         raise DataError(f"{where} has two columns '{doubled[0]}'")
-    unknown = [name for name in (label, *inputs) if name not in names]
-    if unknown:
-        raise DataError(f"{where} has no column '{unknown[0]}'; its columns are {listed(names)}")
+    for name in (label, *inputs):
+        if name not in names:
+            raise DataError(f"{where} has no column '{name}'{meant(name, names, 'columns')}")
     if label in inputs:
         raise DataError(f"{where}: '{label}' is the label and cannot be one of the inputs")
     columns = tuple(inputs) or tuple(name for name in names if name != label)
     if not columns:
         raise DataError(f"{where} has no column beside the label '{label}'")
     return columns
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names for a message, cut after `SHOWN`."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(map(str, names[:SHOWN])) + more
 
 
 def _filled(content: Content) -> np.ndarray:
@@ -114,24 +126,39 @@ def _filled(content: Content) -> np.ndarray:
     elif labels.dtype.kind in "US":
         texts = np.char.decode(labels, "utf-8", "backslashreplace") if labels.dtype.kind == "S" else labels
         labels = np.char.strip(texts)
-        missing = labels == ""
+        missing = np.isin(np.char.lower(labels), MISSING)
     else:
         raise DataError(f"{content.where}: the labels are of type {labels.dtype}, not texts or whole numbers")
     if missing.any():
-        raise DataError(f"{content.where}: the label of row {int(missing.argmax()) + 1} is missing")
+        row = int(missing.argmax())
+        text = str(labels[row]) if labels.dtype.kind == "U" else ""
+        given = f": {text!r}; if that is a class, it needs another name" if text else ""
+        raise DataError(f"{content.where}: the label of row {row + 1} is missing{given}")
     return labels
 
 
 def _whole(content: Content, labels: np.ndarray) -> np.ndarray:
-    """The labels as int64 if they are whole numbers, otherwise texts. Raises `DataError` for other numbers."""
+    """The labels as int64 if they are whole numbers that this type holds, otherwise as they are.
+
+    Raises `DataError` for other numbers.
+    """
     if labels.dtype.kind == "i":
         return labels
+    if labels.dtype.kind == "U":
+        if (np.char.find(labels, "_") >= 0).any():
+            return labels  # Python reads 1_1 as 11.
+        try:
+            return np.array([int(text) for text in labels], np.int64)
+        except OverflowError:
+            return labels
+        except ValueError:  # texts, or numbers such as 1.0
+            pass
     try:
         numbers = labels.astype(np.float64)
     except ValueError:
         return labels
-    if not np.isfinite(numbers).all():
-        return labels  # texts such as "inf", for numbers were looked at before
+    if not (np.abs(numbers) < EXACT).all():
+        return labels  # Different labels must not become one class.
     broken = numbers != np.round(numbers)
     if broken.any():
         row = int(broken.argmax())

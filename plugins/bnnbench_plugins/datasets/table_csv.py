@@ -11,10 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bnnbench import DataError
-from bnnbench_plugins.datasets.table_content import Content, chosen_columns
-
-MISSING = ("", "?", "n/a", "na", "nan", "none", "null")
-"""Texts of missing values, in small letters."""
+from bnnbench_plugins.datasets.table_content import MISSING, Content, chosen_columns
 
 
 def read_csv(path: Path, label: str, inputs: tuple[str, ...]) -> Content:
@@ -34,9 +31,13 @@ def read_csv(path: Path, label: str, inputs: tuple[str, ...]) -> Content:
 
 
 def _content(path: Path, reader: Iterator[list[str]], label: str, inputs: tuple[str, ...]) -> Content:
-    names = [name.strip() for name in next(reader, [])]
-    if len(names) == 1 and any(other in names[0] for other in ";\t"):
+    names = [name.strip() for name in next(filter(None, reader), [])]
+    if not names:
+        raise DataError(f"{path} is empty")
+    if len(names) == 1:
         raise DataError(f"{path} has one column, {names[0]!r}: values must be separated by commas")
+    if label not in names and all(map(_is_number, names)):
+        raise DataError(f"{path} has no names of columns: its first line holds numbers")
     if "" in names and not inputs:
         raise DataError(f"{path}: column {names.index('') + 1} has no name; name the columns of the inputs with inputs")
     columns = chosen_columns(str(path), names, label, inputs)
@@ -70,9 +71,17 @@ def _mistake(row: list[str], positions: Sequence[int], names: Sequence[str]) -> 
     """The first value of a row that is not a number, with its column."""
     for position in positions:
         text = row[position].strip()
-        try:
-            float(text)
-        except ValueError:
+        if not _is_number(text):
             told = "the value is missing" if text.lower() in MISSING else f"{text!r} is not a number"
-            return f"column '{names[position]}': {told}"
+            commas = "," in text and _is_number(text.replace(",", ""))
+            remedy = "; decimals need a point, and thousands no sign" if commas else ""
+            return f"column '{names[position]}': {told}{remedy}"
     raise AssertionError("all values are numbers")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

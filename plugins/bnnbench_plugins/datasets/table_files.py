@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from bnnbench import DataError
-from bnnbench_plugins.datasets.table_content import Content, chosen_columns, listed
+from bnnbench_plugins.datasets.names import listed, meant
+from bnnbench_plugins.datasets.table_content import Content, chosen_columns
 from bnnbench_plugins.datasets.table_csv import read_csv
 
 LOCAL_HEADER = struct.Struct("<26xHH")
@@ -51,7 +54,8 @@ def read(path: Path, label_path: Path | None, label: str, inputs: tuple[str, ...
     """
     try:
         if label_path is not None:
-            return Content(str(path), _mapped(path), np.array(_mapped(label_path)))
+            values, file = _mapped(path, 0)
+            return Content(str(path), values, np.array(_mapped(label_path, 0)[0]), mapped=file)
         return FORMATS[path.suffix.lower()](path, label, inputs)
     except DataError:
         raise
@@ -60,46 +64,56 @@ def read(path: Path, label_path: Path | None, label: str, inputs: tuple[str, ...
         raise DataError(f"{path} cannot be read as a {path.suffix.lower()} file: {told}") from error
 
 
-def _mapped(path: Path) -> np.ndarray:
-    """The array of a .npy file, mapped into memory."""
-    return np.load(path, mmap_mode="r", allow_pickle=False)
-
-
 def read_npz(path: Path, label: str, inputs: tuple[str, ...]) -> Content:
     """The inputs and labels of a .npz file. Arrays that are not compressed are mapped into memory."""
     with zipfile.ZipFile(path) as archive:
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
         names = [*members]
         if label not in members:
-            raise DataError(f"{path} has no array '{label}'; its arrays are {listed(names)}")
+            raise DataError(f"{path} has no array '{label}'{meant(label, names, 'arrays')}")
         chosen = list(inputs) or [name for name in names if name != label]
         if len(chosen) != 1:
             raise DataError(f"{path}: inputs must name one array of {listed([n for n in names if n != label])}")
         if chosen[0] not in members or chosen[0] == label:
             raise DataError(f"{path}: inputs cannot be '{chosen[0]}'; the arrays are {listed(names)}")
-        arrays = [_member(path, archive, members[name]) for name in (chosen[0], label)]
-    return Content(str(path), arrays[0], np.array(arrays[1]))
+        (values, file), (labels, _) = (_member(path, archive, members[name]) for name in (chosen[0], label))
+    return Content(str(path), values, np.array(labels), mapped=file)
 
 
-def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    """An array of a .npz file, mapped into memory if it is not compressed."""
+def _member(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[np.ndarray, mmap.mmap | None]:
+    """An array of a .npz file, and the map of the file that it lies in; None if it is compressed, and so is read."""
     if member.compress_type != zipfile.ZIP_STORED:
         with archive.open(member) as stream:
-            return np.lib.format.read_array(stream, allow_pickle=False)
+            _header(stream, member.filename)
+        with archive.open(member) as stream:
+            return np.lib.format.read_array(stream, allow_pickle=False), None
     with path.open("rb") as file:
         file.seek(member.header_offset)
         lengths = LOCAL_HEADER.unpack(file.read(LOCAL_HEADER.size))
-        file.seek(sum(lengths), 1)
-        if np.lib.format.read_magic(file) == (1, 0):
-            shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
-        else:
-            shape, by_columns, dtype = np.lib.format.read_array_header_2_0(file)
-        start = file.tell()
+    return _mapped(path, member.header_offset + LOCAL_HEADER.size + sum(lengths), member.filename)
+
+
+def _mapped(path: Path, start: int, name: str = "") -> tuple[np.ndarray, mmap.mmap]:
+    """The array in numpy's format that begins at a byte of a file, and the map of the file that it lies in."""
+    with path.open("rb") as file:
+        file.seek(start)
+        shape, by_columns, dtype = _header(file, name)
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return np.ndarray(shape, dtype, mapped, file.tell(), order="F" if by_columns else "C"), mapped
+
+
+def _header(file: IO[bytes], name: str = "") -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, order and type of an array in numpy's format. Raises `ValueError` if it holds Python objects."""
+    if np.lib.format.read_magic(file) == (1, 0):
+        shape, by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    else:
+        shape, by_columns, dtype = np.lib.format.read_array_header_2_0(file)
     if dtype.hasobject:
-        raise ValueError(f"the array {member.filename} holds Python objects")
-    if 0 in shape:
-        return np.empty(shape, dtype)
-    return np.memmap(path, dtype, "r", start, shape, "F" if by_columns else "C")
+        raise ValueError(
+            f"{name or 'the array'} holds Python objects, which are not read: save array.astype(str) for texts, "
+            "array.astype(float) for numbers"
+        )
+    return shape, by_columns, dtype
 
 
 def read_parquet(path: Path, label: str, inputs: tuple[str, ...]) -> Content:

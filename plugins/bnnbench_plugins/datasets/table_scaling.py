@@ -13,6 +13,8 @@ from bnnbench_plugins.datasets.table_content import Content
 
 BLOCK = 2**24
 """Size in bytes, as float64, of the rows that are read together."""
+SPAN = 2**26
+"""Size in bytes of the part of a file in which these rows lie."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,15 +33,22 @@ class Scaling:
         if way == "none":
             return cls()
         low = high = None
-        for some in _blocks(content, np.sort(rows)):
-            values = _rows(content, some)
+        for some in _blocks(content, rows):
+            values = content.rows(rows[some])
             axes = 0 if way == "columns" else None
             lowest, highest = values.min(axes), values.max(axes)
             low = lowest if low is None else np.minimum(low, lowest)
             high = highest if high is None else np.maximum(high, highest)
         assert low is not None
+        assert high is not None
+        with np.errstate(over="ignore"):
+            width = high - low
+        if not np.isfinite(width).all():
+            raise DataError(
+                f"{content.where}: inputs lie in [{low.min():g}, {high.max():g}], too far apart to be scaled"
+            )
         # A constant column is divided by infinity, so that it becomes 0.
-        return cls(low, np.where(high > low, high - low, np.inf))
+        return cls(low, np.where(high > low, width, np.inf))
 
     def points(self, content: Content, rows: np.ndarray) -> np.ndarray:
         """The scaled inputs of rows, float32, in their order.
@@ -47,9 +56,8 @@ class Scaling:
         Raises `DataError` if a value is missing or infinite, or outside [0, 1] where there is no scaling.
         """
         points = np.empty((len(rows), *content.inputs.shape[1:]), np.float32)
-        start = 0
         for some in _blocks(content, rows):
-            values = _rows(content, some)
+            values = content.rows(rows[some])
             if self.low is not None:
                 values = np.clip((values - self.low) / self.width, 0, 1)
             elif values.min() < 0 or values.max() > 1:
@@ -57,20 +65,14 @@ class Scaling:
                     f"{content.where}: inputs lie in [{values.min():g}, {values.max():g}], outside [0, 1]: scale them "
                     "(scaling: columns or whole)"
                 )
-            points[start : start + len(some)] = values
-            start += len(some)
+            points[some] = values
         return points
 
 
 def _blocks(content: Content, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """The rows, cut into parts whose values are read together."""
-    size = max(1, BLOCK // (8 * math.prod(content.inputs.shape[1:])))
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
-
-
-def _rows(content: Content, rows: np.ndarray) -> np.ndarray:
-    """The values of rows, float64. Raises `DataError` if one is missing or infinite."""
-    values = content.inputs[rows].astype(np.float64)
-    content.check_finite(values, rows)
-    return values
+    """The positions in `rows`, in the order of the file, cut into parts whose values are read together."""
+    numbers, size = math.prod(content.inputs.shape[1:]), content.inputs.itemsize
+    order = np.argsort(rows, kind="stable")
+    full = np.diff(np.arange(len(rows)) // max(1, BLOCK // (8 * numbers)))
+    far = np.diff(rows[order] // max(1, SPAN // (size * numbers)))
+    yield from np.split(order, np.flatnonzero(full | far) + 1)

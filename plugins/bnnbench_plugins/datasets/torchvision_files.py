@@ -93,6 +93,9 @@ def downloaded(name: str, variant: str, download: Callable[[Path], None]) -> Pat
     except Exception as error:  # torchvision's classes raise errors of any class
         given = os.environ.get(VARIABLE)
         absent = f"is not in {given} and " if given else ""
+        packed = _packed(name, Path(given)) if given else None
+        if packed:
+            raise DataError(f"torchvision's {name} is not in {given}, but {packed} is: unpack it") from error
         told = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             f"torchvision's {name} {absent}could not be downloaded to {target.parent} ({told}); without a network, put "
@@ -105,6 +108,13 @@ def _cached(name: str, variant: str) -> Path:
     # A dot, because a download clears away what a killed one of its own name and a hyphen has left.
     ending = f".{hashlib.sha256(variant.encode()).hexdigest()[:12]}" if variant else ""
     return cache() / "torchvision" / f"{name}{ending}"
+
+
+def _packed(name: str, root: Path) -> Path | None:
+    """A packed file where a file of the class is missed; None if there is none."""
+    folders = [Path(root, pattern.partition("*")[0]) for pattern in LAYOUT.get(name, ())]
+    found = (path for folder in folders if folder != root and folder.is_dir() for path in sorted(folder.iterdir()))
+    return next((path for path in found if path.suffix in ARCHIVES), None)
 
 
 def _holds(name: str, root: Path) -> bool:

@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import JsonValue, field_validator, model_validator
 
 from bnnbench import Data, DataError
 from bnnbench.authoring import test_sample, training_sample
 from bnnbench_plugins.datasets.images import SampledImages
+from bnnbench_plugins.datasets.names import hint
+from bnnbench_plugins.datasets.torchvision_files import LAYOUT, downloaded, files_of, located
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,7 +37,7 @@ class Torchvision(SampledImages):
 
     revision: ClassVar[int | None] = 1
 
-    name: str = Field(default="", pattern="^[A-Za-z0-9_]*$")
+    name: str = ""
     """Name of the class in `torchvision.datasets`, such as CIFAR10."""
     train_split: str = "train"
     """The split of the training images, for a class that takes `split` and not `train`."""
@@ -43,6 +45,14 @@ class Torchvision(SampledImages):
     """The split of the test images, for a class that takes `split` and not `train`."""
     arguments: dict[str, JsonValue] = {}
     """Further arguments of the class, such as {split: letters} for EMNIST."""
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if name and not name.isidentifier():
+            close = hint("".join(filter(str.isalnum, name)), LAYOUT)
+            raise ValueError(f"'{name}' is no name of a class of torchvision.datasets{close}")
+        return name
 
     @model_validator(mode="after")
     def _arguments_are_others(self) -> Self:
@@ -56,7 +66,6 @@ class Torchvision(SampledImages):
     def fingerprint(self) -> str:
         """The sha256 of the names and contents of the files, which are downloaded if they are absent."""
         from bnnbench_plugins.datasets.checksums import checksum_of_files
-        from bnnbench_plugins.datasets.torchvision_files import files_of
 
         root = self._root()
         return checksum_of_files(root, files_of(self.name, root))
@@ -89,8 +98,6 @@ class Torchvision(SampledImages):
 
     def _root(self) -> Path:
         """The root of the files, which are downloaded if they are absent."""
-        from bnnbench_plugins.datasets.torchvision_files import downloaded, located
-
         if not self.name:
             raise DataError("torchvision needs a name: a class of torchvision.datasets, such as CIFAR10")
         found = located(self.name, self._variant())
@@ -148,17 +155,12 @@ class Torchvision(SampledImages):
 
 def _class_named(name: str) -> Any:
     """A class of `torchvision.datasets`. Raises `DataError` if there is none of that name."""
-    import difflib
-
     import torchvision.datasets
 
     found = getattr(torchvision.datasets, name, None)
     if isinstance(found, type):
         return found
-    known = {known.lower(): known for known in torchvision.datasets.__all__}
-    close = difflib.get_close_matches(name.lower(), known, n=1)
-    hint = f"; did you mean '{known[close[0]]}'?" if close else ""
-    raise DataError(f"torchvision has no data set '{name}'{hint}")
+    raise DataError(f"torchvision has no data set '{name}'{hint(name, torchvision.datasets.__all__)}")
 
 
 def _arguments_of(made: type) -> set[str]:

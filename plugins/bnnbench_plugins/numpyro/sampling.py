@@ -55,7 +55,7 @@ def check(network: nn.Module, data: Data) -> None:
     """Raise what `sample` would raise for a network before its first transition."""
     check_platform()
     with standard_settings():
-        sampled = fresh_network(network, 0)
+        sampled = fresh_network(network, 0, keep_buffers=True)
         check_against_torch(JaxNetwork(sampled), sampled, data.train[0][:CHECKED])
 
 
@@ -83,7 +83,7 @@ def _sample(chain: Chain, algorithm: str, settings: dict[str, Any], network: nn.
         )
         if keep:
             chain.kept.append({name: np.asarray(array) for name, array in state.z.items()})
-    return chain.draws(sampled)
+    return chain.draws(sampled, data)
 
 
 def _kernel(
@@ -156,7 +156,7 @@ def check_against_torch(jax_network: JaxNetwork, network: nn.Module, x: Tensor) 
     that is overwritten under another name). Without this check the posterior of another network could be sampled.
     """
     with torch.no_grad():
-        expected = network(x.to(next(network.parameters()).device)).cpu().numpy()
+        expected = network(x.to(next(network.parameters()).device)).float().cpu().numpy()
     arrays = _arrays([*network.named_parameters(), *network.named_buffers()])
     logits = np.asarray(jax.jit(jax_network)(arrays, jnp.asarray(x.numpy())))
     if logits.shape != expected.shape or not np.abs(logits - expected).max() <= 1e-3 * max(1.0, np.abs(expected).max()):

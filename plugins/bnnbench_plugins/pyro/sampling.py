@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from bnnbench import fast_products
+from bnnbench.authoring import check_gradient
 
 if TYPE_CHECKING:
     from bnnbench import Data, Draws
@@ -47,10 +48,13 @@ def sample(chain: Chain, leapfrog_steps: int, network: nn.Module, data: Data) ->
         network: the template of the network.
         data: the data; only the training sample is used.
 
-    torch's global random state is restored afterwards. Raises `Incompatible` if the network has no parameters.
+    torch's global random state is restored afterwards. Raises `Incompatible` if the network has no parameters,
+    `NetworkError` if it gives no gradient.
     """
     sampler = chain.sampler
     sampled, weights, seed = chain.start(network)
+    device = next(iter(weights.values())).device
+    check_gradient(sampled, data.train[0][:2].to(device))
     kernel = _FixedLengthHMC(
         leapfrog_steps,
         potential_fn=negative_log_posterior(sampled, data, sampler.prior_scale),
@@ -60,7 +64,6 @@ def sample(chain: Chain, leapfrog_steps: int, network: nn.Module, data: Data) ->
         target_accept_prob=sampler.target_acceptance,
     )
     kernel.initial_params = weights
-    device = next(iter(weights.values())).device
     # Pyro draws its random numbers from torch's global generator.
     with torch.random.fork_rng(devices=_cuda_devices(weights)), fast_products(device):
         torch.manual_seed(seed)
@@ -71,7 +74,7 @@ def sample(chain: Chain, leapfrog_steps: int, network: nn.Module, data: Data) ->
             weights = kernel.sample(weights)
             if record(transition):
                 chain.kept.append({name: weight.detach().cpu().numpy().copy() for name, weight in weights.items()})
-    return chain.draws(sampled)
+    return chain.draws(sampled, data)
 
 
 def negative_log_posterior(network: nn.Module, data: Data, prior_scale: float) -> Callable[[dict[str, Tensor]], Tensor]:
@@ -85,7 +88,8 @@ def negative_log_posterior(network: nn.Module, data: Data, prior_scale: float) -
     precision = prior_scale**-2
 
     def potential(weights: dict[str, Tensor]) -> Tensor:
-        logits = functional_call(network, weights, (x,))
+        # A network may return other floats than its weights are, and Pyro would take those for the weights too.
+        logits = functional_call(network, weights, (x,)).to(x.dtype)
         nll = nn.functional.cross_entropy(logits, y, reduction="sum")
         return nll + 0.5 * precision * sum(weight.square().sum() for weight in weights.values())
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from bnnbench import Data, Draws, NormalPrior, Posterior, Progress, no_progress
-from bnnbench.authoring import kept_buffers
+from bnnbench.authoring import BatchNormStatistics, kept_buffers, recalibrated
 from bnnbench_plugins.torch.minibatch import MinibatchTraining, Start
 
 if TYPE_CHECKING:
@@ -23,14 +23,15 @@ _SLOPE_PASSES = 2
 """Passes over the training data from which the slope is estimated."""
 
 
-class BayesByBackprop(MinibatchTraining, NormalPrior, Posterior):
+class BayesByBackprop(MinibatchTraining, BatchNormStatistics, NormalPrior, Posterior):
     """Mean-field variational inference over every weight and bias (Bayes by Backprop, Blundell et al. 2015).
 
     An independent normal distribution for each weight is fitted by maximising the evidence lower bound (ELBO). The
     Kullback-Leibler divergence from the prior has a closed form. Linear layers use local reparametrisation (Kingma et
     al. 2015). The loss of a minibatch is its mean negative log-likelihood + kl_weight * KL / N, where N is the number
     of training points, so that the optimum does not depend on the size of the minibatches. Any network can be used.
-    Batch norm and dropout act as usual during the training; all draws share the statistics that batch norm gathered.
+    Batch norm and dropout act as usual during the training; all draws share the statistics that batch norm gathered,
+    unless `batch_norm: recalibrated` gives each draw its own.
     """
 
     revision: ClassVar[int | None] = 3
@@ -93,8 +94,10 @@ class BayesByBackprop(MinibatchTraining, NormalPrior, Posterior):
             doubts.append(f"its divergence from the prior has weight {self.kl_weight:g}, not 1")
         if doubts:
             diagnostics["unfinished"] = "; ".join(doubts)
-        draws = {name: draw[None] for name, draw in q.draw(self.draws).items()}
-        return Draws(draws, shared=kept_buffers(start.network), diagnostics=diagnostics)
+        arrays = {name: draw[None] for name, draw in q.draw(self.draws).items()}
+        draws = Draws(arrays, shared=kept_buffers(start.network), diagnostics=diagnostics)
+        # The trained network has hooks that add noise, so the template is evaluated.
+        return recalibrated(draws, network, start.x) if self.batch_norm == "recalibrated" else draws
 
     def _final_figures(self, q: MeanField, start: Start) -> tuple[float, float, float]:
         """The expected log-likelihood of the training data, the divergence from the prior, and the `width_slope`."""

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from bnnbench import Component, Data, Progress
-from bnnbench.authoring import fresh_network, in_eval_mode, in_train_mode, layers_seed, training_seeds
+from bnnbench.authoring import (
+    check_gradient,
+    fresh_network,
+    in_eval_mode,
+    in_train_mode,
+    layers_seed,
+    training_seeds,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -121,7 +128,7 @@ class Start:
         shuffling: the generator of the order of minibatches, on the CPU so that the order is the same on every device.
         noise: the generator of all other random numbers of the fit, on the device.
 
-    Raises `Incompatible` if the template has no parameters.
+    Raises `Incompatible` if the template has no parameters, `NetworkError` if it gives no gradient in train mode.
     """
 
     def __init__(self, template: nn.Module, data: Data, seed: int) -> None:
@@ -130,6 +137,7 @@ class Start:
         self.network = fresh_network(template, seed)
         device = next(self.network.parameters()).device
         self.x, self.y = (tensor.to(device) for tensor in data.train)
+        check_gradient(self.network, self.x[:2], training=True)
         shuffling, noise = training_seeds(seed)
         self.shuffling = torch.Generator().manual_seed(shuffling)
         self.noise = torch.Generator(device).manual_seed(noise)

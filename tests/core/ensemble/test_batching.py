@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from known import OBJECTIVES, random_ensemble, random_inputs
 from odd_networks import Branching, Normalised, Recurrent
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import bnnbench as bb
 from bnnbench.core.ensemble import batching
@@ -193,3 +194,78 @@ def test_inputs_that_are_not_contiguous_are_taken() -> None:
     data = bb.Data(train=(x, y), test=(x, y))
     predictive = bb.fit(bb.posterior("sgd", epochs=1), Viewed(), data, device="cpu")
     assert torch.equal(predictive.log_probs(x), predictive.log_probs(x.contiguous()))
+
+
+class Strided(nn.Module):
+    """Reads the output of a convolution by its place in memory, without a look at the layout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.linear = nn.Conv2d(1, 3, 3), nn.Linear(12, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(torch.as_strided(self.convolution(x), (x.shape[0], 12), (12, 1)))
+
+
+class Table(nn.Module):
+    """Computes a value from its weights at the first call, and keeps it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 2)
+        self.kept: dict[str, Tensor] = {}
+
+    def forward(self, x: Tensor) -> Tensor:
+        if "total" not in self.kept:
+            self.kept["total"] = self.linear.weight.sum()
+        return self.linear(x) + self.kept["total"] * torch.arange(2)
+
+
+class Recomputed(nn.Module):
+    """Computes a layer again in the backward pass, which a stacked call cannot do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.linear = nn.Linear(4, 4), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(torch.tanh(checkpoint(self.hidden, x, use_reentrant=False)))
+
+
+@pytest.mark.parametrize(("kind", "shape"), [(Strided, (1, 4, 4)), (Table, (4,)), (Recomputed, (4,))])
+def test_what_layout_stacking_or_memory_would_change_has_the_logits_of_each_draw(
+    kind: type[nn.Module], shape: tuple[int, ...]
+) -> None:
+    torch.manual_seed(0)
+    network, each, x = kind(), [kind() for _ in range(3)], torch.rand(5, *shape)
+    network.bnnbench_shape = shape  # type: ignore[assignment]
+    arrays = {
+        name: np.stack([one.state_dict()[name].numpy() for one in each]) for name, _ in network.named_parameters()
+    }
+    predictive = bb.Predictive(network, arrays)
+    expected = torch.stack([one(x).log_softmax(-1) for one in each]).detach()
+    assert torch.allclose(predictive.draw_log_probs(x), expected, atol=1e-5)
+    own = x.clone().requires_grad_()
+    probabilities = torch.stack([kind.forward(one, own).softmax(-1) for one in each]).mean(0)
+    (slope,) = torch.autograd.grad(probabilities[:, 0].log().sum(), own)
+    found = predictive.gradient(x, torch.zeros(5, dtype=torch.long), "predictive-nll")
+    assert torch.allclose(found, -slope, atol=1e-5)
+
+
+class Steps(nn.Module):
+    """A recurrent layer with many steps, of which only the last is an output of a layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recurrent, self.linear = nn.LSTM(1, 32, batch_first=True), nn.Linear(32, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.recurrent(x[..., None])[0][:, -1])
+
+
+def test_the_footprint_of_a_recurrent_layer_counts_what_its_steps_make() -> None:
+    """Each step holds four gates, and the state before and after its nonlinearity."""
+    network, steps = Steps(), 200
+    draws = {name: value.detach().numpy()[None] for name, value in network.named_parameters()}
+    found = batching.footprint(bb.Predictive(network, draws), torch.zeros(1, steps)).activations
+    assert found > steps * 32 * 6 * 4

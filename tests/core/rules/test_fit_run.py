@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 import bad_plugins
@@ -75,3 +76,45 @@ def test_a_posterior_is_caught_in_a_program(name: str) -> None:
 
     with pytest.raises(bb.ContractBreach, match=bad_plugins.WRONG["posterior"][name]):
         tried()
+
+
+def test_the_predictive_has_the_box_of_the_data(tmp_path: Path) -> None:
+    """An attack without a threat then looks for perturbed inputs in the whole box."""
+    given = HALF_MOONS.load(seed=0)
+    data = bb.Data(train=given.train, test=given.test, classes=2, bounds=(-1, 10))
+    predictive = bb.fit(bb.posterior("sgd", epochs=1), network(data), data)
+    assert predictive.bounds == (-1, 10)
+    predictive.save(tmp_path / "fitted")
+    assert bb.load(tmp_path / "fitted").bounds == (-1, 10)
+    x, y = torch.ones(4, 2), torch.zeros(4, dtype=torch.int64)
+    assert bb.attack("random-sign").run(predictive, x, y, 2.0).inputs.max() == 3
+
+
+@pytest.mark.parametrize(
+    ("device", "told"),
+    [
+        ("cude", "device is auto, cpu, cuda or a numbered device such as cuda:0, not 'cude'"),
+        ("meta", "not 'meta', which holds no numbers"),
+        ("cuda:99", "device is 'cuda:99', which torch cannot use"),
+        (torch.device("cuda", 99), "device is 'cuda:99', which torch cannot use"),
+    ],
+)
+def test_a_device_that_is_not_there_is_told(device: str, told: str) -> None:
+    data = HALF_MOONS.load(seed=0)
+    with pytest.raises(ValueError, match=told) as error:
+        bb.fit(bb.posterior("sgd", epochs=1), network(data), data, device=device)
+    assert "\n" not in str(error.value)
+
+
+def test_a_device_is_a_text_or_a_device_of_torch() -> None:
+    data = HALF_MOONS.load(seed=0)
+    with pytest.raises(TypeError, match="device is auto, cpu, cuda or a numbered device such as cuda:0, not 0"):
+        bb.fit(bb.posterior("sgd", epochs=1), network(data), data, device=0)  # type: ignore[arg-type]
+    assert len(bb.fit(bb.posterior("sgd", epochs=1), network(data), data, device=torch.device("cpu"))) == 1  # type: ignore[arg-type]
+
+
+def test_a_wrong_call_is_told_with_the_names_of_arguments() -> None:
+    with pytest.raises(TypeError, match="fit has no argument 'sed'; did you mean 'seed'"):
+        bb.fit(bb.posterior("sgd"), torch.nn.Linear(4, 2), small_data(), sed=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="fit needs network and data"):
+        bb.fit(bb.posterior("sgd"))  # type: ignore[call-arg]

@@ -98,6 +98,31 @@ def test_the_identity_is_the_names_and_contents_and_not_the_place(tmp_path: Path
     )
 
 
+def test_the_two_folders_may_have_other_names(tmp_path: Path) -> None:
+    write_classes(tmp_path / "Train", {"a": 2, "b": 2})
+    write_classes(tmp_path / "val", {"a": 1, "b": 1}, seed=5)
+    with pytest.raises(
+        bb.DataError, match=r"no folder 'train'; .* train_folder if it has another name .folders: Train, v"
+    ):
+        folder(tmp_path).load(0)
+    found = folder(tmp_path, train_folder="Train", test_folder="val")
+    other = folder(tmp_path, train_folder="val", test_folder="Train")
+    assert (len(found.load(0).test[1]), len(other.load(0).test[1])) == (2, 4)
+    assert found.identity() != other.identity()
+    with pytest.raises(bb.ParameterError, match="train_folder and test_folder are both 'val'"):
+        folder(tmp_path, train_folder="val", test_folder="val")
+
+
+def test_links_are_followed_and_what_archives_of_macos_hold_is_not(tmp_path: Path) -> None:
+    write_classes(tmp_path / "images", {"a": 2, "b": 2})
+    write_classes(tmp_path / "elsewhere", {"more": 3}, seed=5)
+    (tmp_path / "images" / "a" / "more").symlink_to(tmp_path / "elsewhere" / "more")
+    (tmp_path / "images" / "b" / "back").symlink_to(tmp_path / "images")
+    write_image(tmp_path / "images" / "__MACOSX" / "a" / "._0.png", pixels(2, 2))
+    files = folder(tmp_path / "images", test_fraction=0.5)._files()[0]  # type: ignore[attr-defined]
+    assert [label for _, label in files] == [0] * 5 + [1] * 2
+
+
 def test_images_of_several_sizes_are_resized_or_told(tmp_path: Path) -> None:
     write_classes(tmp_path / "train", {"a": 2, "b": 2}, 6, 5)
     write_classes(tmp_path / "test", {"a": 2, "b": 2}, 8, 8)

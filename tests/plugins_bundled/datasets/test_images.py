@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,13 @@ def test_every_mode_has_its_channels(mode: str, channels: int) -> None:
         found = as_array(image, None, wanted)  # type: ignore[arg-type]
         assert found.shape == (wanted or channels, 5, 4)
         assert 0 <= found.min() < found.max() <= 1
+
+
+def test_thirty_two_bits_have_no_known_range(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 200]], np.int32)).save(tmp_path / "a.tif")
+    for image in (Image.open(tmp_path / "a.tif"), Image.fromarray(np.array([[0, 70_000]], np.int32))):
+        with pytest.raises(bb.DataError, match="has pixels of 32 bits, whose range is not known"):
+            as_array(image, None, None)
 
 
 def test_sixteen_bits_keep_their_precision() -> None:

@@ -62,3 +62,15 @@ def test_a_file_that_is_absent_is_told_with_its_line(tmp_path: Path) -> None:
         f"images: {tmp_path}/one/deeper has no folders of classes; at least two are needed",
     ]
     assert [problem.split(":")[1] for problem in told.value.problems] == ["6", "8"]
+
+
+def test_a_path_may_be_an_object_or_below_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = benchmarks(tmp_path / "one", points="~/one/deeper/points.csv")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (found,) = (one.component for one in read_config(file).variants["dataset"] if one.label == "points")
+    table = bb.dataset("table", path=tmp_path / "one" / "deeper" / "points.csv", test_fraction=0.5)
+    assert found == table
+    home = bb.dataset("table", path="~/x.csv", test_fraction=0.5)
+    assert home == bb.dataset("table", path=f"{tmp_path}/x.csv", test_fraction=0.5)
+    with pytest.raises(bb.ParameterError, match="path"):
+        bb.dataset("table", path=3)

@@ -13,14 +13,15 @@ import pytest
 import bnnbench as bb
 
 CSV: dict[str, tuple[str | bytes, str]] = {
-    "empty file": ("", "t.csv has no column 'label'; its columns are $"),
+    "empty file": ("", "t.csv is empty$"),
     "no rows": ("x,label\n", "t.csv has no rows"),
     "no label": ("x,kind\n1,a\n", "t.csv has no column 'label'; its columns are x, kind"),
-    "no names": ("5.1,0\n4.9,1\n", "t.csv has no column 'label'; its columns are 5.1, 0"),
+    "no names": ("5.1,0\n4.9,1\n", "t.csv has no names of columns: its first line holds numbers"),
     "semicolons": ("x;label\n1;a\n", "t.csv has one column, 'x;label': values must be separated by commas"),
     "index of pandas": (",x,label\n0,1,a\n", "column 1 has no name; name the columns of the inputs with inputs"),
     "two names alike": ("x,x,label\n1,2,a\n", "t.csv has two columns 'x'"),
-    "label alone": ("label\na\nb\n", "t.csv has no column beside the label 'label'"),
+    "other signs": ("x|label\n1|a\n", "t.csv has one column, 'x|label': values must be separated by commas"),
+    "misspelt": ("x,Lable\n1,a\n", r"t.csv has no column 'label'; did you mean 'Lable'\?$"),
     "missing": ("x,y,label\n1,2,a\n3,,b\n", r"t.csv, row 2 \(line 3\), column 'y': the value is missing"),
     "missing by name": ("x,y,label\nNA,2,a\n", r"row 1 \(line 2\), column 'x': the value is missing"),
     "nan": ("x,y,label\n1,2,a\n3,nan,b\n4,5,b\n", r"t.csv: a missing value in row 2, column 'y'"),
@@ -30,6 +31,9 @@ CSV: dict[str, tuple[str | bytes, str]] = {
     "short row": ("x,y,label\n1,2,a\n3,b\n", r"row 2 \(line 3\): 2 values for 3 columns"),
     "long row": ("x,label\n1,a,\n", r"row 1 \(line 2\): 3 values for 2 columns"),
     "open quote": ('x,label\n1,"a\n2,b\n', "t.csv, line 3: unexpected end of data"),
+    "decimal comma": ('x,label\n"0,5",a\n', "column 'x': '0,5' is not a number; decimals need a point"),
+    "too far apart": ("x,label\n" + "1e308,a\n-1e308,b\n" * 8, "too far apart to be scaled"),
+    "nan for a label": ("x,label\n1,0\n2,NaN\n3,1\n", "the label of row 2 is missing: 'NaN'; if that is a class, it"),
     "missing label": ("x,label\n1,a\n2, \n", "t.csv: the label of row 2 is missing"),
     "target": ("x,label\n1,0.5\n2,1\n", "t.csv: label 0.5 in row 1 is no class"),
     "one class": ("x,label\n1,a\n2,a\n", "t.csv: all labels are 'a'; at least two classes"),
@@ -51,6 +55,8 @@ def test_a_byte_order_mark_and_spaces_are_no_mistakes(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes('\ufeffx, "y, too",label\r\n 1 , 2 ,"a"\r\n3,4,b\r\n'.encode())
     data = bb.dataset("table", path=str(tmp_path / "t.csv"), test_fraction=0.5).load(0)
     assert data.shape == (2,)
+    (tmp_path / "t.csv").write_text("\n\nx,label\n\n1,a\n2,b\n")
+    assert bb.dataset("table", path=str(tmp_path / "t.csv"), test_fraction=0.5).load(0).shape == (1,)
 
 
 X, Y = np.arange(12.0).reshape(6, 2), np.arange(6) % 2
@@ -68,7 +74,7 @@ NPZ: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "texts": ({"x": X.astype(str), "label": Y}, {}, "the inputs are of type <U32, not numbers"),
     "complex": ({"x": X * 1j, "label": Y}, {}, "the inputs are of type complex128"),
     "dates": ({"x": X, "label": Y.astype("M8[D]")}, {}, "the labels are of type datetime64"),
-    "objects": ({"x": X, "label": np.array([None] * 6)}, {}, "a.npz cannot be read as a .npz file: .*Python objects"),
+    "objects": ({"x": X, "label": np.array([None] * 6)}, {}, "label.npy holds Python objects, which are not read"),
     "nan": ({"x": np.where(X == 7, np.nan, X), "label": Y}, {}, "a missing value in row 4, column 2 "),
     "in an image": (
         {"x": np.where(np.arange(24) == 9, np.inf, 1.0).reshape(6, 1, 2, 2), "label": Y}, {},
@@ -86,7 +92,6 @@ NPZ: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 def test_mistakes_in_a_npz_file(tmp_path: Path, how: str, compressed: bool) -> None:
     arrays, parameters, message = NPZ[how]
     (np.savez_compressed if compressed else np.savez)(tmp_path / "a.npz", **arrays)
-    message = message.replace(".*Python objects", ".*[Oo]bject")
     with pytest.raises(bb.DataError, match=message) as told:
         bb.dataset("table", **({"path": str(tmp_path / "a.npz"), "test_fraction": 0.5} | parameters)).load(0)
     assert "\n" not in str(told.value)

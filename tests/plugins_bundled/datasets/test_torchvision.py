@@ -337,6 +337,26 @@ def test_files_that_the_class_refuses_are_told(tmp_path: Path, monkeypatch: pyte
         bb.dataset("torchvision", name="MNIST").load(0)
 
 
+def test_packed_files_are_named(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_mnist(tmp_path, folder="KMNIST")
+    for path in (tmp_path / "KMNIST" / "raw").iterdir():
+        path.rename(f"{path}.gz")
+
+    def refused(*_: object, **__: object) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.setenv("BNNBENCH_DATA", str(tmp_path))
+    monkeypatch.setattr(torchvision.datasets.KMNIST, "download", refused)
+    with pytest.raises(bb.DataError, match=r"KMNIST is not in .*, but .*KMNIST/raw/t10k\S*-ubyte\.gz is: unpack it$"):
+        bb.dataset("torchvision", name="KMNIST").identity()
+    assert not (cache / "KMNIST").exists()
+
+
+def test_a_name_that_is_none_is_told_with_the_close_one() -> None:
+    with pytest.raises(bb.ParameterError, match=r"'cifar-10' is no name of a class .*; did you mean 'CIFAR10'\?"):
+        bb.dataset("torchvision", name="cifar-10")
+
+
 def test_absurd_parameters_are_refused_at_once() -> None:
     for parameters in (
         {"name": "../MNIST"},

@@ -17,6 +17,7 @@ from waiting import is_gone, text_of, within
 from bnnbench.pool.failures import Raised, TimeExceeded, WorkerDied, failure
 from bnnbench.pool.job import Job, Setting
 from bnnbench.pool.processes.pool import ProcessesPool, usable_cores
+from bnnbench.pool.processes.slot import _how_it_ended
 
 pytestmark = pytest.mark.integration
 SETTING = Setting("store", "cpu", 1)
@@ -88,3 +89,17 @@ def test_nothing_is_left_of_a_pool_that_is_left(tmp_path: Path) -> None:
     assert int(text_of(tmp_path / "child")) in {one.pid for one in own}
     assert len(own) >= 3
     assert within(10, lambda: all(is_gone(one.pid) for one in own))
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (7, "exit code 7"),
+        (1, "exit code 1; what ended it may have said why on standard error"),
+        (-9, "SIGKILL; is the computer out of memory?"),
+        (-11, "SIGSEGV"),
+        (-999, "exit code -999"),
+    ],
+)
+def test_how_a_worker_ended_is_told(code: int, told: str) -> None:
+    assert _how_it_ended(code) == told

@@ -1,37 +1,34 @@
 """Import a Python file of the user's own, with the files of its project, as modules that no other file shares.
 
-The modules of a file are a package of their own. Its name is made of the file's path and of the content of all files,
-so two files of the same name, or two versions of one file, never share a module. The modules run the content whose
-checksum was taken, not what the files hold by then. An `import helper` in such a module, at its top or in a function
-that is called much later, takes the `helper` of the same folder or project before an installed one, as in a script.
+The modules of a file are a package of their own (`local_importer`). Its name is made of the file's path and of the
+content of all files, so two files of the same name, or two versions of one file, never share a module. The modules run
+the content whose checksum was taken, not what the files hold by then.
 """
 
 from __future__ import annotations
 
-import builtins
 import contextlib
 import functools
 import hashlib
 import importlib
-import importlib.machinery
-import importlib.util
+import os
 import pickle
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any
 
-from bnnbench.core.local_imports import LocalCode
-from bnnbench.core.read_files import unwatched, watched
+from bnnbench.core.user_code.local_importer import Finder, Package, packages
+from bnnbench.core.user_code.local_imports import LocalCode
+from bnnbench.core.user_code.read_files import checksum_of, unwatched, watched
 from bnnbench.errors import PluginError, StoreError, message_of, one_line
+from bnnbench.plugins.signals import contained
 
 _PREFIX = "bnnbench_file_"
-_packages: dict[str, LocalCode] = {}
-"""What each package was imported from, by its name."""
-_read_by: dict[str, Mapping[Path, str]] = {}
-"""The files that each package read while it was imported, with their checksums."""
 _importing = threading.RLock()
 _places: dict[type, tuple[str, str]] = {}
 """The module and the dotted name by which a class was found, where its own name does not lead to it."""
@@ -62,36 +59,49 @@ def module_of(code: LocalCode, *, fresh: bool = False) -> ModuleType:
         if fresh:
             _forget(package)
         elif name in sys.modules:
+            if edited := _edited_since(packages[package]):
+                raise PluginError(_start_anew(edited))
             return sys.modules[name]
-        if _Finder not in sys.meta_path:
-            sys.meta_path.insert(0, _Finder)
-        _packages[package] = code
+        if Finder not in sys.meta_path:
+            sys.meta_path.insert(0, Finder)
+        made = packages[package] = Package(package, code)
         try:
-            with contextlib.redirect_stdout(sys.stderr), watched() as read:
+            with contextlib.redirect_stdout(sys.stderr), watched() as made.read, made.own_path(), contained():
                 module = importlib.import_module(name)
-            _read_by[package] = read
-            return module
-        except (Exception, SystemExit) as error:
+        except Exception as error:
             _forget(package)
-            raise PluginError(_import_problem(code, package, error)) from error
+            raise PluginError(_import_problem(made, error)) from error
+        made.hidden = dict(made.late)
+        return module
+
+
+def own_path(module: ModuleType) -> AbstractContextManager[None]:
+    """A context in which what a module from `module_of` adds to `sys.path` is its own (`local_importer.Package`)."""
+    return packages[module.__name__.partition(".")[0]].own_path()
 
 
 def attribute_of(module: ModuleType, name: str) -> Any:
     """What a module has under a dotted name. Raises `AttributeError` if it has no such thing."""
     found = functools.reduce(getattr, name.split("."), module)
-    if isinstance(found, type) and found.__module__.partition(".")[0] in _packages and found.__qualname__ != name:
+    if isinstance(found, type) and found.__module__.partition(".")[0] in packages and found.__qualname__ != name:
         _places[found] = module.__name__, name
     return found
 
 
 def code_behind(cls: type) -> LocalCode | None:
     """The file that a class was imported from by `module_of`, with its neighbours; None for any other class."""
-    return _packages.get(cls.__module__.partition(".")[0])
+    package = _package_of(cls)
+    return package.code if package else None
 
 
-def read_by_the_file_of(cls: type) -> Mapping[Path, str]:
+def _package_of(cls: type) -> Package | None:
+    return packages.get(cls.__module__.partition(".")[0])
+
+
+def read_by_the_file_of(cls: type) -> Mapping[Path, str | None]:
     """The files that were read while the file of a class was imported, with their checksums; none for other classes."""
-    return _read_by.get(cls.__module__.partition(".")[0], {})
+    package = _package_of(cls)
+    return package.read if package else {}
 
 
 def local_name(cls: type) -> str:
@@ -106,14 +116,37 @@ def name_in_messages(cls: type) -> str:
     return f"{code.path}:{local_name(cls)}" if code else f"{cls.__module__}.{cls.__qualname__}"
 
 
+def checksum_of_code(cls: type) -> str | None:
+    """The checksum of the files behind a class that was imported by `module_of`; None for any other class.
+
+    Modules count that no text shows, if they were read while the file was imported.
+    """
+    package = _package_of(cls)
+    if package is None:
+        return None
+    if not package.hidden:
+        return package.code.checksum
+    folder = package.code.folder
+    named = sorted((os.path.relpath(file, folder), content) for file, content in package.hidden.items())
+    listed = [f"{_sum(content)}  {name}" for name, content in named]
+    return _sum("\n".join([package.code.checksum, *listed]).encode(errors="backslashreplace"))
+
+
 def check_unchanged(cls: type) -> None:
     """Raise `StoreError` if the file of a class is not what it was when the class was imported.
 
     Raises `PluginError` if the file cannot be read any more. Nothing is checked for a class that is from no file.
     """
-    code = code_behind(cls)
-    if code is not None and read_code(code.path, code.base).checksum != code.checksum:
-        raise _edited(code.path, local_name(cls))
+    package = _package_of(cls)
+    if package is None:
+        return
+    if read_code(package.code.path, package.code.base).checksum != package.code.checksum or _edited_since(package):
+        raise _edited(package.code.path, local_name(cls))
+
+
+def _edited_since(package: Package) -> Path | None:
+    """The first module of a package that no text shows and that has another content now; None if there is none."""
+    return next((file for file, content in package.hidden.items() if checksum_of(file) != _sum(content)), None)
 
 
 _imported: dict[Path, bytes] = {}
@@ -127,7 +160,11 @@ def check_not_edited(contents: Mapping[Path, bytes]) -> None:
     """
     for file, content in contents.items():
         if _imported.setdefault(file, content) != content:
-            raise PluginError(f"{file} has been edited since this process imported it: start a new one")
+            raise PluginError(_start_anew(file))
+
+
+def _start_anew(file: Path) -> str:
+    return f"{file} has been edited since this process imported it: start a new one"
 
 
 def reduced(instance: Any, code: LocalCode, protocol: int) -> tuple[Any, ...]:
@@ -160,12 +197,26 @@ def _restored(path: str, base: str | None, checksum: str, module: str, name: str
     return instance
 
 
-def _import_problem(code: LocalCode, package: str, error: BaseException) -> str:
-    """The message that a file cannot be imported, on one line."""
-    told = message_of(error)
-    # An error of the file's own class names the file already.
-    place = "" if told.startswith(str(code.path)) else f"{code.path}: "
-    return one_line(f"{place}{told}".replace(f"{package}.", ""))
+def _import_problem(package: Package, error: Exception) -> str:
+    """The message that a file cannot be imported, on one line, with the line where that is."""
+    path, told = package.code.path, message_of(error).replace(f"{package.name}.", "")
+    if isinstance(error.__cause__, SystemExit):
+        told += ": a file must not end the program while it is imported; put that below `if __name__ == '__main__':`"
+    place = _line_of(package, error) or _line_of(package, error.__cause__)
+    # An error of the file's own class names the file already, and one of its syntax the line.
+    return one_line(
+        ("" if told.startswith(str(path)) else f"{path}: ")
+        + told
+        + (f" ({place})" if place and not isinstance(error, SyntaxError) else "")
+    )
+
+
+def _line_of(package: Package, error: BaseException | None) -> str | None:
+    """The innermost line of the package's files where an error was raised."""
+    frames = list(traceback.walk_tb(error.__traceback__)) if error else []
+    files = {str(file) for file in (*package.code.contents, *package.late)}
+    lines = [f"{frame.f_code.co_filename}:{line}" for frame, line in frames if frame.f_code.co_filename in files]
+    return lines[-1] if lines else None
 
 
 def _edited(path: Path, name: str) -> StoreError:
@@ -174,71 +225,14 @@ def _edited(path: Path, name: str) -> StoreError:
 
 
 def _digest(code: LocalCode) -> str:
-    return hashlib.sha256(f"{code.path}\n{code.checksum}".encode(errors="backslashreplace")).hexdigest()[:16]
+    return _sum(f"{code.path}\n{code.checksum}".encode(errors="backslashreplace"))[:16]
+
+
+def _sum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _forget(package: str) -> None:
     for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
         del sys.modules[name]
-    _packages.pop(package, None)
-    _read_by.pop(package, None)
-
-
-class _Finder:
-    """Finds the modules of the packages above, among what was read; extension modules are left to Python's finder."""
-
-    @classmethod
-    def find_spec(
-        cls, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        package, _, inner = name.partition(".")
-        code = _packages.get(package)
-        if code is None:
-            return None
-        folders = code.spaces.get(inner) if inner else code.folders
-        if folders is not None:
-            spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
-            spec.submodule_search_locations = [str(folder) for folder in folders]
-            return spec
-        file = code.modules.get(inner)
-        if file is None or file.suffix != ".py":
-            return None
-        return importlib.util.spec_from_file_location(
-            name, file, loader=_Loader(name, file, code.contents[file], package)
-        )
-
-
-class _Loader(importlib.machinery.SourceFileLoader):
-    """Runs the content that was read. Python's own loader may run compiled code of an earlier content instead."""
-
-    def __init__(self, name: str, file: Path, content: bytes, package: str) -> None:
-        super().__init__(name, str(file))
-        self._content, self._package = content, package
-
-    def get_code(self, fullname: str) -> CodeType:
-        return self.source_to_code(self._content, self.path)
-
-    def exec_module(self, module: ModuleType) -> None:
-        code = _packages[self._package]
-        # A file does not import itself: one called `torch.py` means the installed package by `import torch`.
-        local = code.top_names - ({code.name} if self.path == str(code.path) else set())
-        importer = functools.partial(_import, self._package, local - set(sys.builtin_module_names))
-        vars(module)["__builtins__"] = {**vars(builtins), "__import__": importer}
-        super().exec_module(module)
-
-
-def _import(
-    package: str,
-    local: frozenset[str],
-    name: str,
-    globals: Any = None,  # noqa: A002 - these are the names of the parameters of `__import__`
-    locals: Any = None,  # noqa: A002
-    fromlist: Sequence[str] | None = (),
-    level: int = 0,
-) -> ModuleType:
-    """What an import statement of a file's modules calls."""
-    top = name.partition(".")[0]
-    if level or top not in local:
-        return builtins.__import__(name, globals, locals, fromlist, level)
-    module = builtins.__import__(f"{package}.{name}", globals, locals, fromlist, 0)
-    return module if fromlist else sys.modules[f"{package}.{top}"]
+    packages.pop(package, None)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import bnnbench as bb
-from bnnbench.core.local_imports import LocalCode
 from bnnbench.core.module_file import ModuleFile
+from bnnbench.core.user_code.local_imports import LocalCode
 
 NET = """
 from torch import nn
@@ -63,16 +63,6 @@ def test_a_module_that_is_there_already_is_not_taken_for_the_neighbour(
     monkeypatch.setitem(sys.modules, "layers_of_a_test", other)
     assert written(tmp_path / "own", 3).build(data()).in_features == 3
     assert sys.modules["layers_of_a_test"] is other
-
-
-def test_a_file_may_change_the_path_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    network = written(tmp_path, 3)
-    file = tmp_path / "net.py"
-    file.write_text(f"import sys; sys.path.insert(0, {str(tmp_path / 'lib')!r})\n{NET}")
-    before = list(sys.path)
-    assert ModuleFile(path=network.path, name="Net").build(data()).in_features == 3
-    assert sys.path == [str(tmp_path / "lib"), *before]
 
 
 def test_neighbours_are_found_through_one_another_however_they_are_imported(tmp_path: Path) -> None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import math
 
-from bnnbench.core.radius import radius_text
+from bnnbench.core.radius import LEVELS, radius_text
 from bnnbench.core.threat import TOLERANCE, Threat
-
-LEVELS = 255
-"""The largest value of a pixel of one byte. Radii are often stated in these units."""
 
 
 def whole_box(threat: Threat, bounds: tuple[float, float], shape: tuple[int, ...] | None) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bnnbench.core.local_imports import LocalCode
-from bnnbench.core.local_modules import code_behind, module_of, name_in_messages, read_code
+from bnnbench.core.user_code.local_imports import LocalCode
+from bnnbench.core.user_code.local_modules import code_behind, module_of, name_in_messages, read_code
 from bnnbench.errors import PluginError
 
 
@@ -129,7 +129,7 @@ def test_a_failed_import_leaves_nothing_and_may_be_tried_again(tmp_path: Path) -
     text = f"import helper\nimport os\nif not os.path.exists({str(marker)!r}): raise OSError('not\\nyet')\n"
     read = code(tmp_path, mine=text, helper="")
     before = set(sys.modules)
-    with pytest.raises(PluginError, match=r"^/[^\n]*mine\.py: OSError: not yet$"):
+    with pytest.raises(PluginError, match=r"^/[^\n]*mine\.py: OSError: not yet \(/\S*mine\.py:3\)$"):
         module_of(read)
     assert set(sys.modules) == before
     marker.touch()
@@ -138,7 +138,8 @@ def test_a_failed_import_leaves_nothing_and_may_be_tried_again(tmp_path: Path) -
 
 def test_a_missing_neighbour_is_named_as_it_was_written(tmp_path: Path) -> None:
     read = code(tmp_path, mine="import pack.there\nimport pack.gone\n", pack__there="")
-    with pytest.raises(PluginError, match=r"mine\.py: ModuleNotFoundError: No module named 'pack\.gone'$"):
+    told = r"mine\.py: ModuleNotFoundError: No module named 'pack\.gone' \(/\S*mine\.py:2\)$"
+    with pytest.raises(PluginError, match=told):
         module_of(read)
 
 

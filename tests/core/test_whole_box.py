@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import bnnbench as bb
-from bnnbench.measurements.radius import check_radius, whole_box
+from bnnbench.core.whole_box import check_radius, whole_box
 
 IMAGE = (1, 8, 8)
 HOLDS = "the {} ball of radius {} holds the whole box {}, so that any input is allowed"

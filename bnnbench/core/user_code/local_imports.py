@@ -11,8 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bnnbench.core import imports_in_text
-from bnnbench.core.project import is_importable, module_at, package_root, places_on_the_path, project_folders
+from bnnbench.core.user_code import imports_in_text
+from bnnbench.core.user_code.project import (
+    is_importable,
+    module_at,
+    own_modules,
+    package_root,
+    places_on_the_path,
+    project_folders,
+)
 
 MOST = 5000
 """The largest number of files that are followed."""
@@ -26,7 +33,7 @@ class LocalCode:
 
     It imports from its own folder, from its project (`project.project_folders`), and from folders on Python's path,
     such as a package that is installed for editing. An import counts wherever it stands in the text. One by a name that
-    is computed is not seen. Nothing is run.
+    is computed is not seen: its module is read when it is imported (`local_importer`). Nothing is run.
     """
 
     path: Path
@@ -117,13 +124,19 @@ class LocalCode:
                 unseen += [(one, place, inside) for one, place in found if one not in seen]
                 seen.update(one for one, _ in found)
 
+    def find(self, wanted: str) -> bool:
+        """Whether an absolute import of a name that no text shows takes a module of the project; its file is kept."""
+        return bool(self._of_the_project(wanted, relative=False))
+
     def _of_the_project(self, wanted: str, relative: bool) -> Found:
         """The modules of the project that a dotted name and its parents stand for; they are kept.
 
         An absolute import takes a module of the standard library, or a regular package that is installed, before a
-        folder of that name without `__init__.py`.
+        folder of that name without `__init__.py`. bnnbench is no part of a project, not even of its own checkout.
         """
         top, folders = _top(wanted), self.folders
+        if not relative and top in own_modules():
+            return []
         if not relative and top in sys.stdlib_module_names:
             folders = self.folders[:1] if self.folders[0] == self.folder else []
         found, spaces = _walked(wanted, folders)
@@ -162,7 +175,8 @@ def _name_of(file: Path, content: bytes) -> tuple[str, Path]:
     top = package_root(file.parent)
     packages = list(file.parent.relative_to(top).parts)
     dots = max((one.level for one in asked), default=0)
-    if not packages or not (dots or any(_top(one.module) == packages[0] for one in asked)):
+    inside = dots or file.stem == "__init__" or any(_top(one.module) in packages[:1] for one in asked)
+    if not packages or not inside:
         packages, top = [], file.parent
     names = packages if packages and file.stem == "__init__" else [*packages, file.stem.replace(".", "_")]
     while dots > len(names) and top.name and "." not in top.name:

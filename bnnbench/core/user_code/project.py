@@ -80,7 +80,7 @@ def places_on_the_path(top: str) -> list[Path] | None:
     A list, for a namespace package has several folders. None if there is no such module, and if the module is built in,
     of an installed distribution or of bnnbench. Nothing is imported.
     """
-    if top in sys.builtin_module_names or top in sys.stdlib_module_names or top in _own():
+    if top in sys.builtin_module_names or top in sys.stdlib_module_names or top in own_modules():
         return None
     try:
         spec = importlib.util.find_spec(top)
@@ -103,7 +103,7 @@ def is_importable(top: str) -> bool:
 
 
 @functools.cache
-def _own() -> frozenset[str]:
+def own_modules() -> frozenset[str]:
     """The top-level modules of bnnbench and of its bundled plugins, whose revisions speak for them."""
     points = [point for point in plugin_points() if point.dist and name_and_version(point.dist)[0] == "bnnbench"]
     return frozenset({"bnnbench", *map(_top, filter(None, map(module_of, points)))})
@@ -111,7 +111,7 @@ def _own() -> frozenset[str]:
 
 def is_own(path: Path) -> bool:
     """Whether a file belongs to bnnbench, or to a bundled plugin that has been loaded."""
-    return any(path.is_relative_to(folder) for folder in _folders(_own()))
+    return any(path.is_relative_to(folder) for folder in _folders(own_modules()))
 
 
 def folders_of_components() -> list[Path]:
