@@ -7,6 +7,7 @@ components whose revision is still the same.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -152,11 +153,14 @@ def objective(name: str) -> Any:
 
 
 def attack(name: str) -> Any:
-    """Perturbed inputs on the fixed ensemble, in a ball of either norm."""
+    """Perturbed inputs on the fixed ensemble, in a ball of each norm that the attack is defined for."""
     predictive, (x, y) = ensemble(), points()
-    threats = [bb.Threat(epsilon=0.1), bb.Threat(epsilon=0.2, norm="l2")]
-    made = bb.attack(name)(predictive, x, y, threats, seed=4)
-    return {threat.norm: inputs.tolist() for threat, inputs in zip(threats, made, strict=True)}
+    made = {}
+    for threat in (bb.Threat(epsilon=0.1), bb.Threat(epsilon=0.2, norm="l2")):
+        with contextlib.suppress(bb.Incompatible):
+            made[threat.norm] = bb.attack(name)(predictive, x, y, threat, seed=4).tolist()
+    assert made
+    return made
 
 
 def measure(name: str) -> Any:

@@ -20,4 +20,5 @@ def bnnbench_register(registry: Any) -> None:
     registry.attack("nes", f"{home}.nes:EstimatedGradient", help="Projected steps; gradients estimated from scores.")
     registry.attack("pgd", f"{home}.pgd:ProjectedGradient", help="Projected gradient steps; the best iterate is kept.")
     registry.attack("random-sign", f"{home}.random_sign:RandomSign", help="Random signs; the best of `tries` is kept.")
+    registry.attack("standard", f"{home}.standard:Standard", help="An ensemble in stages, whose number can be quoted.")
     registry.attack("square", f"{home}.square:SquareAttack", help="Random search in squares; uses scores alone.")
