@@ -148,7 +148,8 @@ def objective(name: str) -> Any:
     return {
         "value": bb.objective(name).value(predictive.draw_log_probs(x), y).tolist(),
         "gradient": predictive.gradient(x, y, name).tolist(),
-        "direction": (direction / direction.abs().amax(1, keepdim=True)).tolist(),
+        # It is zero for the label against itself.
+        "direction": (direction / direction.abs().amax(1, keepdim=True).clamp(min=1e-30)).tolist(),
     }
 
 
