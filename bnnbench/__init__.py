@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from bnnbench.core.saved_predictive import load as load
     from bnnbench.core.threat import Threat as Threat
     from bnnbench.core.victim import Victim as Victim
+    from bnnbench.errors import AccessRefused as AccessRefused
     from bnnbench.errors import BnnbenchError as BnnbenchError
     from bnnbench.errors import ClusterLost as ClusterLost
     from bnnbench.errors import ConfigError as ConfigError
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from bnnbench.errors import ParameterError as ParameterError
     from bnnbench.errors import PluginError as PluginError
     from bnnbench.errors import QueriesSpent as QueriesSpent
+    from bnnbench.errors import ScoresRefused as ScoresRefused
     from bnnbench.errors import StoreError as StoreError
     from bnnbench.errors import StoreUnwritable as StoreUnwritable
     from bnnbench.errors import UnknownComponent as UnknownComponent
@@ -94,6 +96,7 @@ _HOMES = {
     "core.threat": ["Threat"],
     "core.victim": ["Victim"],
     "errors": [
+        "AccessRefused",
         "BnnbenchError",
         "ClusterLost",
         "ConfigError",
@@ -107,6 +110,7 @@ _HOMES = {
         "ParameterError",
         "PluginError",
         "QueriesSpent",
+        "ScoresRefused",
         "StoreError",
         "StoreUnwritable",
         "UnknownComponent",

@@ -12,7 +12,9 @@
     |   `-- StoreUnwritable  the store cannot be written to: the disk is full or broken, or access is denied; a run ends
     |-- ClusterLost          the scheduler of a Dask cluster cannot be reached, or stopped answering
     |-- Incompatible         components do not fit together (a convolution on points): their cells are skipped
-    |-- GradientRefused      an attack asked for a gradient that its threat or the predictive does not give: skipped
+    |-- AccessRefused        an attack asked for something that its threat or the predictive does not give: skipped
+    |   |-- GradientRefused  gradients
+    |   `-- ScoresRefused    scores
     |-- QueriesSpent         an attack asked for more queries than its threat allows: its cells are skipped
     `-- ContractBreach       a plugin returned what the core's rules forbid: the outcome is invalid
         `-- NetworkError     a network cannot be copied, or is no fixed function from inputs to logits
@@ -78,8 +80,16 @@ class Incompatible(BnnbenchError):
     """Components do not fit together: the cells that combine them are `skipped` with this reason."""
 
 
-class GradientRefused(BnnbenchError):
-    """An attack asked for a gradient that its threat or the predictive does not give: its cells are `skipped`."""
+class AccessRefused(BnnbenchError):
+    """An attack asked for something that its threat or the predictive does not give: its cells are `skipped`."""
+
+
+class GradientRefused(AccessRefused):
+    """An attack asked for a gradient that its threat or the predictive does not give."""
+
+
+class ScoresRefused(AccessRefused):
+    """An attack asked for scores under a threat that gives it predicted classes alone."""
 
 
 class QueriesSpent(BnnbenchError):

@@ -12,6 +12,9 @@ class Goal(Protocol):
     def reached(self, log_probs: Any, y: Any) -> Any:
         """Whether each image reaches the goal, (N,) bool, from log predictive probabilities (N, K) and labels (N,)."""
 
+    def reached_by(self, classes: Any, y: Any) -> Any:
+        """The same, from predicted classes (N,) and labels (N,)."""
+
     def robust(self, clean: Any, attacked: Any, y: Any) -> Any:
         """Whether each image withstood the attack, (N,) bool.
 
@@ -32,7 +35,11 @@ class Untargeted:
 
     def reached(self, log_probs: Any, y: Any) -> Any:
         """Whether the most probable class is not the label, (N,) bool."""
-        return log_probs.argmax(-1) != y
+        return self.reached_by(log_probs.argmax(-1), y)
+
+    def reached_by(self, classes: Any, y: Any) -> Any:
+        """Whether the predicted class is not the label, (N,) bool."""
+        return classes != y
 
     def robust(self, clean: Any, attacked: Any, y: Any) -> Any:
         """Whether the most probable class is the label at the clean and the perturbed input, (N,) bool."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Norm = Literal["linf", "l2"]
 Stream = Literal["fixed", "independent", "fresh"]
-Access = Literal["gradient", "scores"]
+Access = Literal["gradient", "scores", "decisions"]
 Goal = Literal["untargeted"]
 WORDS = {"norm": Norm, "stream": Stream, "access": Access, "goal": Goal}
 """The fields of a threat that are words, with the words that each may be."""
@@ -42,7 +42,7 @@ class Threat:
             image.
         attack_draws: the number of draws that the attacker sees, 1 or more. By default all that the stream allows;
             `fresh` needs it.
-        access: `gradient`: gradients and scores. `scores`: scores alone.
+        access: `gradient`: gradients and scores. `scores`: scores alone. `decisions`: predicted classes alone.
         goal: `untargeted`: any other class than the label.
         queries: the largest number of queries of the ensemble for each image. By default there is no limit. A query
             with gradient counts once.
@@ -183,6 +183,11 @@ class Threat:
     def broken(self, log_probs: Tensor, y: Tensor) -> Tensor:
         """Whether the goal is reached, (N,) bool, from log predictive probabilities (N, K) and labels (N,)."""
         reached: Tensor = GOALS[self.goal].reached(log_probs, y)
+        return reached
+
+    def broken_by(self, classes: Tensor, y: Tensor) -> Tensor:
+        """Whether the goal is reached, (N,) bool, from predicted classes (N,) and labels (N,)."""
+        reached: Tensor = GOALS[self.goal].reached_by(classes, y)
         return reached
 
 

@@ -12,7 +12,7 @@ from bnnbench.core.ledger import Ledger
 from bnnbench.core.objective import Objective, as_objective, value_of
 from bnnbench.core.predictive import Predictive
 from bnnbench.core.threat import Threat
-from bnnbench.errors import GradientRefused, QueriesSpent
+from bnnbench.errors import GradientRefused, QueriesSpent, ScoresRefused
 
 if TYPE_CHECKING:
     import torch
@@ -108,12 +108,14 @@ class Victim:
         """Logits (S, N, K) of the draws that the attacker sees, at inputs x (N, *shape).
 
         They are differentiable in x if the threat's access is `gradient`. The query counts as one with gradient if x
-        requires a gradient. Raises `GradientRefused` if it does and the predictive gives none.
+        requires a gradient. Raises `GradientRefused` if it does and the predictive gives none, and `ScoresRefused` if
+        the threat's access is `decisions`, as `log_probs`, `value` and `score` do.
         """
         import torch
         from torch.autograd import forward_ad
 
-        if self._threat.access == "scores":
+        if self._threat.access != "gradient":
+            self._check_scores()
             self._count(x, gradient=False)
             with torch.no_grad():
                 # Without a tangent: forward-mode differentiation would give a gradient too.
@@ -125,6 +127,13 @@ class Victim:
 
             raise GradientRefused(no_gradient(self._predictive.described))
         return logits
+
+    def decisions(self, x: Tensor) -> Tensor:
+        """The predicted classes (N,) at inputs x (N, *shape): what every threat gives."""
+        from bnnbench.core.ensemble import directions
+
+        self._count(x, gradient=False)
+        return directions.average(self._predictive.draw_log_probs(x, self._query())).argmax(-1).to(x.device)
 
     def log_probs(self, x: Tensor) -> Tensor:
         """Log predictive probabilities (N, K) at inputs x (N, *shape), without gradient."""
@@ -150,8 +159,8 @@ class Victim:
     def gradient(self, x: Tensor, y: Tensor, objective: Objective | str) -> Tensor:
         """The objective's gradient (N, *shape) at inputs x (N, *shape) with labels y (N,).
 
-        `objective` is an `Objective` or a registered name. Raises `GradientRefused` if the threat's access is `scores`,
-        as `direction`, `value_and_direction` and `probe` do.
+        `objective` is an `Objective` or a registered name. Raises `GradientRefused` unless the threat's access is
+        `gradient`, as `direction`, `value_and_direction` and `probe` do.
         """
         self._count(x, gradient=True)
         gradient = self._predictive.gradient(x, y, objective, self._query())
@@ -202,8 +211,14 @@ class Victim:
 
     def _each(self, x: Tensor) -> Tensor:
         """Log-probabilities (S, N, K) of each draw, from one query without gradient."""
+        self._check_scores()
         self._count(x, gradient=False)
         return self._predictive.draw_log_probs(x, self._query())
+
+    def _check_scores(self) -> None:
+        """Raise `ScoresRefused` if the threat gives predicted classes alone."""
+        if self._threat.access == "decisions":
+            raise ScoresRefused("this threat gives the attacker predicted classes, not scores")
 
     def _query(self) -> list[int]:
         """The positions of the draws that answer the next query."""
@@ -223,8 +238,9 @@ class Victim:
 
     def _count(self, x: Tensor, *, gradient: bool) -> None:
         """Count a query of these inputs. Raises `GradientRefused` or `QueriesSpent` if the threat does not allow it."""
-        if gradient and self._threat.access == "scores":
-            raise GradientRefused("this threat gives the attacker scores, not gradients")
+        if gradient and self._threat.access != "gradient":
+            given = "scores" if self._threat.access == "scores" else "predicted classes"
+            raise GradientRefused(f"this threat gives the attacker {given}, not gradients")
         cost = self.ledger.attributed(len(x), self._positions)
         allowed = self._threat.queries
         if allowed is not None and (asked := float((self._spent() + cost).max())) > allowed + 1e-6:

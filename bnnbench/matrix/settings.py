@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from bnnbench.core.radius import FRACTION, fraction_of
 from bnnbench.core.seeds import LARGEST
+from bnnbench.core.threat import Access, Norm
 from bnnbench.plugins.kinds import KINDS
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -165,10 +166,10 @@ class ThreatSettings(_Strict):
 
     epsilon: Radius
     """Radius of the ball, in the data's units: a number, or a fraction such as 8/255."""
-    norm: Literal["linf", "l2"] = "linf"
+    norm: Norm = "linf"
     """The ball's norm."""
-    access: Literal["gradient", "scores"] = "gradient"
-    """Whether the attacker has gradients, or scores (log-probabilities) alone."""
+    access: Access = "gradient"
+    """Whether the attacker has gradients, scores (log-probabilities) alone, or decisions (predicted classes) alone."""
     queries: int | None = Field(default=None, ge=1)
     """The number of queries of the ensemble that the attacker may make for each image; unlimited by default."""
     allow_whole_box: bool | None = None

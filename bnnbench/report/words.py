@@ -12,7 +12,11 @@ from bnnbench.evidence.lines import threat_of
 from bnnbench.plugins.described import counted
 
 _NORMS = {"linf": "l-infinity ball of radius eps", "l2": "l2 ball of radius eps"}
-_ACCESS = {"gradient": "white box (gradients)", "scores": "black box (scores)"}
+_ACCESS = {
+    "gradient": "white box (gradients)",
+    "scores": "black box (scores)",
+    "decisions": "black box (predicted classes)",
+}
 
 
 def attacker(cells: Sequence[Cell]) -> str:

@@ -34,6 +34,39 @@ def test_gradients_are_refused_where_only_scores_are_given() -> None:
     assert bb.attack("random-sign", tries=3)(random_ensemble(), x, y, scores).shape == x.shape
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda victim, x, y: victim.logits(x),
+        lambda victim, x, y: victim.log_probs(x),
+        lambda victim, x, y: victim.value(x, y, "log-margin"),
+        lambda victim, x, y: victim.score(x, y, "log-margin"),
+    ],
+)
+def test_scores_are_refused_where_only_decisions_are_given(ask: Callable[[bb.Victim, Tensor, Tensor], object]) -> None:
+    x, y = random_inputs()
+    with pytest.raises(bb.ScoresRefused, match=r"^this threat gives the attacker predicted classes, not scores$"):
+        attack(lambda victim, x, y: (ask(victim, x, y), x)[1])(
+            random_ensemble(), x, y, bb.Threat(epsilon=0.1, access="decisions")
+        )
+
+
+def test_gradients_are_refused_where_only_decisions_are_given() -> None:
+    x, y = random_inputs()
+    with pytest.raises(bb.GradientRefused, match=r"^this threat gives the attacker predicted classes, not gradients$"):
+        bb.attack("fgsm")(random_ensemble(), x, y, bb.Threat(epsilon=0.1, access="decisions"))
+
+
+def test_decisions_are_the_predicted_classes_and_count_as_queries() -> None:
+    predictive, (x, y) = random_ensemble(), random_inputs()
+    seen = []
+    look = attack(lambda victim, x, y: (seen.append(victim.decisions(x)), x)[1])
+    (made,) = craft(look, predictive, x, y, [bb.Threat(epsilon=0.1, access="decisions")], seed=0)
+    assert torch.equal(seen[0], predictive.log_probs(x).argmax(-1))
+    assert made.forward_passes.tolist() == [1] * len(x)
+    assert made.gradient_passes.tolist() == [0] * len(x)
+
+
 def test_a_victim_shows_the_draws_of_its_stream_and_counts() -> None:
     predictive, (x, y) = random_ensemble(draws=8), random_inputs()
     seen: dict[str, object] = {}

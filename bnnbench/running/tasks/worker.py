@@ -15,9 +15,9 @@ from bnnbench.core.component import Component
 from bnnbench.core.dataset import Data, Dataset, checksum, checksum_of_test, name_of
 from bnnbench.core.rules import preparation
 from bnnbench.errors import (
+    AccessRefused,
     ContractBreach,
     DamagedArtefact,
-    GradientRefused,
     Incompatible,
     QueriesSpent,
     StoreError,
@@ -101,7 +101,7 @@ def _torch_threads(number: int) -> Iterator[None]:
 
 def _failure(error: BaseException) -> Ending:
     """The ending of a task that raised an error: `skipped`, `invalid` or `failed`, with reason and traceback."""
-    if isinstance(error, Incompatible | GradientRefused | QueriesSpent):
+    if isinstance(error, AccessRefused | Incompatible | QueriesSpent):
         return Ending("skipped", one_line(message_of(error)), warnings=[])
     status = "invalid" if isinstance(error, ContractBreach) else "failed"
     # The reason may be cut; the traceback has the full text.

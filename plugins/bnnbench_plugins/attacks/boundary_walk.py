@@ -41,8 +41,8 @@ class Walk:
     def start(self, tries: int) -> Tensor:
         """The positions (n,) of images that are classified correctly and for which a misclassified point is found."""
         asked = torch.arange(len(self._x), device=self._x.device)[self.left > 0]
-        log_probs = self._ask(self._x[asked], asked)
-        broken = self._threat.broken(log_probs, self._y[asked])
+        classes = self._ask(self._x[asked], asked)
+        broken = self._threat.broken_by(classes, self._y[asked])
         self._keep(self._x[asked[broken]], asked[broken])
         right = asked[~broken]
         for _ in range(tries):
@@ -54,7 +54,7 @@ class Walk:
             step = per_image(share[at], clean) * (low + (high - low) * noise[at] - clean)
             self._go((clean + step).clamp(low, high), at)
         self.points = self.nearest.clone()
-        self._start_from_batch(right[self.distance[right].isinf()], asked, log_probs.argmax(-1))
+        self._start_from_batch(right[self.distance[right].isinf()], asked, classes)
         return right[self.distance[right].isfinite()]
 
     def _start_from_batch(self, at: Tensor, asked: Tensor, classes: Tensor) -> None:
@@ -130,13 +130,13 @@ class Walk:
         return at[moved]
 
     def _ask(self, points: Tensor, at: Tensor) -> Tensor:
-        """Log predictive probabilities (m, K) of points of the images at these positions (m,), which may repeat."""
+        """The predicted classes (m,) of points of the images at these positions (m,), which may repeat."""
         self.left -= at.bincount(minlength=len(self.left))
-        return self._victim.among(at).log_probs(points)
+        return self._victim.among(at).decisions(points)
 
     def _broken(self, points: Tensor, at: Tensor) -> Tensor:
         """Whether points of the images at these positions (m,) reach the goal: all that this attack is told."""
-        return self._threat.broken(self._ask(points, at), self._y[at])
+        return self._threat.broken_by(self._ask(points, at), self._y[at])
 
     def _go(self, points: Tensor, at: Tensor) -> Tensor:
         """Go to those points (n, *shape) that reach the goal, and return which do, (n,) bool."""

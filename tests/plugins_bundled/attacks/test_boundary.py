@@ -123,3 +123,11 @@ def test_one_run_serves_all_radii() -> None:
     for radius, found in zip(radii, runs, strict=True):
         assert not found.success[exact > radius * (1 + 1e-4)].any()
         assert found.success[exact < radius * 0.85].all()
+
+
+def test_predicted_classes_are_all_that_it_needs() -> None:
+    predictive, (x, y) = random_ensemble(), random_inputs()
+    attack = bb.attack("boundary", queries=200)
+    given = bb.Threat(epsilon=0.2)
+    decided = bb.Threat(epsilon=0.2, access="decisions")
+    assert torch.equal(attack(predictive, x, y, given), attack(predictive, x, y, decided))
