@@ -69,7 +69,7 @@ def test_the_steepest_step_has_length_one_however_small_the_direction() -> None:
         ({"epsilon": 0.1, "norm": "Linf"}, "norm is 'linf' or 'l2', not 'Linf'; did you mean 'linf'?"),
         ({"epsilon": 0.1, "norm": math.inf}, "norm is 'linf' or 'l2', not inf; did you mean 'linf'?"),
         ({"epsilon": 0.1, "norm": 2}, "norm is 'linf' or 'l2', not 2; did you mean 'l2'?"),
-        ({"epsilon": 0.1, "access": "score"}, "access is 'gradient', 'scores' or 'decisions', not 'score'; did you mean"),
+        (
             {"epsilon": 0.1, "access": "score"},
             "access is 'gradient', 'scores' or 'decisions', not 'score'; did you mean 'scores'?",
         ),
