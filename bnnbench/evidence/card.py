@@ -102,7 +102,7 @@ def _fault(predictive: Predictive, distinct: int, divergences: np.ndarray) -> st
     """The reason why draws are degenerate; empty if they are not."""
     size = len(predictive)
     if _all_diverged(predictive, divergences):
-        return "every transition diverged"
+        return "every transition diverged: try a smaller step_size or a longer warmup"
     # If two chains are equal, half of the draws are distinct. A single draw is never degenerate.
     if size > 1 and distinct <= size / 2:
         return f"only {distinct} of {size} draws are distinct"

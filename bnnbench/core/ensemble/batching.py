@@ -125,7 +125,7 @@ def no_gradient(described: str) -> str:
     """The message that a predictive gives no gradient."""
     return (
         f"{described} gives no gradient, and one was asked for: attack it by scores alone or at random, or give it "
-        "torch modules that can be differentiated"
+        "torch modules that can be differentiated, without torch.no_grad or detach in their forward"
     )
 
 
