@@ -36,6 +36,12 @@ class Ledger:
         counts = positions.bincount(minlength=len(self.forward)).to(self.forward)
         return counts if inputs == len(positions) else counts * (inputs / max(1, len(positions)))
 
+    def count(self, cost: Tensor, *, gradient: bool) -> None:
+        """Add the cost (N,) of one query, with or without gradient."""
+        self.forward = self.forward + cost
+        if gradient:
+            self.gradient = self.gradient + cost
+
     def note_zero(self, zero: Tensor, positions: Tensor) -> None:
         """Record whether a direction was exactly zero, (n,) bool, for the images at these positions (n,)."""
         if len(zero) != len(positions):
@@ -61,6 +67,13 @@ class Ledger:
     def followed(self) -> bool:
         """Whether the attack asked for directions, all of which could be attributed to images."""
         return self._followed and not self._unattributed
+
+
+def most_queries(ledgers: Sequence[Ledger]) -> Tensor | int:
+    """The largest number of queries of each image (N,) in one of several ledgers; 0 if there are none."""
+    import torch
+
+    return torch.stack([ledger.forward for ledger in ledgers]).amax(0) if ledgers else 0
 
 
 def steps_of(ledgers: Sequence[Ledger]) -> dict[str, Tensor]:

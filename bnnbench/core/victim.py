@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bnnbench.core import seeds
+from bnnbench.core.access import check_differentiable, check_gradients, check_queries, check_scores
 from bnnbench.core.ensemble import draw_split
-from bnnbench.core.ledger import Ledger
+from bnnbench.core.ledger import Ledger, most_queries
 from bnnbench.core.objective import Objective, as_objective, value_of
 from bnnbench.core.predictive import Predictive
+from bnnbench.core.surrogate import Source, surrogate_of
 from bnnbench.core.threat import Threat
-from bnnbench.errors import GradientRefused, QueriesSpent, ScoresRefused
 
 if TYPE_CHECKING:
     import torch
@@ -52,10 +53,11 @@ class Victim:
         self._shared: Ledger | None = None
         self._of_threats: dict[Threat, Victim] = {}
         self._one_threat = False
+        self._allowed = threat.queries
 
     def __len__(self) -> int:
         """The number of draws that one query evaluates."""
-        return draw_split.draws_per_query(self._threat, self._draws)
+        return min(draw_split.draws_per_query(self._threat, self._draws), len(self._draws))
 
     @property
     def images(self) -> int:
@@ -74,6 +76,7 @@ class Victim:
         if threat not in self._of_threats:
             victim = Victim(self._predictive, threat, self._draws, len(self.ledger.forward), self._seed)
             victim._shared, victim._of_threats = self._shared or self.ledger, self._of_threats
+            victim._allowed = self._allowed
             self._of_threats[threat] = victim
         return self._of_threats[threat]._at(self._positions)
 
@@ -92,6 +95,20 @@ class Victim:
         view._one_threat = True
         return view
 
+    def surrogate(self, source: Source) -> Victim:
+        """A victim for the same images and threat, whose ensemble is one network that the attacker has made.
+
+        With the source `mean-network` its weights are the mean of those of the draws that the attacker sees, and with
+        `one-draw` those of the first such draw. Its queries are not queries of this victim: they are counted apart, and
+        the threat's `queries` does not limit them. Raises `GradientRefused` unless the threat's access is `gradient`,
+        since the attacker must know the weights, and `Incompatible` if the draws are not weights of one network.
+        """
+        check_gradients(self._threat, "the weights of the network")
+        made = surrogate_of(self._predictive, self._draws, source)
+        victim = Victim(made, self._threat, [0], self.images, self._seed)
+        victim._allowed = None
+        return victim
+
     def ledgers(self, threat: Threat) -> list[Ledger]:
         """The ledgers that count for one threat: the one of all threats, and the threat's own if it has one."""
         victim = self._of_threats.get(threat)
@@ -100,9 +117,7 @@ class Victim:
     @property
     def queries_left(self) -> Tensor | None:
         """The number of queries (N,) that the threat still allows for each image; None if there is no limit."""
-        if self._threat.queries is None:
-            return None
-        return (self._threat.queries - self._spent())[self._positions]
+        return None if self._allowed is None else (self._allowed - self._spent())[self._positions]
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits (S, N, K) of the draws that the attacker sees, at inputs x (N, *shape).
@@ -115,17 +130,15 @@ class Victim:
         from torch.autograd import forward_ad
 
         if self._threat.access != "gradient":
-            self._check_scores()
+            check_scores(self._threat)
             self._count(x, gradient=False)
             with torch.no_grad():
                 # Without a tangent: forward-mode differentiation would give a gradient too.
                 return self._predictive.logits(forward_ad.unpack_dual(x.detach()).primal, self._query())
         self._count(x, gradient=x.requires_grad)
         logits = self._predictive.logits(x, self._query())
-        if x.requires_grad and torch.is_grad_enabled() and not logits.requires_grad:
-            from bnnbench.core.ensemble.batching import no_gradient
-
-            raise GradientRefused(no_gradient(self._predictive.described))
+        if x.requires_grad and torch.is_grad_enabled():
+            check_differentiable(logits, self._predictive.described)
         return logits
 
     def decisions(self, x: Tensor) -> Tensor:
@@ -176,8 +189,7 @@ class Victim:
 
     def value_and_direction(self, x: Tensor, y: Tensor, objective: Objective | str) -> tuple[Tensor, Tensor]:
         """The objective (N,) and its direction (N, *shape), from one query. Arguments are as in `gradient`."""
-        _, value, direction = self.probe(x, y, objective)
-        return value, direction
+        return self.probe(x, y, objective)[1:]
 
     def probe(self, x: Tensor, y: Tensor, objective: Objective | str) -> Probe:
         """Log predictive probabilities (N, K), the objective (N,) and its direction (N, *shape), from one query.
@@ -211,45 +223,27 @@ class Victim:
 
     def _each(self, x: Tensor) -> Tensor:
         """Log-probabilities (S, N, K) of each draw, from one query without gradient."""
-        self._check_scores()
+        check_scores(self._threat)
         self._count(x, gradient=False)
         return self._predictive.draw_log_probs(x, self._query())
-
-    def _check_scores(self) -> None:
-        """Raise `ScoresRefused` if the threat gives predicted classes alone."""
-        if self._threat.access == "decisions":
-            raise ScoresRefused("this threat gives the attacker predicted classes, not scores")
 
     def _query(self) -> list[int]:
         """The positions of the draws that answer the next query."""
         return draw_split.at_query(self._threat, self._draws, self._rng)
 
     def _spent(self) -> Tensor:
-        """The queries of each image of the attack so far (N,): those for all threats, and those for one threat.
-
-        The victim of all threats counts the threat with the most queries.
-        """
-        import torch
-
+        """The queries of each image so far (N,): those for all threats, and those for the threat with most of them."""
         if self._shared is not None:
             return self._shared.forward + self.ledger.forward
-        of_threats = [victim.ledger.forward for victim in self._of_threats.values()]
-        return self.ledger.forward + (torch.stack(of_threats).amax(0) if of_threats else 0)
+        return self.ledger.forward + most_queries([victim.ledger for victim in self._of_threats.values()])
 
     def _count(self, x: Tensor, *, gradient: bool) -> None:
         """Count a query of these inputs. Raises `GradientRefused` or `QueriesSpent` if the threat does not allow it."""
-        if gradient and self._threat.access != "gradient":
-            given = "scores" if self._threat.access == "scores" else "predicted classes"
-            raise GradientRefused(f"this threat gives the attacker {given}, not gradients")
-        cost = self.ledger.attributed(len(x), self._positions)
-        allowed = self._threat.queries
-        if allowed is not None and (asked := float((self._spent() + cost).max())) > allowed + 1e-6:
-            raise QueriesSpent(
-                f"the threat allows {allowed} queries for each image, and the attack asked for {asked:.6g} or more"
-            )
-        self.ledger.forward = self.ledger.forward + cost
         if gradient:
-            self.ledger.gradient = self.ledger.gradient + cost
+            check_gradients(self._threat)
+        cost = self.ledger.attributed(len(x), self._positions)
+        check_queries(self._allowed, self._spent() + cost)
+        self.ledger.count(cost, gradient=gradient)
 
     def _note_zero(self, direction: Tensor) -> None:
         self.ledger.note_zero((direction.flatten(1) == 0).all(1).cpu(), self._positions)

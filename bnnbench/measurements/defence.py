@@ -85,8 +85,8 @@ class Defence:
         if log_probs.shape[-1] <= largest:
             name = self.predictive.described
             raise ContractBreach(
-                f"{name} has {log_probs.shape[-1]} classes, but there are labels up to {largest}: a model of these data "
-                f"returns {largest + 1} scores for each input"
+                f"{name} has {log_probs.shape[-1]} classes, but there are labels up to {largest}: a model of these "
+                f"data returns {largest + 1} scores for each input"
             )
         if not log_probs.isfinite().all():
             raise ContractBreach(f"{self.predictive.described} gives log-probabilities that are not finite")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from html import escape
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 Severity = Literal["refutes", "note"]
 """`refutes`: the robust accuracy is no evidence of robustness. `note`: it is, but should be read with this in mind."""
@@ -31,6 +31,12 @@ ZERO_DIRECTION = FindingKind(
     "attack",
     "the attack's direction was zero at some images: no evidence",
 )
+UNCHANGED = FindingKind(
+    "*",
+    "refutes",
+    "attack",
+    "the attack changed no image that was right: no evidence",
+)
 CONSTANT = FindingKind(
     "=",
     "refutes",
@@ -43,12 +49,33 @@ PROBABILITIES = FindingKind(
     "predictive",
     "logits look like probabilities: if so, attacks on them are weak",
 )
-KINDS = (ZERO_GRADIENT, ZERO_DIRECTION, CONSTANT, PROBABILITIES)
+KINDS = (ZERO_GRADIENT, ZERO_DIRECTION, UNCHANGED, CONSTANT, PROBABILITIES)
 """The kinds of findings, in the order in which they are listed."""
 MEANINGS = {kind.mark: kind.meaning for kind in KINDS}
 """The meaning of each mark."""
 OF_PREDICTIVE = "".join(kind.mark for kind in KINDS if kind.about == "predictive")
 """The marks of findings about a predictive, whatever attacks it."""
+OF_ATTACK = "".join(kind.mark for kind in KINDS if kind.about == "attack")
+"""The marks of findings about an attack."""
+
+
+class Judged(Protocol):
+    """What findings are made of; an `Outcome` is one."""
+
+    @property
+    def zero_gradient(self) -> Any: ...
+
+    @property
+    def zero_direction(self) -> Any: ...
+
+    @property
+    def like_probabilities(self) -> bool: ...
+
+    @property
+    def unchanged(self) -> bool: ...
+
+    @property
+    def constant(self) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -87,3 +114,25 @@ class Findings(list[Finding]):
     def _repr_html_(self) -> str:
         items = "".join(f"<li><b>{finding.severity}</b>: {escape(finding.text)}</li>" for finding in self)
         return f"<ul>{items}</ul>" if items else "<p>no findings</p>"
+
+
+def about(outcome: Judged) -> Findings:
+    """The findings about an outcome."""
+    zero, still = _count(outcome.zero_gradient), _count(outcome.zero_direction)
+    return Findings.of(
+        {
+            ZERO_GRADIENT: f"plain gradient exactly zero at {zero} images" if zero else "",
+            ZERO_DIRECTION: f"attack direction exactly zero at {still} images" if still else "",
+            UNCHANGED: "the attack changed no image that was right" if outcome.unchanged else "",
+            CONSTANT: "every clean image is given one and the same class" if outcome.constant else "",
+            PROBABILITIES: _LIKE_PROBABILITIES if outcome.like_probabilities else "",
+        }
+    )
+
+
+def _count(flags: Any) -> int:
+    """The number of flags (N,) that are set; 0 if there are none."""
+    return 0 if flags is None else int(flags.sum())
+
+
+_LIKE_PROBABILITIES = "the logits look like probabilities: they are not negative, and sum to one at every image"

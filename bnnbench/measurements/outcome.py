@@ -118,15 +118,7 @@ class Outcome:
     @property
     def findings(self) -> Findings:
         """What limits or refutes the outcome as evidence: plain texts, each with a severity."""
-        zero, still = _count(self.zero_gradient), _count(self.zero_direction)
-        return Findings.of(
-            {
-                findings.ZERO_GRADIENT: f"plain gradient exactly zero at {zero} images" if zero else "",
-                findings.ZERO_DIRECTION: f"attack direction exactly zero at {still} images" if still else "",
-                findings.CONSTANT: "every clean image is given one and the same class" if self.constant else "",
-                findings.PROBABILITIES: _LIKE_PROBABILITIES if self.like_probabilities else "",
-            }
-        )
+        return findings.about(self)
 
     @property
     def goal(self) -> Goal:
@@ -142,6 +134,16 @@ class Outcome:
     def constant(self) -> bool:
         """Whether all clean images are given the same class although they have several labels."""
         return len(set(self.label.tolist())) > 1 and len(set(self.clean_log_probs.argmax(-1).tolist())) == 1
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the attack left every image as it was that is classified correctly, though the ball has other points.
+
+        Its queries may not have sufficed for one step.
+        """
+        right = self.clean_correct
+        moves = self.threat is None or self.threat.epsilon > 0
+        return bool(moves and right.any() and (self.distance[right] == 0).all())
 
     @property
     def attacked_correct(self) -> NDArray[np.bool_]:
@@ -240,10 +242,3 @@ class Outcomes(list[Outcome]):
     def frame(self) -> pandas.DataFrame:
         """A pandas data frame with a row for each image of each outcome; `epsilon` tells the outcomes apart."""
         return frame_of(self)
-
-
-def _count(flags: Array | None) -> int:
-    return 0 if flags is None else int(flags.sum())
-
-
-_LIKE_PROBABILITIES = "the logits look like probabilities: they are not negative, and sum to one at every image"

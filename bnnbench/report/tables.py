@@ -11,7 +11,7 @@ from bnnbench.evidence.marks import MARKS
 from bnnbench.evidence.results import Results
 from bnnbench.evidence.worst_case import Accuracy, WorstCase, accuracy_of, worst_of
 from bnnbench.matrix.settings import FIRST_COLUMN, LAST_COLUMN
-from bnnbench.measurements.findings import OF_PREDICTIVE
+from bnnbench.measurements.findings import OF_ATTACK, OF_PREDICTIVE
 from bnnbench.plugins.described import counted
 from bnnbench.report.words import attacker, notes, threat_names
 
@@ -154,7 +154,8 @@ def _attacked(cells: Sequence[Cell], seeds: Collection[int]) -> Figure:
     missing = [cell for cell in cells if not cell.ok]
     if missing:
         return Figure(text=missing[0].status)
-    marks = "#" * any("#" in cell.marks for cell in cells) + "+" * ({cell.spec.seed for cell in cells} != set(seeds))
+    marks = "".join(mark for mark in OF_ATTACK if any(mark in cell.marks for cell in cells))
+    marks += "+" * ({cell.spec.seed for cell in cells} != set(seeds))
     return _figure(accuracy_of([cell.figures["robust_accuracy"] for cell in cells], _images(cells[0])), marks)
 
 

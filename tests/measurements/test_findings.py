@@ -28,11 +28,13 @@ def test_each_finding_has_a_mark_a_severity_and_a_text() -> None:
         zero_direction=zero,
         like_probabilities=True,
         label=np.arange(10) % 2,
+        distance=np.zeros(10),
     )
     found = everything.findings
     assert [(finding.mark, finding.severity) for finding in found] == [
         ("!", "note"),
         ("#", "refutes"),
+        ("*", "refutes"),
         ("=", "refutes"),
         ("?", "refutes"),
     ]
@@ -56,6 +58,28 @@ def test_a_predictive_without_gradient_has_no_zero_gradient() -> None:
     found = dataclasses.replace(outcome("1010101010"), zero_gradient=None)
     assert found.zero_gradient_share is None
     assert AttackMeasurement(bb.attack("fgsm")).row(found)["zero_gradient_share"] is None
+
+
+class Still(bb.Attack):
+    """Returns its inputs."""
+
+    def perturb(self, victim, x, y, threat, rng):  # type: ignore[no-untyped-def]
+        return x
+
+
+def test_an_attack_that_changes_no_image_is_no_evidence() -> None:
+    predictive, data = linear_predictive(np.eye(2, 4), np.zeros(2)), small_data()
+    assert "*" in [finding.mark for finding in bb.evaluate(predictive, Still(), data, epsilon=0.1).findings]
+    assert "*" not in [finding.mark for finding in bb.evaluate(predictive, Still(), data, epsilon=0).findings]
+    assert "*" not in [
+        finding.mark for finding in bb.evaluate(predictive, bb.attack("pgd"), data, epsilon=0.1).findings
+    ]
+
+
+def test_a_budget_that_allows_no_step_of_an_attack_is_told() -> None:
+    threat = bb.Threat(epsilon=0.1, access="scores", queries=20)
+    found = bb.evaluate(linear_predictive(np.eye(2, 4), np.zeros(2)), bb.attack("nes"), small_data(), threat=threat)
+    assert "the attack changed no image that was right" in [str(finding) for finding in found.findings]
 
 
 class Probabilities(bb.Predictive):

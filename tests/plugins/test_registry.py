@@ -83,6 +83,7 @@ def test_everything_bundled_is_registered_imports_and_documents_itself() -> None
         "numpyro-hmc", "bayes-by-backprop", "sgd", "saved", "predictive-nll", "expected-loss", "log-margin",
         "mean-logit", "mean-logit-margin", "class-margin", "dlr", "fgsm", "pgd", "random-sign", "apgd", "boundary",
         "carlini-wagner", "deepfool", "fmn", "mi-fgsm", "nes", "square", "standard",
+        "substitute", "transfer",
     }  # fmt: skip
     assert not [broken for broken in registry.quarantined if broken.distribution == "bnnbench"]
     for entry in registry.entries:

@@ -14,6 +14,8 @@ LITTLE: dict[str, dict[str, Any]] = {
     "fmn": {"steps": 15},
     "nes": {"steps": 4, "samples": 10},
     "square": {"queries": 40},
+    "substitute": {"attack": {"use": "apgd", "steps": 5}, "rounds": 2, "epochs": 5},
+    "transfer": {"attack": {"use": "pgd", "steps": 5}},
 }
 """Parameters by the name of the attack; attacks that are quick as they are have none."""
 NAMES = sorted(

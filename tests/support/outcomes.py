@@ -24,7 +24,7 @@ def outcome(robust: str, clean: str = "1111111111", *, zero: bool = False) -> Ou
         attacked_log_probs=log_probs(robust),
         clean_entropy=nothing,
         attacked_entropy=nothing,
-        distance=nothing,
+        distance=nothing + 0.1,
         passes=nothing,
         objective=nothing,
         zero_gradient=no,

@@ -22,3 +22,7 @@ def bnnbench_register(registry: Any) -> None:
     registry.attack("random-sign", f"{home}.random_sign:RandomSign", help="Random signs; the best of `tries` is kept.")
     registry.attack("standard", f"{home}.standard:Standard", help="An ensemble in stages, whose number can be quoted.")
     registry.attack("square", f"{home}.square:SquareAttack", help="Random search in squares; uses scores alone.")
+    registry.attack(
+        "substitute", f"{home}.substitute:Substitute", help="A network trained on predicted classes; transfer."
+    )
+    registry.attack("transfer", f"{home}.transfer:Transfer", help="Attacks the network of the mean weights; transfer.")
