@@ -50,7 +50,7 @@ def test_the_number_of_images_that_stand_falls_from_stage_to_stage() -> None:
     predictive, (x, y) = random_ensemble(), random_inputs(images=60)
     (crafted,) = craft(bb.attack("standard"), predictive, x, y, [bb.Threat(epsilon=0.05)], seed=0)
     standing = crafted.steps["standing"]
-    assert len(standing) == 7
+    assert len(standing) == 8
     assert (standing.diff(dim=0) <= 0).all()
     broken = predictive.log_probs(crafted.inputs).argmax(-1) != y
     assert torch.equal(standing[-1] == 0, broken)
