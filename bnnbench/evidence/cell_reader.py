@@ -86,13 +86,9 @@ class CellReader:
             self._check_fit(spec, fit)
             record = self._checked_record(spec, fit)
             result = self._loaded(spec, record)
-            with contained():
-                return self._with_result(spec, record, result, level, why)
+            return self._with_result(spec, record, result, level, why)
         except _NoResult as ending:
-            status, reason = ending.status, ending.reason
-        except Exception as error:  # noqa: BLE001 - a plugin computes figures, and the other rows must be reported
-            status, reason = "invalid", f"its figures cannot be computed: {message_of(error)}"
-        return Cell(spec, status, one_line(reason), [], level, spec.measurement.row(None))
+            return Cell(spec, ending.status, one_line(ending.reason), [], level, spec.measurement.row(None))
 
     def _check_fit(self, spec: CellSpec, fit: Mapping[str, Any] | None) -> None:
         """Raise `_NoResult` if the fit of a cell did not succeed, or its files or test data have changed.
@@ -152,8 +148,16 @@ class CellReader:
         return _DAMAGED if (CELLS, spec.key) in self._store.distrusted else ""
 
     def _with_result(self, spec: CellSpec, record: Mapping[str, Any], result: Any, level: str | None, why: str) -> Cell:
-        """A cell that is `ok`, with the figures, marks and warnings of its result; `why` is the reason of its card."""
-        notes = spec.measurement.notes(result)
+        """A cell that is `ok`, with the figures, marks and warnings of its result; `why` is the reason of its card.
+
+        Raises `_NoResult` if the code of a plugin cannot compute them: the other rows must be reported.
+        """
+        try:
+            with contained():
+                notes, figures = spec.measurement.notes(result), spec.measurement.row(result)
+                robust = getattr(result, "robust", None)
+        except Exception as error:  # noqa: BLE001 - a plugin computes them
+            raise _NoResult("invalid", f"its figures cannot be computed: {message_of(error)}") from None
         warnings = [one_line(str(warning)) for warning in record["warnings"]]
         if level == "short":
             warnings.append(f"posterior is short: {why}")
@@ -161,7 +165,6 @@ class CellReader:
         if held := card.get("held_fixed"):
             warnings.append(one_line(f"posterior is for a network in this state: {held}"))
         warnings += notes.values()
-        figures, robust = spec.measurement.row(result), getattr(result, "robust", None)
         rhat = card.get("rhat") if isinstance(card.get("rhat"), int | float) else None
         return Cell(spec, "ok", "", warnings, level, figures, notes, robust, self._store, rhat)
 

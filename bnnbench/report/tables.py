@@ -102,11 +102,6 @@ def blocks(results: Results) -> list[Block]:
     return [_block_of(group) for group in lines.groups(results.cells)]
 
 
-def _block(dataset: str, network: str, cells: Sequence[Cell]) -> Block:
-    """The table of the attack cells of one data set and network."""
-    return _block_of(lines.group_of(dataset, network, cells))
-
-
 def _block_of(group: lines.Group) -> Block:
     """The table of a group of cells of attacks."""
     cells = [cell for line in group.lines for cell in line.cells]

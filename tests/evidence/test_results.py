@@ -9,6 +9,7 @@ import pytest
 from matrices import ONE_FIT
 
 import bnnbench as bb
+from bnnbench.errors import StoreError
 from bnnbench.evidence.cell_reader import CellReader
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.config_reader import read_config
@@ -53,3 +54,17 @@ def test_cells_have_the_warnings_of_their_fits_card(
         "posterior is short: R-hat 1.70, ESS 3",
         "posterior is for a network in this state: batch norm",
     ]
+
+
+def test_a_store_that_cannot_be_read_is_told_and_not_taken_for_a_fault_of_a_cell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "benchmarks.yaml").write_text(ONE_FIT)
+    run = bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store", only=["fgsm"], jobs=0)
+
+    def unreadable(self: Store, kind: str, key: str) -> None:
+        raise StoreError(f"{kind}/{key} cannot be read")
+
+    monkeypatch.setattr(Store, "record", unreadable)
+    with pytest.raises(StoreError, match="cannot be read"):
+        _ = Results(run.plan, run.store).cells

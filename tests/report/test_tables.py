@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from outcomes import cell, outcome
+from outcomes import block_of, cell, outcome
 
 import bnnbench as bb
 from bnnbench.evidence.cell import Cell
-from bnnbench.report import tables
 from bnnbench.report.latex import _latex_block
 from bnnbench.report.markdown import _markdown_block
 from bnnbench.statistics.intervals import wilson
@@ -19,9 +18,7 @@ from bnnbench.statistics.intervals import wilson
 
 def test_the_worst_case_is_per_image_not_the_weakest_mean() -> None:
     """Each attack leaves 6 of 10; no image survives both."""
-    (line,) = tables._block(
-        "moons", "fc", [cell("a", 0, outcome("1111110000")), cell("b", 0, outcome("0000111111"))]
-    ).lines
+    (line,) = block_of("moons", "fc", [cell("a", 0, outcome("1111110000")), cell("b", 0, outcome("0000111111"))]).lines
     clean, a, b, worst = line.figures
     assert (clean.mean, a.mean, b.mean, worst.mean) == (1.0, 0.6, 0.6, pytest.approx(0.2))
     assert (worst.low, worst.high) == wilson(2, 10)
@@ -32,16 +29,16 @@ def test_lines_are_told_apart_by_all_that_differs_in_their_threats() -> None:
     cells = [cell("a", 0, outcome("1111110000")) for _ in range(3)]
     threats = [bb.Threat(epsilon=0.1), bb.Threat(epsilon=0.1, access="scores"), bb.Threat(epsilon=0.1, norm="l2")]
     cells = [replace(own, spec=replace(own.spec, threat=threat)) for own, threat in zip(cells, threats, strict=True)]
-    names = [line.threat for line in tables._block("moons", "fc", cells).lines]
+    names = [line.threat for line in block_of("moons", "fc", cells).lines]
     assert names == ["0.1 linf gradient", "0.1 linf scores", "0.1 l2 gradient"]
-    assert [line.threat for line in tables._block("moons", "fc", cells[:2]).lines] == ["0.1 gradient", "0.1 scores"]
+    assert [line.threat for line in block_of("moons", "fc", cells[:2]).lines] == ["0.1 gradient", "0.1 scores"]
 
 
 def test_radii_that_look_alike_are_written_out() -> None:
     cells = [cell("a", 0, outcome("1111110000")) for _ in range(2)]
     threats = [bb.Threat(epsilon=0.1234561), bb.Threat(epsilon=0.1234562)]
     cells = [replace(own, spec=replace(own.spec, threat=threat)) for own, threat in zip(cells, threats, strict=True)]
-    assert [line.threat for line in tables._block("moons", "fc", cells).lines] == ["0.1234561", "0.1234562"]
+    assert [line.threat for line in block_of("moons", "fc", cells).lines] == ["0.1234561", "0.1234562"]
 
 
 def test_a_fraction_stands_as_it_is_written() -> None:
@@ -51,7 +48,7 @@ def test_a_fraction_stands_as_it_is_written() -> None:
         replace(own, spec=replace(own.spec, threat=bb.Threat(epsilon=epsilon), radius=radius))
         for own, (radius, epsilon) in zip(cells, written, strict=True)
     ]
-    block = tables._block("moons", "fc", cells)
+    block = block_of("moons", "fc", cells)
     assert [line.threat for line in block.lines] == ["8/255", "0.5/255", "0.1", "0.123456"]
     for text in (_markdown_block(block), _latex_block(block)):
         assert "8/255" in text
@@ -84,7 +81,7 @@ def test_a_fraction_stands_as_it_is_written() -> None:
 def test_every_table_states_its_threat_model(threat: dict[str, Any], told: str) -> None:
     own = cell("a", 0, replace(outcome("1111110000"), attack_draws=2 if threat else 3))
     own = replace(own, spec=replace(own.spec, threat=bb.Threat(epsilon=0.1, **threat)))
-    block = tables._block("moons", "fc", [own])
+    block = block_of("moons", "fc", [own])
     assert block.attacker == told
     weaker = [note for note in block.notes if "the attacker is stronger" in note]
     assert len(weaker) == (1 if threat else 0)
@@ -93,13 +90,13 @@ def test_every_table_states_its_threat_model(threat: dict[str, Any], told: str) 
 
 
 def test_nothing_is_said_of_draws_before_there_are_any() -> None:
-    assert tables._block("moons", "fc", [cell("a", 0, None, status="missing")]).attacker == (
+    assert block_of("moons", "fc", [cell("a", 0, None, status="missing")]).attacker == (
         "Threat: l-infinity ball of radius eps; white box (gradients); attacker and defender use the same draws."
     )
 
 
 def test_a_title_counts_images_once_there_are_any() -> None:
-    titles = [tables._block("moons", "fc", [one]).title for one in (cell("a", 0, None, status="missing"), measured())]
+    titles = [block_of("moons", "fc", [one]).title for one in (cell("a", 0, None, status="missing"), measured())]
     assert titles == ["moons / fc: accuracy in %", "moons / fc: accuracy in %, 10 test images"]
 
 
@@ -109,13 +106,13 @@ def measured() -> Cell:
 
 
 def test_a_clean_error_is_never_robust() -> None:
-    (line,) = tables._block("moons", "fc", [cell("a", 0, outcome("1111111111", clean="0011111111"))]).lines
+    (line,) = block_of("moons", "fc", [cell("a", 0, outcome("1111111111", clean="0011111111"))]).lines
     assert [figure.mean for figure in line.figures] == [0.8, 0.8, 0.8]
 
 
 def test_seeds_are_averaged_at_the_number_of_distinct_images() -> None:
     cells = [cell("a", seed, outcome(robust)) for seed, robust in enumerate(["1111100000", "1111111000", "1111110000"])]
-    block = tables._block("moons", "fc", cells)
+    block = block_of("moons", "fc", cells)
     figure = block.lines[0].figures[1]
     assert figure.mean == pytest.approx(0.6)
     assert (figure.low, figure.high) == pytest.approx(wilson(6, 10))
@@ -125,7 +122,7 @@ def test_seeds_are_averaged_at_the_number_of_distinct_images() -> None:
 
 def test_what_is_missing_is_said_and_marks_the_worst_case_partial() -> None:
     cells = [cell("a", 0, outcome("1111111100")), cell("b", 0, None, status="failed")]
-    block = tables._block("moons", "fc", cells)
+    block = block_of("moons", "fc", cells)
     assert block.lines[0].figures[2].number == "failed"
     assert block.lines[0].figures[3].number == "80.0+"
     assert block.notes == ["sgd: failed (1 cell): on purpose"]
@@ -134,30 +131,30 @@ def test_what_is_missing_is_said_and_marks_the_worst_case_partial() -> None:
 
 def test_a_mean_over_fewer_seeds_than_were_asked_for_is_marked_partial() -> None:
     cells = [cell("a", 0, outcome("1111111100")), cell("a", 1, None, status="timeout")]
-    block = tables._block("moons", "fc", cells)
+    block = block_of("moons", "fc", cells)
     clean, attacked, worst = block.lines[0].figures
     assert (clean.number, attacked.number, worst.number) == ("100.0+", "timeout", "80.0+")
     assert block.marks == ["+"]
     cells = [cell("a", 0, outcome("1111111100")), cell("a", 1, outcome("1111111100"))]
     cells += [cell("b", 0, outcome("1111111100")), cell("b", 1, None, status="failed")]
-    clean, *_, worst = tables._block("moons", "fc", cells).lines[0].figures
+    clean, *_, worst = block_of("moons", "fc", cells).lines[0].figures
     assert (clean.number, worst.number) == ("100.0", "80.0+")
 
 
 def test_an_excluded_seed_is_missing_too() -> None:
     """Others have it: a mean that lacks it is no neighbour of theirs."""
     cells = [cell("a", seed, outcome("1111111100")) for seed in (0, 1)] + [cell("b", 0, outcome("1111111100"))]
-    clean, a, b, worst = tables._block("moons", "fc", cells).lines[0].figures
+    clean, a, b, worst = block_of("moons", "fc", cells).lines[0].figures
     assert [figure.number for figure in (clean, a, b, worst)] == ["100.0", "80.0", "80.0+", "80.0+"]
     other = cell("a", 0, outcome("1111111100"))
     cells = [*cells[:2], replace(other, spec=replace(other.spec, posterior="two"))]
-    lines = tables._block("moons", "fc", cells).lines
+    lines = block_of("moons", "fc", cells).lines
     assert [figure.number for figure in lines[1].figures] == ["100.0+", "80.0+", "80.0+"]
 
 
 def test_doubtful_rows_are_marked() -> None:
     cells = [cell("a", 0, outcome("1111111100", zero=True), card="short")]
-    block = tables._block("moons", "fc", cells)
+    block = block_of("moons", "fc", cells)
     assert block.lines[0].posterior == "sgd~"
     assert block.lines[0].figures[1].number == "80.0#"
     assert set(block.marks) == {"~", "#"}
@@ -168,6 +165,6 @@ def test_a_classifier_of_one_class_says_nothing_and_is_marked() -> None:
     assert not found.constant  # There is only one class of labels.
     found = replace(found, label=np.array([0] * 6 + [1] * 4))
     assert found.constant
-    block = tables._block("moons", "fc", [cell("a", 0, found)])
+    block = block_of("moons", "fc", [cell("a", 0, found)])
     assert block.lines[0].figures[0].number == "60.0="
     assert block.marks == ["="]

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
-from outcomes import cell, outcome
+from outcomes import block_of, cell, outcome
 
 from bnnbench.evidence.marks import MARKS
 from bnnbench.report import tables
@@ -22,7 +22,7 @@ def test_many_columns_wrap_into_panels_and_keep_every_figure() -> None:
 
     attacks = [f"attack-number-{number}" for number in range(9)]
     cells = [cell(name, 0, outcome("1" * (10 - number) + "0" * number)) for number, name in enumerate(attacks)]
-    block = tables._block("moons", "fc", cells)
+    block = block_of("moons", "fc", cells)
     for width in (60, 80, 250):
         buffer = io.StringIO()
         console = Console(file=buffer, width=width)
@@ -41,7 +41,7 @@ def test_a_table_is_as_wide_as_was_counted_and_breaks_no_word() -> None:
 
     names = ["random", "fgsm", "pgd"]
     cells = [cell(name, seed, outcome("1" * (8 - seed) + "0" * (2 + seed))) for name in names for seed in range(3)]
-    block = tables._block("moons", "fc", cells)
+    block = block_of("moons", "fc", cells)
     for width in range(40, 130):
         buffer = io.StringIO()
         console = Console(file=buffer, width=width)
@@ -57,7 +57,7 @@ def test_a_column_shows_its_own_figures_whatever_it_is_called() -> None:
     from rich.console import Console
 
     cells = [cell("clean", 0, outcome("1111100000")), cell("worst", 0, outcome("1111111000"))]
-    block = tables._block("moons", "fc", cells)
+    block = block_of("moons", "fc", cells)
     for width in (40, 120):
         buffer = io.StringIO()
         for part in render([block], width):
@@ -80,7 +80,7 @@ def shown(block: tables.Block, width: int) -> list[str]:
 
 def test_a_wide_terminal_has_intervals_beside_their_accuracies() -> None:
     names = ["random", "fgsm", "pgd", "margin"]
-    block = tables._block("moons", "fc", [cell(name, 0, outcome("1111111100")) for name in names])
+    block = block_of("moons", "fc", [cell(name, 0, outcome("1111111100")) for name in names])
     beside = "80.0 49.0-94.3"
     for width, lines in ((80, 2), (120, 1), (140, 1)):
         text = shown(block, width)
@@ -91,7 +91,7 @@ def test_a_wide_terminal_has_intervals_beside_their_accuracies() -> None:
 
 
 def test_a_legend_says_what_the_table_uses_and_nothing_else() -> None:
-    one = tables._block("moons", "fc", [cell("a", 0, outcome("1111111100"))])
+    one = block_of("moons", "fc", [cell("a", 0, outcome("1111111100"))])
     text = "\n".join(shown(one, 140))
     assert re.search(r"^ worst     images right as they are and under every attack of the row", text, re.M)
     assert re.search(r"^ low-high  95% Wilson interval of the accuracy, for 10 images$", text, re.M)
@@ -99,7 +99,7 @@ def test_a_legend_says_what_the_table_uses_and_nothing_else() -> None:
         assert absent not in text, absent
     cells = [cell(name, seed, outcome("1111111100"), card="short") for name in ("a", "b", "c", "d") for seed in (0, 1)]
     cells += [cell("e", 0, None, status="failed")]
-    many = shown(tables._block("moons", "fc", cells), 60)
+    many = shown(block_of("moons", "fc", cells), 60)
     terms = ["worst", "second line", "third line", "~", "+"]
     assert [sum(line.startswith(f" {term:11}  ") for line in many) for term in terms] == [1] * 5
     assert max(map(len, many)) <= 60
@@ -107,7 +107,7 @@ def test_a_legend_says_what_the_table_uses_and_nothing_else() -> None:
 
 def test_meanings_and_notes_are_indented_where_they_wrap() -> None:
     cells = [cell("a", 0, outcome("1111111100"), card="short"), cell("b", 0, None, status="failed")]
-    text = shown(tables._block("moons", "fc", cells), 50)
+    text = shown(block_of("moons", "fc", cells), 50)
     start = next(number for number, line in enumerate(text) if line.startswith(" ~"))
     assert text[start + 1].startswith(" " * len(" second line  ".replace("second line", "low-high")))
 
@@ -119,7 +119,7 @@ def test_numbers_stand_below_each_other_with_their_marks_beside() -> None:
     import bnnbench as bb
 
     other = dataclasses.replace(cells[1].spec, threat=bb.Threat(epsilon=0.2))
-    block = tables._block("moons", "fc", [cells[0], dataclasses.replace(cells[1], spec=other)])
+    block = block_of("moons", "fc", [cells[0], dataclasses.replace(cells[1], spec=other)])
     rows = [line for line in shown(block, 120) if re.search(r"0\.[12] ", line)]
     assert rows[0].index("80.0#") == rows[1].index(" 0.0 ")
 
@@ -165,7 +165,7 @@ def test_a_legend_has_a_line_for_each_symbol() -> None:
     found = replace(found, zero_gradient=np.ones(10, bool), distance=np.zeros(10))
     cells = [cell(name, seed, found, card="short") for name in "abcdef" for seed in (0, 1)]
     cells += [cell("g", 0, None, status="failed")]
-    block = tables._block("moons", "fc", cells)
+    block = block_of("moons", "fc", cells)
     assert set(block.marks) == {*MARKS}
     text = shown(block, 80)
     start = next(place for place, line in enumerate(text) if line.startswith(" worst "))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 import bnnbench as bb
+from bnnbench.evidence import lines
 from bnnbench.evidence.cell import Cell
 from bnnbench.matrix.specs import CellSpec, FitSpec
 from bnnbench.measurements.outcome import Outcome
+from bnnbench.report import tables
 
 
 def outcome(robust: str, clean: str = "1111111111", *, zero: bool = False) -> Outcome:
@@ -43,3 +47,8 @@ def cell(attack: str, seed: int, found: Outcome | None, *, status: str = "ok", c
     measurement, notes = spec.measurement, spec.measurement.notes(found) if found else {}
     robust = found.robust if found else None
     return Cell(spec, status, "" if found else "on purpose", [], card, measurement.row(found), notes, robust)
+
+
+def block_of(dataset: str, network: str, cells: Sequence[Cell]) -> tables.Block:
+    """The table of the attack cells of one data set and network."""
+    return tables._block_of(lines.group_of(dataset, network, cells))
