@@ -14,7 +14,8 @@ from bnnbench.evidence.cell_reader import CellReader
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.config_reader import read_config
 from bnnbench.matrix.plan import make_plan
-from bnnbench.store.store import FITS, Store
+from bnnbench.measurements.attack import AttackMeasurement
+from bnnbench.store.store import CELLS, FITS, Store
 
 FILE = """\
 epsilons: [0.05]
@@ -62,9 +63,28 @@ def test_a_store_that_cannot_be_read_is_told_and_not_taken_for_a_fault_of_a_cell
     (tmp_path / "benchmarks.yaml").write_text(ONE_FIT)
     run = bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store", only=["fgsm"], jobs=0)
 
-    def unreadable(self: Store, kind: str, key: str) -> None:
-        raise StoreError(f"{kind}/{key} cannot be read")
+    record = Store.record
+
+    def unreadable(self: Store, kind: str, key: str) -> dict[str, Any] | None:
+        if kind == CELLS:
+            raise StoreError(f"{kind}/{key} cannot be read")
+        return record(self, kind, key)
 
     monkeypatch.setattr(Store, "record", unreadable)
     with pytest.raises(StoreError, match="cannot be read"):
         _ = Results(run.plan, run.store).cells
+
+
+def test_a_cell_whose_figures_raise_an_error_is_invalid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "benchmarks.yaml").write_text(ONE_FIT)
+    run = bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store", only=["fgsm"], jobs=0)
+    row = AttackMeasurement.row
+
+    def failing(self: AttackMeasurement, result: Any) -> dict[str, Any]:
+        if result is not None:
+            raise ZeroDivisionError("no images")
+        return row(self, result)
+
+    monkeypatch.setattr(AttackMeasurement, "row", failing)
+    (cell,) = Results(run.plan, run.store).cells
+    assert (cell.status, cell.reason) == ("invalid", "its figures cannot be computed: ZeroDivisionError: no images")
