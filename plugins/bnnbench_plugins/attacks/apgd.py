@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bnnbench import objective
-from bnnbench.authoring import Best, per_image
+from bnnbench.authoring import Best, Maximising, per_image
 from bnnbench_plugins.attacks.nearest import likely_others
-from bnnbench_plugins.attacks.restarting import Restarting
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +24,7 @@ ENOUGH = 0.75
 """The share of steps since the last checkpoint that must have raised the objective."""
 
 
-class AutoProjectedGradient(Restarting):
+class AutoProjectedGradient(Maximising):
     """Auto-PGD (Croce and Hein 2020, Algorithm 1): gradient steps with momentum, whose length adapts to the progress.
 
     The first step is as long as the ball is wide. At checkpoints, the step of each image is halved, and its best
@@ -41,8 +40,20 @@ class AutoProjectedGradient(Restarting):
 
     steps: int = Field(default=50, ge=1)
     """Gradient steps of each run."""
+    restarts: int = Field(default=1, ge=1)
+    """Number of runs for each objective, each with a random start of its own."""
+    random_start: bool = True
+    """Start from uniform noise in the ball instead of the clean input."""
     targets: int = Field(default=0, ge=0)
     """Number of other classes whose margins are attacked in turn, the most probable at the clean input; 0 for none."""
+    stop_when_broken: bool = False
+    """Stop attacking an image once it is misclassified. Faster, but softmax robustness is then not reported."""
+
+    @model_validator(mode="after")
+    def _restarts_differ(self) -> Self:
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError("restarts above 1 need random_start: without it all runs are the same")
+        return self
 
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         best = Best(x)
@@ -106,6 +117,10 @@ class AutoProjectedGradient(Restarting):
                 if len(climb.at) == 0:
                     return
             climb.move(x[climb.at], threat)
+
+    @property
+    def stops_early(self) -> bool:
+        return self.stop_when_broken
 
     def stronger(self) -> AutoProjectedGradient:
         return self.model_copy(update={"steps": 2 * self.steps})

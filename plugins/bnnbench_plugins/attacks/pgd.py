@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from bnnbench.authoring import Best
-from bnnbench_plugins.attacks.restarting import Restarting
+from bnnbench.authoring import Best, Maximising
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from bnnbench import Threat, Victim
 
 
-class ProjectedGradient(Restarting):
+class ProjectedGradient(Maximising):
     """Projected gradient descent (Madry et al. 2018): gradient steps, each projected into the ball and the box.
 
     The result for each image is the best iterate of all restarts. A misclassified iterate is better than one that is
@@ -38,6 +37,18 @@ class ProjectedGradient(Restarting):
     """`cosine`: step lengths fall to zero along half a cosine. `constant`: all steps have the same length."""
     relative_step_size: float | None = Field(default=None, gt=0)
     """Length of the first step as a fraction of epsilon. By default 1 for `cosine`, 2.5 / `steps` for `constant`."""
+    random_start: bool = True
+    """Start from uniform noise in the ball instead of the clean input."""
+    restarts: int = Field(default=1, ge=1)
+    """Number of runs, each with a random start of its own."""
+    stop_when_broken: bool = False
+    """Stop attacking an image once it is misclassified. Faster, but softmax robustness is then not reported."""
+
+    @model_validator(mode="after")
+    def _restarts_differ(self) -> Self:
+        if self.restarts > 1 and not self.random_start:
+            raise ValueError("restarts above 1 need random_start: without it all runs are the same")
+        return self
 
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         best = Best(x)
@@ -89,6 +100,10 @@ class ProjectedGradient(Restarting):
             return [self.relative_step_size or 2.5 / self.steps] * self.steps
         first = self.relative_step_size or 1.0
         return [first * (1 + math.cos(math.pi * step / self.steps)) / 2 for step in range(self.steps)]
+
+    @property
+    def stops_early(self) -> bool:
+        return self.stop_when_broken
 
     def stronger(self) -> ProjectedGradient:
         return self.model_copy(update={"steps": 2 * self.steps})
