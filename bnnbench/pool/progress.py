@@ -68,19 +68,20 @@ class Reporter:
 
     def __init__(self, address: Address | None, task: str) -> None:
         self._address, self._task, self._sent_at, self._reached = address, task, -INTERVAL, False
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM) if address else None
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         """Send a step: `done` of `total` units of work, and a note that is cut at 200 characters."""
         now = time.monotonic()
         reached = 0 < total <= done
         is_last = reached and not self._reached
-        if self._socket is None or (now - self._sent_at < INTERVAL and not is_last):
+        if self._address is None or (now - self._sent_at < INTERVAL and not is_last):
             return
         self._sent_at, self._reached = now, reached
-        host, port, word = self._address or ("", 0, "")
+        host, port, word = self._address
         try:
             packet = json.dumps([word, self._task, int(done), int(total), note[:200]])
-            self._socket.sendto(packet.encode(), (host, port))
+            # A socket for each step, which are few: one that is kept stays open as long as an error holds its task.
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.sendto(packet.encode(), (host, port))
         except OSError:
-            self._socket = None
+            self._address = None
