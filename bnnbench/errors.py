@@ -15,9 +15,12 @@
     |-- AccessRefused        an attack asked for something that its threat or the predictive does not give: skipped
     |   |-- GradientRefused  gradients
     |   `-- ScoresRefused    scores
+    |-- NotApplicable        a check of the audit, or a figure, finds nothing to look at
     |-- QueriesSpent         an attack asked for more queries than its threat allows: its cells are skipped
     `-- ContractBreach       a plugin returned what the core's rules forbid: the outcome is invalid
         `-- NetworkError     a network cannot be copied, or is no fixed function from inputs to logits
+            |-- NotLogits       a network returns probabilities that it has not declared
+            |-- NotRepeatable   a network gives other outputs when it is called again, or draws random numbers
             `-- NetworkNotMade  code of the user's own gives no network; also a PluginError
 
 Wrong arguments of public functions raise the built-in `ValueError` or `TypeError`. Unknown or wrong parameters of a
@@ -92,6 +95,10 @@ class ScoresRefused(AccessRefused):
     """An attack asked for scores under a threat that gives it predicted classes alone."""
 
 
+class NotApplicable(BnnbenchError):
+    """A check of the audit or a figure has nothing to look at: the premise or a result is absent."""
+
+
 class QueriesSpent(BnnbenchError):
     """An attack asked for more queries of an image than its threat allows: its cells are `skipped`."""
 
@@ -102,6 +109,14 @@ class ContractBreach(BnnbenchError):
 
 class NetworkError(ContractBreach):
     """A network cannot be copied, or is no fixed function from inputs (N, *shape) to logits (N, classes)."""
+
+
+class NotLogits(NetworkError):
+    """A network returns probabilities that it has not declared, so that they would be taken for logits."""
+
+
+class NotRepeatable(NetworkError):
+    """A network gives other outputs when it is called again, or draws random numbers in eval mode."""
 
 
 class NetworkNotMade(PluginError, NetworkError):

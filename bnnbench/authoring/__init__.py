@@ -13,7 +13,11 @@
                   JaxNetwork, MODULES, FUNCTIONS, METHODS      run a torch network in JAX
     attacks       Maximising, Best                             an objective parameter; the best candidates so far
                   per_image                                    values of images that broadcast over a batch
+    certificates  traced, described_node                       the torch.fx graph of a network, names in messages
+                  refuse_hooks, refuse_overwriting             what a graph does not show
+                  independence, mixing                         whether draws are independent; R-hat and ESS of chains
     measures      metrics, wilson                              metrics of predictions; an interval of a proportion
+                  measure_generator                            a torch generator for the random numbers of a measure
 
 A data set of an author's own, for example:
 
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
     from bnnbench.authoring.maximising import Maximising as Maximising
     from bnnbench.authoring.random_streams import chain_seeds as chain_seeds
     from bnnbench.authoring.random_streams import layers_seed as layers_seed
+    from bnnbench.authoring.random_streams import measure_generator as measure_generator
     from bnnbench.authoring.random_streams import test_generator as test_generator
     from bnnbench.authoring.random_streams import training_generator as training_generator
     from bnnbench.authoring.random_streams import training_seeds as training_seeds
@@ -59,13 +64,21 @@ if TYPE_CHECKING:
     from bnnbench.authoring.templates import check_gradient as check_gradient
     from bnnbench.authoring.templates import fresh_network as fresh_network
     from bnnbench.authoring.templates import kept_buffers as kept_buffers
+    from bnnbench.authoring.tracing import described_node as described_node
+    from bnnbench.authoring.tracing import refuse_hooks as refuse_hooks
+    from bnnbench.authoring.tracing import refuse_overwriting as refuse_overwriting
+    from bnnbench.authoring.tracing import traced as traced
     from bnnbench.core.broadcasting import per_image as per_image
     from bnnbench.core.chains import joined as joined
+    from bnnbench.core.independence import independence as independence
     from bnnbench.core.network_copy import in_eval_mode as in_eval_mode
     from bnnbench.core.network_copy import in_train_mode as in_train_mode
     from bnnbench.core.user_code.file_sums import checksum_of_file as checksum_of_file
     from bnnbench.statistics import metrics as metrics
     from bnnbench.statistics.intervals import wilson as wilson
+    from bnnbench.statistics.mixing import mixing as mixing
+    from bnnbench.statistics.paired import mcnemar_more as mcnemar_more
+    from bnnbench.statistics.ranking import auroc_interval as auroc_interval
 
 _NAMES_OF = {
     "authoring.batch_norm": ["BatchNormStatistics", "recalibrated"],
@@ -77,17 +90,23 @@ _NAMES_OF = {
     "authoring.random_streams": [
         "chain_seeds",
         "layers_seed",
+        "measure_generator",
         "test_generator",
         "training_generator",
         "training_seeds",
     ],
     "authoring.samples": ["split", "test_sample", "training_sample"],
     "authoring.templates": ["check_gradient", "fresh_network", "kept_buffers"],
+    "authoring.tracing": ["described_node", "refuse_hooks", "refuse_overwriting", "traced"],
     "core.broadcasting": ["per_image"],
     "core.chains": ["joined"],
+    "core.independence": ["independence"],
     "core.user_code.file_sums": ["checksum_of_file"],
     "core.network_copy": ["in_eval_mode", "in_train_mode"],
     "statistics.intervals": ["wilson"],
+    "statistics.mixing": ["mixing"],
+    "statistics.paired": ["mcnemar_more"],
+    "statistics.ranking": ["auroc_interval"],
 }
 """Public names by the module that defines them. `metrics` is a module itself."""
 _MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names}

@@ -30,6 +30,7 @@ from torch import fx, nn
 
 from bnnbench.authoring import jax_layers as layers
 from bnnbench.authoring.jax_tables import FUNCTIONS, METHODS, MODULES
+from bnnbench.authoring.tracing import described_node, refuse_hooks, refuse_overwriting, traced
 from bnnbench.core.network_copy import copied, in_eval_mode
 from bnnbench.errors import Incompatible
 
@@ -64,7 +65,7 @@ class JaxNetwork:
         module = in_eval_mode(copied(module))
         reading = getattr(module, "bnnbench_reading", None)
         self._returns_probabilities = reading is not None and reading.outputs == "probabilities"
-        self._traced = _traced(module, self._layer_forms)
+        self._traced = traced(module, lambda layer: type(layer) in self._layer_forms)
         self._modules = dict(self._traced.named_modules())
         # A tied weight has several names. The arrays hold it under the first, as `named_parameters` does.
         first = {id(tensor): name for name, tensor in reversed([*module.named_parameters(), *module.named_buffers()])}
@@ -74,7 +75,7 @@ class JaxNetwork:
         ]
         self._first_name = {name: first[id(tensor)] for name, tensor in every}
         self._inputs = [node for node in self._traced.graph.nodes if node.op == "placeholder"]
-        _refuse_hooks(module)
+        refuse_hooks(module)
         for node in self._traced.graph.nodes:
             self._check(node)
 
@@ -94,7 +95,7 @@ class JaxNetwork:
                 raise
             except Exception as error:
                 reason = str(error).partition("\n")[0]
-                raise Incompatible(f"no JAX form of {_described(node)} with these arguments: {reason}") from error
+                raise Incompatible(f"no JAX form of {described_node(node)} with these arguments: {reason}") from error
         if self._returns_probabilities:
             return jnp.log(jnp.maximum(values[node], jnp.finfo(values[node].dtype).tiny))
         return values[node]
@@ -130,76 +131,17 @@ class JaxNetwork:
         elif node.op == "call_module":
             layer = self._modules[str(node.target)]
             if type(layer) not in self._layer_forms:
-                self._refuse_layer(_described(node, layer))
+                self._refuse_layer(described_node(node, layer))
             layers.check(layer, str(node.target))
             if getattr(layer, "inplace", False):
-                _refuse_overwriting(node, layer)
+                refuse_overwriting(node, layer, missing="no JAX form of")
         elif (node.op == "call_function" and node.target not in self._functions) or (
             node.op == "call_method" and node.target not in self._methods
         ):
-            raise Incompatible(f"no JAX form of {_described(node)}")
+            raise Incompatible(f"no JAX form of {described_node(node)}")
         elif node.kwargs.get("inplace"):
-            _refuse_overwriting(node)
+            refuse_overwriting(node, missing="no JAX form of")
 
     def _refuse_layer(self, operation: str) -> None:
         names = ", ".join(sorted(cls.__name__ for cls in self._layer_forms))
         raise Incompatible(f"no JAX form of {operation}; the layers supported are {names}")
-
-
-class _Tracer(fx.Tracer):
-    """A tracer that does not look inside layers with a JAX form."""
-
-    def __init__(self, layer_forms: Mapping[type[nn.Module], Any]) -> None:
-        super().__init__()
-        self._layer_forms = layer_forms
-
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return type(m) in self._layer_forms or super().is_leaf_module(m, module_qualified_name)
-
-
-def _traced(module: nn.Module, layer_forms: Mapping[type[nn.Module], Any]) -> fx.GraphModule:
-    """The graph of a module. Raises `Incompatible` if torch.fx cannot trace it."""
-    tracer = _Tracer(layer_forms)
-    try:
-        graph = tracer.trace(module)
-    except Exception as error:
-        # fx raises a TraceError on control flow, and passes on whatever the module raises when it meets a proxy.
-        reason = str(error).partition("\n")[0].partition(". ")[0]
-        if "'len' is not supported" in reason:
-            reason = "it does not record len(x); x.shape[0] is the number of inputs, x.flatten(1) flattens them"
-        if hasattr(module, "_orig_mod"):
-            reason = "it is compiled; give the module before torch.compile"
-        raise Incompatible(f"torch.fx cannot trace {type(module).__name__}: {reason}") from error
-    return fx.GraphModule(tracer.root, graph)
-
-
-def _described(node: fx.Node, layer: nn.Module | None = None) -> str:
-    """The name of a node's operation in error messages."""
-    if layer is not None:
-        return f"layer {type(layer).__name__} ('{node.target}')"
-    if node.op == "call_method":
-        return f"method Tensor.{node.target} ('{node.name}')"
-    if node.op == "call_function":
-        return f"function {getattr(node.target, '__name__', node.target)} ('{node.name}')"
-    return f"'{node.target}'"
-
-
-def _refuse_overwriting(node: fx.Node, layer: nn.Module | None = None) -> None:
-    """Raise `Incompatible` for an in-place operation whose input is used elsewhere too.
-
-    JAX arrays are never overwritten. An in-place operation whose input has no other use is like any other operation.
-    """
-    if len(node.all_input_nodes[0].users) > 1:
-        raise Incompatible(
-            f"no JAX form of {_described(node, layer)} with inplace=True, whose input is used elsewhere too"
-        )
-
-
-def _refuse_hooks(module: nn.Module) -> None:
-    """Raise `Incompatible` if a layer has forward hooks, other than the network's own for its declared outputs."""
-    reading = getattr(module, "bnnbench_reading", None)
-    own = {reading.after_network} if reading is not None else set()
-    for name, part in module.named_modules():
-        if set(part._forward_hooks.values()) - own or part._forward_pre_hooks:
-            place = f"layer {type(part).__name__} ('{name}')" if name else type(part).__name__
-            raise Incompatible(f"{place} has forward hooks, which torch.fx does not trace")

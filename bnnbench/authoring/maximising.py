@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from bnnbench.core.attack import Attack
-from bnnbench.core.objective import ObjectiveParameter
+from bnnbench.core.objective import Objective, ObjectiveParameter
 
 # The registry resolves the name when an attack is made, because parameters' defaults are validated. The distribution is
 # given, so that another plugin's objective of the same name does not make every default ambiguous.
@@ -28,3 +28,7 @@ class Maximising(Attack):
     objective: ObjectiveParameter = Field(default=_DEFAULT)
     """The function that is maximised. By default the loss of the classifier that is evaluated; Eq. 2 of Carbone et al.
     (2020) is `expected-loss`."""
+
+    @property
+    def maximises(self) -> Objective | None:
+        return self.objective

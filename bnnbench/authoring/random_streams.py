@@ -1,13 +1,18 @@
-"""Random numbers for data sets and fits, from the seed of the benchmark, without any global random state.
+"""Random numbers for data sets, fits and measures, from the seed of the benchmark, without any global random state.
 
 Every function gives a stream of its own: no two of them share numbers, and none shares numbers with the core.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from bnnbench.core import seeds
+
+if TYPE_CHECKING:
+    import torch
 
 
 def training_generator(seed: int) -> np.random.Generator:
@@ -45,3 +50,8 @@ def chain_seeds(seed: int, chain: int) -> tuple[int, int]:
     """
     start, sampling = seeds.words(seed, seeds.CHAINS, chain, count=2)
     return start, sampling
+
+
+def measure_generator(seed: int) -> torch.Generator:
+    """A torch generator on the CPU for the random numbers of a measure; `seed` is that of its `Defence`."""
+    return seeds.torch_generator(seed, seeds.MEASURE)

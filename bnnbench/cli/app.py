@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bnnbench.cli import plan, plugins, replay, report, run, schema, show, store
+from bnnbench.cli import audit, compare, plan, plugins, replay, report, run, schema, show, store
 from bnnbench.cli.commands import Command
 from bnnbench.cli.output import lost_output
 from bnnbench.cli.printing import say
@@ -25,6 +25,8 @@ app = typer.Typer(
 app.command("run", cls=Command)(run.run)
 app.command("plan", cls=Command)(plan.plan)
 app.command("report", cls=Command)(report.report)
+app.command("audit", cls=Command)(audit.audit)
+app.command("compare", cls=Command)(compare.compare)
 app.command("show", cls=Command)(show.show)
 app.command("schema", cls=Command)(schema.schema)
 app.command("replay", cls=Command)(replay.replay)

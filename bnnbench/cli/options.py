@@ -25,6 +25,14 @@ Jobs = Annotated[
         help="Worker processes; by default enough to fill the cores. 0: run in this process.",
     ),
 ]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metrics",
+        metavar="NAMES",
+        help="Also show these metrics of outcomes: nll,brier or selective-accuracy@share=0.8; repeatable.",
+    ),
+]
 MaxCells = Annotated[int, typer.Option("--max-cells", metavar="N", min=1, help="Refuse a matrix with more cells.")]
 
 DEFAULT_FILE = Path("benchmarks.yaml")

@@ -28,7 +28,8 @@ def plan(
 ) -> None:
     """Print the fits and cells of a run, and how many the store has.
 
-    The last line estimates the time of the rest from earlier fits and cells. Nothing is fitted. The networks of the
+    The last line estimates the time of the rest from earlier fits and cells, and the line before that of the further
+    cells of `bnnbench audit`. Nothing is fitted. The networks of the
     fits that are left are built once for each data set, called and checked against the posteriors, in a process of
     their own.
 
@@ -55,6 +56,8 @@ def plan(
     for finding in found:
         if finding.status != "failed":
             say(f"{finding.status}: {clean(finding.text)}")
+    if not quick and (further := _audit(planned, opened)):
+        say(further)
     say(estimate(schedule, opened))
     for line in opened.damaged:
         say(f"damaged: {line}", sys.stderr)
@@ -62,6 +65,20 @@ def plan(
         if finding.status == "failed":
             planned.config.source.problem(finding.path, finding.text)
     planned.config.source.raise_problems()
+
+
+def _audit(plan: Plan, store: Store) -> str:
+    """A line about the further cells that `bnnbench audit` computes; empty if there are none."""
+    from bnnbench.evidence.audit.planned import extended
+    from bnnbench.matrix.plan import Plan
+    from bnnbench.running.schedule import Schedule
+    from bnnbench.running.timing import estimate
+
+    known = {cell.key for cell in plan.cells}
+    further = [cell for cell in extended(plan).cells if cell.key not in known]
+    if not further:
+        return ""
+    return f"for bnnbench audit: {estimate(Schedule(Plan(plan.config, further), store), store, fits=False)}"
 
 
 def _fits(plan: Plan, schedule: Schedule, store: Store) -> Iterator[str]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bnnbench.cli.options import DEFAULT_CELLS, DEFAULT_FILE, DEFAULT_STORE, File, MaxCells, Only, StoreOption
+from bnnbench.cli.options import DEFAULT_CELLS, DEFAULT_FILE, DEFAULT_STORE, File, MaxCells, Metrics, Only, StoreOption
+
+if TYPE_CHECKING:
+    from bnnbench.evidence.results import Results
 
 
 class Format(StrEnum):
@@ -39,45 +43,86 @@ def report(
         Rows | None,
         typer.Option("--rows", help="Rows of csv and json: cells (default), worst cases over attacks, or images."),
     ] = None,
+    metrics: Metrics = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", metavar="DIR", help="Also write figures, as SVG files with their numbers, here."),
+    ] = None,
+    figure: Annotated[
+        list[str] | None,
+        typer.Option("--figure", metavar="NAME", help="Write this figure alone; repeatable. Needs --figures."),
+    ] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the report to this file.")] = None,
     max_cells: MaxCells = DEFAULT_CELLS,
-) -> None:
+) -> int | None:
     """Print the results that the store has for a benchmarks file.
 
     Nothing is run.
+
+    Exit codes: 0 done; 1 a figure failed; 2 wrong input.
     """
     from bnnbench.cli.printing import print_tables, say
     from bnnbench.errors import ConfigError, clean
     from bnnbench.evidence.results import Results
     from bnnbench.matrix.config_reader import read_config
     from bnnbench.matrix.plan import make_plan, restricted
+    from bnnbench.measurements.metric_names import metrics_of
     from bnnbench.report.formats import FORMATS, ROW_FORMATS
     from bnnbench.store.store import Store
 
     if rows is not None and form.value not in ROW_FORMATS:
         raise ConfigError([f"--rows needs --format {' or '.join(ROW_FORMATS)}"])
-    if output and form is Format.table:
-        raise ConfigError(["--output needs a --format other than table"])
+    check_output(output, form.value)
     plan = restricted(make_plan(read_config(file, max_cells)), only or ())
     if not store.exists():
         say(clean(f"{store}: there is no such store, so every cell is missing"), sys.stderr)
-    results = Results(plan, Store(store))
+    if metrics and rows not in (None, Rows.cells):
+        raise ConfigError(["--metrics needs --rows cells"])
+    if figure and figures is None:
+        raise ConfigError(["--figure needs --figures DIR, the folder of the files"])
+    results = Results(plan, Store(store), metrics=metrics_of(metrics or ()))
     if form is Format.table:
         print_tables(results)
     else:
         text = FORMATS[form.value](results) if rows is None else ROW_FORMATS[form.value](results, rows.value)
-        if output:
-            _write(output, text)
-        else:
-            say(text.removesuffix("\n"))
+        write_report(output, text)
+    right = figures is None or _write_figures(results, figures, figure or ())
     for line in results.store.damaged:
         say(f"damaged: {line}", sys.stderr)
+    return None if right else 1
 
 
-def _write(output: Path, text: str) -> None:
-    """Write a report to a file. Raises `BnnbenchError` with the file's name, which a full disk does not tell."""
+def _write_figures(results: Results, folder: Path, names: Sequence[str]) -> bool:
+    """Write figures, with a line for each file on standard error, and return whether none of them failed."""
+    from bnnbench.cli.printing import say
+    from bnnbench.errors import clean
+    from bnnbench.report.figures.files import write_figures
+
+    written = write_figures(results, folder, names)
+    for one in written:
+        say(clean(str(one)), sys.stderr)
+    return not any(one.failed for one in written)
+
+
+def check_output(output: Path | None, form: str) -> None:
+    """Raise `ConfigError` if a table for a terminal is to be written to a file."""
+    from bnnbench.errors import ConfigError
+
+    if output and form == Format.table:
+        raise ConfigError(["--output needs a --format other than table"])
+
+
+def write_report(output: Path | None, text: str) -> None:
+    """Print a report, or write it to a file if one is given.
+
+    Raises `BnnbenchError` with the file's name, which a full disk does not tell.
+    """
+    from bnnbench.cli.printing import say
     from bnnbench.errors import BnnbenchError
 
+    if output is None:
+        say(text.removesuffix("\n"))
+        return
     try:
         output.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:

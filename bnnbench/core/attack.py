@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, final, overload
 
 from bnnbench.core.arguments import flag, told_names
+from bnnbench.core.balls import NORMS
 from bnnbench.core.component import Component
 from bnnbench.core.component_parameter import component_parameter
+from bnnbench.core.goals import ALL
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
     from bnnbench.core.attacked import Attacked
+    from bnnbench.core.objective import Objective
     from bnnbench.core.threat import Threat
     from bnnbench.core.victim import Victim
 
@@ -40,7 +43,7 @@ class Attack(Component):
         Args:
             victim: the ensemble as the threat lets the attacker query it.
             x: the inputs (N, *shape), all images at once.
-            y: the labels (N,).
+            y: the labels (N,); for the goal `targeted`, the targets.
             threat: the ball, the box, the attacker's access and its goal.
             rng: a generator on the CPU, which must be the only source of random numbers.
 
@@ -77,12 +80,41 @@ class Attack(Component):
 
     @property
     def stops_early(self) -> bool:
-        """Whether the attack leaves an image alone once the goal is reached; by default, whether an attack in it does.
+        """Whether the attack leaves an image alone once the goal is reached.
+
+        By default, whether it is a `minimal-norm` attack, whose inputs barely reach the goal, or an attack in it does.
 
         The perturbed input is then not the worst one in the ball, so figures that depend on how wrong the prediction is
         (softmax robustness, uncertainty) are not reported.
         """
-        return any(inner.stops_early for _, inner in self.components() if isinstance(inner, Attack))
+        return "minimal-norm" in self.traits or any(
+            inner.stops_early for _, inner in self.components() if isinstance(inner, Attack)
+        )
+
+    @property
+    def maximises(self) -> Objective | None:
+        """The objective that the attack follows throughout; None (the default) if it follows none, or several.
+
+        The recorded steps `objective` are then values of one function.
+        """
+        return None
+
+    @property
+    def goals(self) -> frozenset[str]:
+        """The goals that the attack can pursue; by default all that the attacks in it can.
+
+        An attack that asks the victim for values and directions, and the threat whether the goal is reached, pursues
+        any goal. An attack that must know what the goal is overrides this. Other goals raise `Incompatible`.
+        """
+        return ALL.intersection(*(inner.goals for _, inner in self.components() if isinstance(inner, Attack)))
+
+    @property
+    def norms(self) -> frozenset[str]:
+        """The norms that the attack is defined for; by default those of the attacks in it. Others raise `Incompatible`.
+
+        An attack that moves inputs by the threat's own methods is defined for all norms.
+        """
+        return NORMS.intersection(*(inner.norms for _, inner in self.components() if isinstance(inner, Attack)))
 
     def stronger(self) -> Attack | None:
         """The same attack with about twice the effort, or None (the default) if it has no parameter for its effort."""

@@ -115,7 +115,7 @@ def attacked(
 
 def judged(given: Any, run: Run) -> Attacked:
     """The result of a run, judged by the draws that defend; `given` are the inputs in the form in which they came."""
-    from bnnbench.core.ensemble import directions
+    from bnnbench.core.ensemble import directions, maths
 
     predictive, threat = run.predictive, run.threat
     defenders = draw_split.split(threat, predictive.chains, predictive.per_chain, None).evaluation
@@ -123,9 +123,10 @@ def judged(given: Any, run: Run) -> Attacked:
     if threat.stream == "fresh":
         chosen = draw_split.at_each(threat, defenders, len(run.x), seeds.torch_generator(run.seed, seeds.EVALUATION))
         each = each.gather(0, chosen[..., None].expand(-1, -1, each.shape[-1]))
+    log_probs, entropy = directions.average(each), maths.mean_entropy(each)
     return Attacked(
         inputs=like(given, run.inputs),
-        success=threat.broken(directions.average(each), run.y.cpu()).numpy(),
+        success=threat.aim.reached(log_probs, threat.aim.aims(run.y.cpu(), log_probs.shape[-1]), entropy).numpy(),
         distance=threat.distance(run.x, run.inputs).numpy(force=True),
         passes=run.crafted.forward_passes.numpy(),
         gradient_passes=run.crafted.gradient_passes.numpy(),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bnnbench.core.changes import RANDOM, put_back
-from bnnbench.errors import BnnbenchError, NetworkError
+from bnnbench.errors import BnnbenchError, NetworkError, NotRepeatable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,7 +45,7 @@ def values_at(
                     "(if self.training)"
                 )
         if not _same(again, values, 0.0 if exact else rounding(values)):
-            raise NetworkError(
+            raise NotRepeatable(
                 f"{name} gives other outputs when it is called again: each draw of a posterior must be a fixed "
                 "function, without random numbers and without anything kept from call to call"
             )
@@ -77,7 +77,7 @@ def _called(function: Callable[[Tensor], Tensor], x: Tensor, name: str) -> Tenso
         except Exception as error:
             raise not_evaluated(name, x, error) from error
     if any(what.startswith(RANDOM) for what in changed):
-        raise NetworkError(
+        raise NotRepeatable(
             f"{name} draws random numbers in eval mode: each draw of a posterior must be a fixed "
             "function; let dropout and noise act in training mode alone (training=self.training)"
         )

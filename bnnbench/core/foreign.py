@@ -133,13 +133,13 @@ def reading_copy(network: nn.Module, reading: LogitsOf) -> nn.Module:
     Its attribute `bnnbench_reading` is what turns its outputs into logits.
     """
     network = copied(network)
-    network.register_forward_pre_hook(_with_own_input)
+    network.register_forward_pre_hook(with_own_input)
     network.register_forward_hook(reading.after_forward)
     network.bnnbench_reading = reading  # type: ignore[assignment]
     return network
 
 
-def _with_own_input(module: Any, inputs: Any) -> Any:
+def with_own_input(module: Any, inputs: Any) -> Any:
     """A forward pre-hook: a network that works in place would write into the images of a data set."""
     return (inputs[0].clone(), *inputs[1:])
 

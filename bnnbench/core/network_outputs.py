@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from bnnbench.core.user_code.local_modules import name_in_messages
-from bnnbench.errors import NetworkError
+from bnnbench.errors import NetworkError, NotLogits
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -85,7 +85,7 @@ def check_meaning(values: Tensor, outputs: Outputs | None, name: str) -> None:
     values = values.detach().double()
     if outputs != "probabilities" and are_probabilities(values):
         if outputs is None:
-            raise NetworkError(
+            raise NotLogits(
                 f"{name} returns probabilities, not logits: leave out its softmax, or declare outputs='probabilities' "
                 "(`outputs: probabilities` in a benchmarks file)"
             )

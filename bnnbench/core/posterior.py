@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
 from bnnbench.core.component import Component
+from bnnbench.core.component_parameter import component_parameter
 from bnnbench.core.draws import Draws, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ class Posterior(Component):
         from bnnbench.core.predictive import Predictive
 
         return Predictive(network, draws)
+
+
+PosteriorParameter = Annotated[Posterior, *component_parameter("posterior")]
+"""The type of a parameter that takes a posterior: an instance, a registered name, or a mapping with `use`."""
 
 
 class NormalPrior(Component):

@@ -38,6 +38,10 @@ TEST_IMAGES = Purpose(5, "numpy")
 """The one order of a test set."""
 CARD = Purpose(6, "word")
 """The coordinates that the posterior card follows."""
+SURROGATE = Purpose(7, "word")
+"""The seed of the fits that an attacker makes itself."""
+MEASURE = Purpose(8, "torch")
+"""The random numbers of a measure."""
 TRAINING_SAMPLE = Purpose(1, "numpy")
 """The training points of a data set."""
 TEST_SAMPLE = Purpose(2, "numpy")

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from bnnbench.core import arguments
+from bnnbench.core.ball import Ball
+from bnnbench.core.balls import BALLS
 from bnnbench.core.box import same_box
-from bnnbench.core.broadcasting import per_image
-from bnnbench.core.goal import GOALS
+from bnnbench.core.goal import Goal, GoalName, Score
+from bnnbench.core.goals import OPTIONS, checked_options, goal_of
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-Norm = Literal["linf", "l2"]
+Norm = Literal["linf", "l2", "l1"]
 Stream = Literal["fixed", "independent", "fresh"]
 Access = Literal["gradient", "scores", "decisions"]
-Goal = Literal["untargeted"]
-WORDS = {"norm": Norm, "stream": Stream, "access": Access, "goal": Goal}
+WORDS = {"norm": Norm, "stream": Stream, "access": Access, "goal": GoalName}
 """The fields of a threat that are words, with the words that each may be."""
-
-TOLERANCE = 1e-6
-"""Distance, in widths of the box, by which an input may lie outside of ball or box: it allows for float32 rounding."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Threat:
     Args:
         epsilon: the radius of the ball around each input, in the units of the data; 0 or more. A fraction such as
             `8/255` may be given as text.
-        norm: the norm of the ball, `linf` or `l2`.
+        norm: the norm of the ball, `linf`, `l2` or `l1`.
         bounds: the box, the smallest and the largest value of an input. By default that of the data, or (0, 1) if an
             attack is called without data.
         stream: the draws that the attacker sees. `fixed`: the draws that defend. `independent`: other draws. `fresh`:
@@ -43,9 +41,17 @@ class Threat:
         attack_draws: the number of draws that the attacker sees, 1 or more. By default all that the stream allows;
             `fresh` needs it.
         access: `gradient`: gradients and scores. `scores`: scores alone. `decisions`: predicted classes alone.
-        goal: `untargeted`: any other class than the label.
+        goal: `untargeted`: any other class than the label. `targeted`: the class `target`. `raise-uncertainty` and
+            `lower-uncertainty`: a prediction that counts as uncertain, or as certain (`UncertaintyGoal`).
         queries: the largest number of queries of the ensemble for each image. By default there is no limit. A query
             with gradient counts once.
+        target: the target class of `targeted`, from 0. By default, and for the images of that class, the class after
+            the label.
+        score: what the goals about uncertainty raise or lower: `entropy`, of the predictive, by default, or
+            `mutual-information`.
+        keep_label: whether the goals about uncertainty want the predicted class to be the label; False by default.
+        level: the score in nats above which a prediction counts as uncertain; by default half of log K for the entropy
+            and a quarter for the mutual information, for K classes.
 
     Numbers of numpy, torch and JAX are taken as the Python numbers of the same value: `numpy.float32(0.1)` is
     0.10000000149011612. Raises `ValueError`, on one line, for other values, and `TypeError` for unknown names.
@@ -57,8 +63,12 @@ class Threat:
     stream: Stream = "fixed"
     attack_draws: int | None = None
     access: Access = "gradient"
-    goal: Goal = "untargeted"
+    goal: GoalName = "untargeted"
     queries: int | None = None
+    target: int | None = None
+    score: Score | None = None
+    keep_label: bool | None = None
+    level: float | None = None
 
     def __new__(cls, *_: Any, **given: Any) -> Self:
         # Only names are checked here: Python's own message does not say which name was probably meant.
@@ -85,7 +95,7 @@ class Threat:
             checked["bounds"] = arguments.interval(self.bounds, argument="bounds")
         if self.stream == "fresh" and self.attack_draws is None:
             raise ValueError("the stream 'fresh' needs attack_draws: how many draws each query sees")
-        return checked
+        return checked | checked_options(self.goal, self.goal_options)
 
     @property
     def box(self) -> tuple[float, float]:
@@ -105,10 +115,22 @@ class Threat:
     def identity(self) -> dict[str, Any]:
         """The JSON object by which the keys of the store identify the threat.
 
-        The box is left out, because it belongs to the data set. `queries` is left out if there is no limit.
+        The box is left out, because it belongs to the data set. `queries` is left out if there is no limit, and so are
+        options of the goal that are None.
         """
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "bounds"}
-        return {name: value for name, value in values.items() if name != "queries" or value is not None}
+        later = ("queries", *OPTIONS)
+        return {name: value for name, value in values.items() if name not in later or value is not None}
+
+    @functools.cached_property
+    def aim(self) -> Goal:
+        """The goal, with its options: it says what attacks follow, and when they have succeeded."""
+        return goal_of(self.goal, self.goal_options)
+
+    @property
+    def goal_options(self) -> dict[str, Any]:
+        """The fields that belong to some goals only, by name; those that belong to other goals are None."""
+        return {name: getattr(self, name) for name in OPTIONS}
 
     def differs_in_radius_alone(self, other: Threat) -> bool:
         """Whether two threats differ in norm and epsilon at most, so that one call of an attack can serve both."""
@@ -116,122 +138,93 @@ class Threat:
 
     def at_any_distance(self, shape: tuple[int, ...]) -> Threat:
         """The same threat with the smallest radius whose ball around any input of this shape holds the whole box."""
-        size = math.prod(shape) if self.norm == "l2" else 1
-        return replace(self, epsilon=self.width * math.sqrt(size))
+        return replace(self, epsilon=self.ball.covering(self.width, math.prod(shape)))
 
     @property
     def width(self) -> float:
         """The width of the box."""
         return self.box[1] - self.box[0]
 
+    @property
+    def ball(self) -> Ball:
+        """The geometry of the balls of the threat's norm."""
+        return BALLS[self.norm]
+
     def distance(self, x: Tensor, other: Tensor) -> Tensor:
         """The distances (N,) between two batches of inputs (N, *shape) in the threat's norm, in float64."""
-        difference = (other.double() - x.double()).flatten(1)
-        return difference.norm(dim=1) if self.norm == "l2" else difference.abs().amax(1)
+        return self.ball.length(other.double() - x.double())
 
     def project(self, x: Tensor, other: Tensor) -> Tensor:
         """Inputs `other` (N, *shape) moved into the ball around x (N, *shape) and into the box.
 
         In the linf norm the result is the nearest allowed input. In the l2 norm, `other` is moved straight towards x
-        into the ball and then clipped to the box, which moves no component away from x. `x` must lie in the box.
+        into the ball and then clipped to the box, which moves no component away from x. In the l1 norm the result is
+        the nearest allowed input. `x` must lie in the box.
         """
-        if self.norm == "linf":
-            step = (other - x).clamp(-self.epsilon, self.epsilon)
-        else:
-            step = other - x
-            step = step * per_image((self.epsilon / _length(step)).clamp(max=1.0), step)
-        return self._inside(x, step)
+        return self._inside(x, self.ball.within(x, other - x, self.epsilon, self.box))
 
     def _inside(self, x: Tensor, step: Tensor) -> Tensor:
         """x moved by a step of length epsilon at most, clipped to the box, and corrected for rounding."""
-        moved = (x + step).clamp(*self.box)
-        if self.norm == "linf":
-            return moved
-        # The rounding errors of many coordinates can add up to a step that is too long. Such a step is shortened.
-        excess = (self.distance(x, moved) / self.epsilon if self.epsilon else self.distance(x, moved)).to(x)
-        factor = (excess > 1).to(x) * ((1 - 1e-6) / excess.clamp(min=1) - 1) + 1
-        step = step * per_image(factor, step)
-        moved = (x + step).clamp(*self.box)
-        # Far from zero, floats lie so far apart that shortening has no effect. Coordinates are then rounded towards x.
-        outside = self.distance(x, moved) > self.epsilon + TOLERANCE * self.width / 2
-        return _rounded_inward(x, step, moved).where(per_image(outside, moved), moved)
+        return self.ball.moved(x, step, self.epsilon, self.box)
 
     def steepest(self, direction: Tensor) -> Tensor:
         """The step (N, *shape) of length one in the threat's norm that has the largest product with the direction.
 
-        It is the sign of the direction in the linf norm, and the normalised direction in the l2 norm. It is zero for an
-        image whose direction is zero.
+        It is the sign of the direction in the linf norm, and the normalised direction in the l2 norm. In the l1 norm it
+        changes one coordinate, which the box soon stops: attacks follow `ascent` instead. It is zero for an image whose
+        direction is zero.
         """
-        if self.norm == "linf":
-            return direction.sign()
-        # The direction is scaled first, because the squares of a tiny one would underflow.
-        largest = direction.flatten(1).abs().amax(1)
-        scaled = direction / per_image(largest.clamp(min=_tiny(direction)), direction)
-        return (scaled / per_image(_length(scaled), scaled)).to(direction)
+        return self.ball.steepest(direction)
+
+    def ascent(self, points: Tensor, direction: Tensor, length: float | Tensor) -> Tensor:
+        """The step (N, *shape) of a length, from points (N, *shape) in the box, along which the direction gains most.
+
+        `length` is one number, or one for each image (N,). The step is `length` times `steepest` in the linf and l2
+        norms, and may leave the box. In the l1 norm it stays in the box: each coordinate moves to its end, those with
+        the largest values of the direction first, until the length is used up.
+        """
+        return self.ball.ascent(points, direction, length, self.box)
+
+    def shortened(self, x: Tensor, step: Tensor, radius: Tensor) -> Tensor:
+        """Steps (N, *shape) from x (N, *shape) moved into balls of the radii (N,); in the l1 norm also into the box.
+
+        The rounding of many coordinates can leave a step a little too long, which `project` corrects.
+        """
+        return self.ball.within(x, step, radius, self.box)
+
+    def dual(self, direction: Tensor) -> Tensor:
+        """The largest products (N,) of directions (N, *shape) with a step of length one, in float64: the dual norm.
+
+        A linear function with this gradient rises by epsilon times this, at most, in the ball.
+        """
+        return self.ball.dual(direction)
 
     def uniform(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Random inputs (N, *shape), uniform in the ball around x (N, *shape) and then clipped to the box.
 
         `rng` is a generator on the CPU, as for `signs`; the same seed gives the same noise on every device.
         """
-        return self._inside(x, self.epsilon * _UNIFORM[self.norm](x, rng))
+        return self._inside(x, self.epsilon * self.ball.uniform(x, rng))
 
     def signs(self, x: Tensor, rng: torch.Generator) -> Tensor:
-        """x (N, *shape) plus independent random signs, scaled to the surface of the ball and clipped to the box."""
-        return self._inside(x, self.epsilon * self.steepest(_signs(x, rng)))
+        """x (N, *shape) plus independent random signs, scaled to the surface of the ball and clipped to the box.
+
+        In the l1 norm, coordinates in random order move to a random end of the box, until epsilon is used up.
+        """
+        return self._inside(x, self.ball.signs(x, rng, self.epsilon, self.box))
 
     def broken(self, log_probs: Tensor, y: Tensor) -> Tensor:
-        """Whether the goal is reached, (N,) bool, from log predictive probabilities (N, K) and labels (N,)."""
-        reached: Tensor = GOALS[self.goal].reached(log_probs, y)
+        """Whether the goal is reached, (N,) bool, from log predictive probabilities (N, K) and what attacks get as `y`.
+
+        A goal about the mutual information is never reached here: that is not known from the predictive alone.
+        """
+        reached: Tensor = self.aim.reached(log_probs, y)
         return reached
 
     def broken_by(self, classes: Tensor, y: Tensor) -> Tensor:
-        """Whether the goal is reached, (N,) bool, from predicted classes (N,) and labels (N,)."""
-        reached: Tensor = GOALS[self.goal].reached_by(classes, y)
+        """Whether the goal is reached, (N,) bool, from predicted classes (N,) and what attacks get as `y`.
+
+        Raises `ScoresRefused` for goals about uncertainty.
+        """
+        reached: Tensor = self.aim.reached_by(classes, y)
         return reached
-
-
-def _rounded_inward(x: Tensor, step: Tensor, moved: Tensor) -> Tensor:
-    """`moved`, with each coordinate that is further from x than its step rounded to the next float towards x."""
-    import torch
-
-    too_far = (moved.double() - x.double()).abs() > step.double().abs()
-    return torch.nextafter(moved, x).where(too_far, moved)
-
-
-def _signs(x: Tensor, rng: torch.Generator) -> Tensor:
-    import torch
-
-    # The numbers are drawn on the CPU, so that the same seed gives the same noise on every device.
-    return (torch.randint(0, 2, x.shape, generator=rng, device="cpu") * 2 - 1).to(x)
-
-
-def _uniform_linf(x: Tensor, rng: torch.Generator) -> Tensor:
-    import torch
-
-    # The dtype is explicit, because another default dtype would give other numbers.
-    return (torch.rand(x.shape, generator=rng, dtype=torch.float32, device="cpu") * 2 - 1).to(x)
-
-
-def _uniform_l2(x: Tensor, rng: torch.Generator) -> Tensor:
-    import torch
-
-    normal = torch.randn(x.shape, generator=rng, dtype=torch.float32, device="cpu").to(x)
-    # In d dimensions, the fraction r^d of the unit ball's volume lies within radius r.
-    radius = torch.rand(len(x), generator=rng, dtype=torch.float32, device="cpu").to(x) ** (1 / math.prod(x.shape[1:]))
-    return normal * per_image(radius / _length(normal), x)
-
-
-_UNIFORM: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {"linf": _uniform_linf, "l2": _uniform_l2}
-
-
-def _length(batch: Tensor) -> Tensor:
-    """The Euclidean length (N,) of each image, at least the smallest positive float."""
-    return batch.double().flatten(1).norm(dim=1).clamp(min=_tiny(batch)).to(batch)
-
-
-def _tiny(batch: Tensor) -> float:
-    """The smallest positive normal float of the batch's type."""
-    import torch
-
-    return torch.finfo(batch.dtype).tiny

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from bnnbench.core import seeds
-from bnnbench.core.access import check_differentiable, check_gradients, check_queries, check_scores
+from bnnbench.core.access import check_differentiable, check_gradients, check_scores
+from bnnbench.core.attributed import Attributed
 from bnnbench.core.ensemble import draw_split
-from bnnbench.core.ledger import Ledger, most_queries
+from bnnbench.core.followed import followed
 from bnnbench.core.objective import Objective, as_objective, value_of
 from bnnbench.core.predictive import Predictive
 from bnnbench.core.surrogate import Source, surrogate_of
 from bnnbench.core.threat import Threat
+from bnnbench.errors import Incompatible
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from bnnbench.core.ensemble.directions import Probe
+    from bnnbench.core.posterior import Posterior
+
+OwnFits = Callable[["Posterior"], Predictive | None]
+"""A function that gives the attacker's own fit of a posterior; None if it has none."""
 
 
-class Victim:
+class Victim(Attributed):
     """A predictive as an attacker may query it: with the draws of the threat's stream, and with every query counted.
 
     A victim belongs to N images, and the inputs of a query are candidates for these images, in their order. An attack
     can run another attack on some of the images, on the victim `among(positions)`; queries, zero directions and steps
     are recorded for the right images at any depth. A query with another number of inputs than N cannot be attributed to
     images, and its cost is spread over all of them.
+
+    Under other goals than `untargeted`, `y` is what the attack got as such, such as the targets, and values, gradients
+    and directions are those of the function whose growth leads to the goal (`core/followed.py`).
 
     Every query raises `QueriesSpent` if it exceeds the threat's `queries` for an image. `len(victim)` is the number of
     draws that one query evaluates.
@@ -39,61 +45,24 @@ class Victim:
         draws: the positions of the draws that the attacker may see.
         images: the number N of images.
         seed: determines the draws of each query under the stream `fresh`.
+        own_fits: the fits that the attacker has made itself; by default none.
     """
 
     def __init__(
-        self, predictive: Predictive, threat: Threat, draws: Sequence[int], images: int, seed: int = 0
+        self,
+        predictive: Predictive,
+        threat: Threat,
+        draws: Sequence[int],
+        images: int,
+        seed: int = 0,
+        own_fits: OwnFits | None = None,
     ) -> None:
-        import torch
-
-        self._predictive, self._threat, self._draws, self._seed = predictive, threat, draws, seed
-        self._positions = torch.arange(images, device="cpu")
-        self._rng: torch.Generator = seeds.torch_generator(seed, seeds.QUERIES)
-        self.ledger = Ledger(images)
-        self._shared: Ledger | None = None
-        self._of_threats: dict[Threat, Victim] = {}
-        self._one_threat = False
-        self._allowed = threat.queries
+        super().__init__(threat, images, seed)
+        self._predictive, self._draws, self._own_fits = predictive, draws, own_fits
 
     def __len__(self) -> int:
         """The number of draws that one query evaluates."""
         return min(draw_split.draws_per_query(self._threat, self._draws), len(self._draws))
-
-    @property
-    def images(self) -> int:
-        """The number N of images that this victim belongs to."""
-        return len(self._positions)
-
-    def under(self, threat: Threat) -> Victim:
-        """A victim for the same images whose queries are counted for one threat alone.
-
-        The threat may differ from that of this victim in norm and epsilon only. Raises `ValueError` for any other, so
-        that an attack gets no more access than its threat allows.
-        """
-        self._check(threat)
-        if self._one_threat or (self._shared is not None and threat == self._threat):
-            return self
-        if threat not in self._of_threats:
-            victim = Victim(self._predictive, threat, self._draws, len(self.ledger.forward), self._seed)
-            victim._shared, victim._of_threats = self._shared or self.ledger, self._of_threats
-            victim._allowed = self._allowed
-            self._of_threats[threat] = victim
-        return self._of_threats[threat]._at(self._positions)
-
-    def among(self, positions: Tensor) -> Victim:
-        """A victim for the images of this victim at these positions (n,). A position may occur several times."""
-        return self._at(self._positions[positions.cpu()])
-
-    def for_one_threat(self, threat: Threat) -> Victim:
-        """A victim for the same images, for an attack that runs inside of another one under this threat.
-
-        Its `under` returns the victim itself, so that all queries of the inner attack are counted where those of the
-        outer attack are. Raises `ValueError` as `under` does.
-        """
-        self._check(threat)
-        view = self._at(self._positions)
-        view._one_threat = True
-        return view
 
     def surrogate(self, source: Source) -> Victim:
         """A victim for the same images and threat, whose ensemble is one network that the attacker has made.
@@ -109,15 +78,16 @@ class Victim:
         victim._allowed = None
         return victim
 
-    def ledgers(self, threat: Threat) -> list[Ledger]:
-        """The ledgers that count for one threat: the one of all threats, and the threat's own if it has one."""
-        victim = self._of_threats.get(threat)
-        return [self.ledger, victim.ledger] if victim else [self.ledger]
+    def fitted(self, posterior: Posterior) -> Predictive:
+        """The predictive that the attacker has fitted itself, on the training data, by a posterior that it holds.
 
-    @property
-    def queries_left(self) -> Tensor | None:
-        """The number of queries (N,) that the threat still allows for each image; None if there is no limit."""
-        return None if self._allowed is None else (self._allowed - self._spent())[self._positions]
+        It knows nothing of the victim but the network's architecture, and is not queried through this victim. Raises
+        `Incompatible` if there are no training data, as in a call of the attack: `bnnbench.evaluate` has them.
+        """
+        made = self._own_fits(posterior) if self._own_fits else None
+        if made is None:
+            raise Incompatible("the attack fits a network of its own, and has no training data: use bnnbench.evaluate")
+        return made
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits (S, N, K) of the draws that the attacker sees, at inputs x (N, *shape).
@@ -167,7 +137,8 @@ class Victim:
 
         each = self._each(x)
         average = directions.average(each).to(x)  # Computed first, because an objective may change its arguments.
-        return average, value_of(as_objective(objective), each, y.to(each.device)).to(x)
+        value = value_of(self._followed(objective), each, y.to(each.device))
+        return average, self._threat.aim.sign * value.to(x)
 
     def gradient(self, x: Tensor, y: Tensor, objective: Objective | str) -> Tensor:
         """The objective's gradient (N, *shape) at inputs x (N, *shape) with labels y (N,).
@@ -176,9 +147,9 @@ class Victim:
         `gradient`, as `direction`, `value_and_direction` and `probe` do.
         """
         self._count(x, gradient=True)
-        gradient = self._predictive.gradient(x, y, objective, self._query())
+        gradient = self._predictive.gradient(x, y, self._followed(objective), self._query())
         self._note_zero(gradient)
-        return gradient
+        return self._threat.aim.sign * gradient
 
     def direction(self, x: Tensor, y: Tensor, objective: Objective | str) -> Tensor:
         """The gradient (N, *shape) up to a positive factor for each image, free of underflow.
@@ -199,27 +170,14 @@ class Victim:
         from bnnbench.core.ensemble import maths
 
         self._count(x, gradient=True)
-        probe = maths.probe(self._predictive, x, y, as_objective(objective), self._query())
+        probe = maths.probe(self._predictive, x, y, self._followed(objective), self._query())
         self._note_zero(probe.direction)
-        return probe
+        sign = self._threat.aim.sign
+        return probe._replace(value=sign * probe.value, direction=sign * probe.direction)
 
-    def record(self, name: str, values: Tensor) -> None:
-        """Append the values (N,) of one step to the diagnostics that are kept with the outcome under this name.
-
-        Images that this victim does not belong to get NaN for the step. Raises `ValueError` for another shape.
-        """
-        if values.shape != (self.images,):
-            raise ValueError(f"a step's '{name}' has shape {tuple(values.shape)}, not ({self.images},)")
-        self.ledger.record(name, values.detach().cpu(), self._positions)
-
-    def _check(self, threat: Threat) -> None:
-        if not threat.differs_in_radius_alone(self._threat):
-            raise ValueError("the threat differs in more than norm and epsilon from the threat of this victim")
-
-    def _at(self, positions: Tensor) -> Victim:
-        view = copy.copy(self)
-        view._positions = positions
-        return view
+    def _followed(self, objective: Objective | str) -> Objective:
+        """The objective that an attack with this objective follows to the goal of the threat, up to the goal's sign."""
+        return followed(self._threat.aim, as_objective(objective))
 
     def _each(self, x: Tensor) -> Tensor:
         """Log-probabilities (S, N, K) of each draw, from one query without gradient."""
@@ -230,20 +188,3 @@ class Victim:
     def _query(self) -> list[int]:
         """The positions of the draws that answer the next query."""
         return draw_split.at_query(self._threat, self._draws, self._rng)
-
-    def _spent(self) -> Tensor:
-        """The queries of each image so far (N,): those for all threats, and those for the threat with most of them."""
-        if self._shared is not None:
-            return self._shared.forward + self.ledger.forward
-        return self.ledger.forward + most_queries([victim.ledger for victim in self._of_threats.values()])
-
-    def _count(self, x: Tensor, *, gradient: bool) -> None:
-        """Count a query of these inputs. Raises `GradientRefused` or `QueriesSpent` if the threat does not allow it."""
-        if gradient:
-            check_gradients(self._threat)
-        cost = self.ledger.attributed(len(x), self._positions)
-        check_queries(self._allowed, self._spent() + cost)
-        self.ledger.count(cost, gradient=gradient)
-
-    def _note_zero(self, direction: Tensor) -> None:
-        self.ledger.note_zero((direction.flatten(1) == 0).all(1).cpu(), self._positions)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 
+from bnnbench.core.ball import TOLERANCE
 from bnnbench.core.radius import LEVELS, radius_text
-from bnnbench.core.threat import TOLERANCE, Threat
+from bnnbench.core.threat import Threat
 
 
 def whole_box(threat: Threat, bounds: tuple[float, float], shape: tuple[int, ...] | None) -> str:
     """The reason why a threat's radius is refused: its ball around any input holds the whole box.
 
-    Empty if it does not. `bounds` is the box and `shape` the shape of one input; without a shape an l2 ball cannot be
-    judged, and the result is empty.
+    Empty if it does not. `bounds` is the box and `shape` the shape of one input; without a shape only linf balls can be
+    judged, and the result is empty for others.
     """
     low, high = bounds
     width, norm = high - low, threat.norm
-    if norm == "l2" and shape is None:
+    if norm != "linf" and shape is None:
         return ""
-    holding = width * math.sqrt(math.prod(shape or ())) if norm == "l2" else width
+    holding = threat.ball.covering(width, math.prod(shape or ()))
     if threat.epsilon < holding * (1 - TOLERANCE):
         return ""
     radius = radius_text(threat.epsilon)

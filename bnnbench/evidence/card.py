@@ -7,8 +7,6 @@ chains may differ by symmetries of the weights that leave the function unchanged
 
 from __future__ import annotations
 
-import math
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,12 +15,12 @@ import numpy as np
 from bnnbench.core import arguments, seeds
 from bnnbench.core.dataset import Data
 from bnnbench.core.draws_file import as_json
-from bnnbench.core.foreign import INDEPENDENT
 from bnnbench.core.foreign import predictive as made_predictive
-from bnnbench.core.posterior import Posterior
+from bnnbench.core.independence import independence
 from bnnbench.core.predictive import Predictive
 from bnnbench.core.standard_settings import standard_settings
 from bnnbench.measurements.sample import sample_of
+from bnnbench.statistics.mixing import mixing
 
 IMAGES = 50
 """The number of test images whose log-probabilities and gradients are computed."""
@@ -80,7 +78,7 @@ def _card(predictive: Predictive, data: Data) -> dict[str, Any]:
         return card | {"level": "single", "why": "one draw"}
     if "unfinished" in predictive.diagnostics:
         return card | {"level": "short", "why": str(predictive.diagnostics["unfinished"])}
-    if reason := _independence(predictive):
+    if reason := independence(predictive):
         return card | {"level": "independent", "why": reason}
     card |= _sampler_figures(predictive.diagnostics) | _mixing(predictive, data)
     rhat, ess = card["rhat"], card["ess"]
@@ -88,14 +86,6 @@ def _card(predictive: Predictive, data: Data) -> dict[str, Any]:
         return card | {"level": "converged", "why": f"R-hat {rhat:.3f}, ESS {ess:.0f}"}
     why = "too few draws for R-hat" if rhat is None else f"R-hat {rhat:.2f}, ESS {ess:.0f}"
     return card | {"level": "short", "why": why}
-
-
-def _independence(predictive: Predictive) -> str:
-    """The reason why draws are independent; empty if they are not known to be."""
-    if isinstance(predictive.fitted_by, Posterior) and predictive.fitted_by.independent_draws:
-        return "draws are independent by construction"
-    reason = predictive.diagnostics.get(INDEPENDENT)
-    return f"{reason}: independent draws, but not of a posterior that is known" if reason else ""
 
 
 def _fault(predictive: Predictive, distinct: int, divergences: np.ndarray) -> str:
@@ -148,32 +138,6 @@ def distinct_draws(predictive: Predictive) -> int:
     """The number of different draws of a predictive; 1 for a chain that never moved."""
     flat = [tensor.reshape(len(predictive), -1).cpu().numpy() for tensor in predictive.draws.values()]
     return len({b"".join(part[draw].tobytes() for part in flat) for draw in range(len(predictive))})
-
-
-def mixing(quantities: np.ndarray) -> tuple[float | None, float | None]:
-    """The largest rank-normalised split R-hat and the smallest bulk or tail ESS of quantities (chains, draws, Q).
-
-    Quantities that never change, such as the gradient at a pixel that no draw uses, are left out. A single chain is cut
-    into halves. (None, None) if a chain has fewer than eight draws, or if no quantity changes.
-    """
-    from arviz_stats.base import array_stats
-
-    chains, draws, _ = quantities.shape
-    changing = quantities[..., quantities.reshape(chains * draws, -1).std(0) > 0].astype(np.float64)
-    if draws < 8 or changing.shape[-1] == 0:
-        return None, None
-    if chains == 1:
-        changing = changing[:, : draws // 2 * 2].reshape(2, draws // 2, -1)
-    arrays = np.moveaxis(changing, -1, 0)
-    axes = {"chain_axis": 1, "draw_axis": 2}
-    with warnings.catch_warnings():
-        # A chain that does not move has an infinite R-hat, which is correct: no warning is needed.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        rhat = float(np.nanmax(array_stats.rhat(arrays, **axes)))
-        bulk = array_stats.ess(arrays, method="bulk", **axes)
-        tail = array_stats.ess(arrays, method="tail", prob=(0.05, 0.95), **axes)
-    ess = float(np.nanmin(np.concatenate([bulk, tail])))
-    return (rhat if math.isfinite(rhat) else 1e6), ess
 
 
 def _mixing(predictive: Predictive, data: Data) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from bnnbench.evidence.rows import row_of
 from bnnbench.matrix.specs import CellSpec
+from bnnbench.measurements.findings import REFUTING
 from bnnbench.measurements.measurement import Notes
 from bnnbench.store import codec
 from bnnbench.store.store import CELLS, Store
@@ -20,8 +21,10 @@ class Cell:
 
     `card` is the level of the fit's card, and `rhat` its largest R-hat; both may be None. `figures` maps the names of
     figures to their values, which are None if the cell has no result. `marks` maps marks of tables to lines that say
-    what they mean for this cell. `robust` (N,) says at which images an attack failed; it is None for other
-    measurements. Other arrays stay on disk until `outcome` loads them.
+    what they mean for this cell. `robust` (N,) says at which images an attack failed, `certified` (N,) at which a
+    certificate proves that all do, and `counterexample` (N,) at which an input of another class than the label was
+    found; they are None for other measurements. `sample` is a checksum of the
+    positions and labels of its images. Other arrays stay on disk until `outcome` loads them.
     """
 
     spec: CellSpec
@@ -34,11 +37,19 @@ class Cell:
     robust: np.ndarray | None = None
     store: Store | None = field(default=None, repr=False)
     rhat: float | None = None
+    certified: np.ndarray | None = None
+    counterexample: np.ndarray | None = None
+    sample: str = ""
 
     @property
     def ok(self) -> bool:
         """Whether the cell has a result."""
         return self.status == "ok"
+
+    @property
+    def refuted(self) -> bool:
+        """Whether a finding says that the result is no evidence."""
+        return any(mark in REFUTING for mark in self.marks)
 
     @property
     def outcome(self) -> Any | None:

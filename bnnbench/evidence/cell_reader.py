@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -155,7 +156,10 @@ class CellReader:
         try:
             with contained():
                 notes, figures = spec.measurement.notes(result), spec.measurement.row(result)
-                robust = getattr(result, "robust", None)
+                robust, certified = getattr(result, "robust", None), getattr(result, "certified", None)
+                counterexample = getattr(result, "counterexample", None)
+                if not spec.about_predictive:
+                    certified = counterexample = None
         except Exception as error:  # noqa: BLE001 - a plugin computes them
             raise _NoResult("invalid", f"its figures cannot be computed: {message_of(error)}") from None
         warnings = [one_line(str(warning)) for warning in record["warnings"]]
@@ -166,7 +170,8 @@ class CellReader:
             warnings.append(one_line(f"posterior is for a network in this state: {held}"))
         warnings += notes.values()
         rhat = card.get("rhat") if isinstance(card.get("rhat"), int | float) else None
-        return Cell(spec, "ok", "", warnings, level, figures, notes, robust, self._store, rhat)
+        kept = (robust, self._store, rhat, certified, counterexample, sample_checksum(result))
+        return Cell(spec, "ok", "", warnings, level, figures, notes, *kept)
 
     def _other_test_data(self, spec: CellSpec, fit: Mapping[str, Any] | None) -> str | None:
         """A message if a fit has other test data than the first fit of its data set in the plan; otherwise None.
@@ -194,6 +199,14 @@ def is_about(draws_sha256: str | None, fit: Mapping[str, Any]) -> bool:
     """
     draws = fit["artefacts"].get(DRAWS, {}).get("sha256")
     return draws_sha256 is None or draws_sha256 == draws
+
+
+def sample_checksum(result: Any) -> str:
+    """A checksum of the positions in the test set and the labels of a result's images; empty if it has none."""
+    index, label = getattr(result, "index", None), getattr(result, "label", None)
+    if index is None or label is None:
+        return ""
+    return hashlib.sha256(np.stack([index, label]).astype("<i8").tobytes()).hexdigest()
 
 
 def _index(result: Any) -> np.ndarray | None:

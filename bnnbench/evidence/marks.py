@@ -7,6 +7,6 @@ from bnnbench.measurements import findings
 MARKS = {
     "~": "short posterior (not converged): about these draws only",
     **findings.MEANINGS,
-    "+": "partial: the mean lacks a seed, or the worst case an attack",
+    "+": "partial: a seed, an attack or a certificate is missing",
 }
 """The meaning of each mark, in the order in which tables list them."""

@@ -9,10 +9,10 @@ from html import escape
 
 from bnnbench.errors import clean
 from bnnbench.evidence.cell import Cell
-from bnnbench.evidence.lines import ATTACK, Group, Line, groups
+from bnnbench.evidence.lines import KINDS, Group, Line, groups
 from bnnbench.evidence.marks import MARKS
-from bnnbench.evidence.worst_case import worst_of
-from bnnbench.matrix.settings import FIRST_COLUMN, LAST_COLUMN
+from bnnbench.evidence.worst_case import Combined
+from bnnbench.matrix.settings import CERTIFIED_COLUMN, FIRST_COLUMN, LAST_COLUMN
 from bnnbench.measurements import findings
 
 MOST_LINES = 60
@@ -52,10 +52,10 @@ def as_html(where: str, cells: Sequence[Cell]) -> str:
 
 
 def _summary(where: str, cells: Sequence[Cell]) -> str:
-    """The number of cells with each status, and of those that are no attacks."""
+    """The number of cells with each status, and of those that are in no table."""
     statuses = Counter(cell.status for cell in cells)
     counts = ", ".join(f"{number} {status}" for status, number in statuses.items())
-    others = Counter(cell.spec.kind for cell in cells if cell.spec.kind != ATTACK)
+    others = Counter(cell.spec.kind for cell in cells if cell.spec.kind not in KINDS)
     measures = "".join(f"; {number} of them of the kind {kind}, which frame() has" for kind, number in others.items())
     return clean(f"Results({where}: {len(cells)} cells: {counts}{measures})")
 
@@ -66,33 +66,48 @@ def _tables(cells: Sequence[Cell]) -> list[Table]:
 
 
 def _table(group: Group) -> Table:
-    title = clean(f"{group.dataset} / {group.network}: robust accuracy in %, and the worst case with its 95% interval")
-    heads = [clean(text) for text in ("posterior", "radius", FIRST_COLUMN, *group.attacks, LAST_COLUMN)]
+    combined = [*group.combined(group.lines[0])]
+    about = "robust accuracy in %" if group.attacks else "accuracy in %"
+    title = clean(f"{group.dataset} / {group.network}: {about}, and {_WORDS[tuple(combined)]}")
+    heads = [clean(text) for text in ("posterior", "radius", FIRST_COLUMN, *group.attacks, *combined)]
     lines = [[clean(text) for text in _texts(group, line)] for line in group.lines[:MOST_LINES]]
     left = len(group.lines) - MOST_LINES
-    cells = [cell for line in group.lines for cell in line.cells]
+    cells = [cell for line in group.lines for cell in line.all]
     used = {mark for cell in cells for mark in cell.marks}
-    used |= {"~" for cell in cells if cell.card == "short"} | {"+" for line in lines if "+ [" in line[-1]}
+    used |= {"~" for cell in cells if cell.card == "short"}
+    used |= {"+" for line in lines for text in line[-len(combined) :] if "+ [" in text}
     notes = [f"... and {left} lines more"] if left > 0 else []
     return Table(title, heads, lines, notes + [f"{mark}  {meaning}" for mark, meaning in MARKS.items() if mark in used])
 
 
+_WORDS = {
+    (LAST_COLUMN,): "the worst case with its 95% interval",
+    (CERTIFIED_COLUMN, LAST_COLUMN): "what is certified and the worst case with their 95% intervals",
+    (CERTIFIED_COLUMN,): "what is certified with its 95% interval",
+}
+"""What the last columns of a table hold, in words."""
+
+
 def _texts(group: Group, line: Line) -> list[str]:
-    """The texts of a line: posterior, radius, clean accuracy, robust accuracies, worst case."""
-    worst, last = worst_of(line.cells, len(group.attacks), group.seeds), "-"
-    if worst.accuracy is not None:
-        found = worst.accuracy
-        partial = "+" * worst.partial
-        last = f"{100 * found.mean:.1f}{partial} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
-    mark = "~" if any(cell.card == "short" for cell in line.cells) else ""
+    """The texts of a line: posterior, radius, clean accuracy, robust accuracies, what is certified, worst case."""
+    mark = "~" if any(cell.card == "short" for cell in line.all) else ""
     by_attack = [[cell for cell in line.cells if cell.spec.label == attack] for attack in group.attacks]
     return [
         line.posterior + mark,
         f"{line.threat.norm} {line.radius}",
         _mean("clean_accuracy", list(line.clean.values()), "predictive"),
         *(_mean("robust_accuracy", cells, "attack") for cells in by_attack),
-        last,
+        *map(_combined, group.combined(line).values()),
     ]
+
+
+def _combined(combined: Combined) -> str:
+    """The accuracy of several cells of a line in percent, with its interval; `-` without a result."""
+    found = combined.accuracy
+    if found is None:
+        return "-"
+    partial = "+" * combined.partial
+    return f"{100 * found.mean:.1f}{partial} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
 def _mean(figure: str, cells: Sequence[Cell], about: str) -> str:

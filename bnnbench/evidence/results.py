@@ -6,11 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bnnbench.errors import one_line
 from bnnbench.evidence import overview
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.cell_reader import CellReader
+from bnnbench.evidence.difference import Differences
+from bnnbench.evidence.differences import between_attacks, between_posteriors, between_results
+from bnnbench.evidence.false_proofs import without_false_proofs
+from bnnbench.evidence.lines import Group, groups
+from bnnbench.evidence.metric_rows import with_metrics
 from bnnbench.evidence.row_kinds import ROWS, card_figures
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
+from bnnbench.measurements.metric_names import Metrics
 from bnnbench.store.records import FINAL
 from bnnbench.store.store import FITS, Store
 
@@ -28,29 +35,42 @@ class Check:
 
 
 class Results:
-    """The part of a store that a plan asks for. `checks` holds the comparisons of cells that were computed again."""
+    """The part of a store that a plan asks for. `checks` holds the comparisons of cells that were computed again.
 
-    def __init__(self, plan: Plan, store: Store, checks: Sequence[Check] = ()) -> None:
-        self.plan, self.store, self.checks = plan, store, checks
+    `metrics` are computed of the outcomes of attacks, and shown in rows of cells and in tables.
+    """
+
+    def __init__(self, plan: Plan, store: Store, checks: Sequence[Check] = (), metrics: Metrics | None = None) -> None:
+        self.plan, self.store, self.checks, self.metrics = plan, store, checks, metrics or {}
         self._reader = CellReader(store)
         self._cells: list[Cell] | None = None
 
     def __repr__(self) -> str:
-        return overview.as_text(self._where, self.cells)
+        return overview.as_text(self.where, self.cells)
 
     def _repr_html_(self) -> str:
-        return overview.as_html(self._where, self.cells)
+        return overview.as_html(self.where, self.cells)
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
+        """The file and the store."""
         return f"{self.plan.config.path} in {self.store.path}"
 
     @property
     def cells(self) -> list[Cell]:
         """Every cell of the plan, in the order of the file."""
         if self._cells is None:
-            self._cells = [self._reader.cell(spec) for spec in self.plan.cells]
+            self._cells = without_false_proofs([self._reader.cell(spec) for spec in self.plan.cells])
         return self._cells
+
+    @property
+    def groups(self) -> list[Group]:
+        """The cells of attacks and certificates as tables show them: by data set and network, posterior and threat."""
+        return groups(self.cells)
+
+    def cell(self, spec: CellSpec) -> Cell:
+        """A cell, which need not be one of the plan, with its status in the store."""
+        return self._reader.cell(spec)
 
     def known(self, kind: str, key: str) -> dict[str, Any] | None:
         """The main fields of a record; None if there is no record."""
@@ -63,12 +83,13 @@ class Results:
     def rows(self, kind: str = "cells") -> list[dict[str, Any]]:
         """Rows by column in a fixed order: the objects that `report --format json --rows KIND` prints.
 
-        `cells`: a row for each cell. `worst`: one for each worst case over attacks, as tables show it. `images`: one
-        for each image of each fit and threat. Raises `ValueError` for any other kind.
+        `cells`: a row for each cell, with metrics at the end. `worst`: one for each worst case over attacks, as tables
+        show it. `images`: one for each image of each fit and threat. Raises `ValueError` for any other kind.
         """
         if kind not in ROWS:
             raise ValueError(f"there are no rows '{kind}': choose one of {', '.join(ROWS)}")
-        return ROWS[kind](self.cells, self._reader.card)
+        rows = ROWS[kind](self.cells, self._reader.card)
+        return with_metrics(rows, self.cells, self.metrics) if kind == "cells" and self.metrics else rows
 
     def outcomes(self) -> Iterator[tuple[CellSpec, Any]]:
         """Each cell that has a result, with its result, which is loaded when it is reached."""
@@ -88,6 +109,19 @@ class Results:
             cards = {key: card_figures([self._reader.card(fit)]) for key, fit in self.plan.fits.items()}
             made = [{**row, **cards[row["fit"]], **row} for row in made]
         return pandas.DataFrame(made)
+
+    def differences(self, other: Results | None = None, *, attacks: bool = False) -> Differences:
+        """The differences of robust accuracy, each with its interval and p-values adjusted for all of them.
+
+        Without `other` they are those between all posteriors under each threat, in the worst case over attacks; with
+        `attacks` those between all attacks on each fit. With `other` they are those between lines of equal labels of
+        the two results, or with `attacks` between the attacks of these. Raises `ConfigError` if test images differ.
+        """
+        if other is not None:
+            return between_results(
+                self.cells, other.cells, (one_line(self.where), one_line(other.where)), attacks=attacks
+            )
+        return (between_attacks if attacks else between_posteriors)(groups(self.cells))
 
     @property
     def complete(self) -> bool:

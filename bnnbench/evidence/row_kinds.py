@@ -9,8 +9,9 @@ import numpy as np
 
 from bnnbench.errors import one_line
 from bnnbench.evidence.cell import Cell
-from bnnbench.evidence.lines import Group, Line, groups
-from bnnbench.evidence.worst_case import WorstCase, accuracy_of, worst_case, worst_of
+from bnnbench.evidence.lines import ATTACK, CERTIFICATE, Group, Line, groups
+from bnnbench.evidence.worst_case import Combined, accuracy_of, certified_case, worst_case, worst_of
+from bnnbench.matrix.settings import CERTIFIED_COLUMN, LAST_COLUMN
 from bnnbench.matrix.specs import FitSpec
 from bnnbench.statistics import metrics
 
@@ -28,23 +29,26 @@ def cell_rows(cells: Sequence[Cell], cards: Cards) -> list[Row]:
     for group in groups(cells):
         for line in group.lines:
             for seed, members in line.by_seed.items():
-                figures = _worst_figures(worst_of(members, len(group.attacks), [seed]))
+                figures = _figures(LAST_COLUMN, worst_of(members, len(group.attacks), [seed]))
                 worst |= {id(cell): figures for cell in members}
     return [cell.row() | worst.get(id(cell), {}) for cell in cells]
 
 
 def worst_rows(cells: Sequence[Cell], cards: Cards) -> list[Row]:
-    """A row for each data set, network, posterior and threat: the worst case over its attacks, as tables show it."""
+    """A row for each data set, network, posterior and threat, as tables show it.
+
+    It holds the worst case over its attacks, and what its certificates prove together.
+    """
     return [_worst_row(group, line, cards) for group in groups(cells) for line in group.lines]
 
 
 def image_rows(cells: Sequence[Cell], cards: Cards) -> list[Row]:
-    """A row for each image of each fit and threat: its prediction, and what each attack did to it."""
+    """A row for each image of each fit and threat: its prediction, and what attacks and certificates say of it."""
     return [
         row
         for group in groups(cells)
         for line in group.lines
-        for seed, members in line.by_seed.items()
+        for seed, members in line.all_by_seed.items()
         for row in _images(group, line, seed, members)
     ]
 
@@ -77,14 +81,14 @@ def card_figures(cards: Sequence[Mapping[str, Any]]) -> Row:
     }
 
 
-def _worst_figures(worst: WorstCase) -> Row:
-    """The figures of a worst case by name."""
-    found = worst.accuracy
+def _figures(column: str, combined: Combined | None) -> Row:
+    """The figures of a column of tables that combines attacks or certificates, by name; all are None without any."""
+    found = combined and combined.accuracy
     return {
-        "worst_accuracy": found and found.mean,
-        "worst_low": found and found.low,
-        "worst_high": found and found.high,
-        "worst_partial": worst.partial,
+        f"{column}_accuracy": found and found.mean,
+        f"{column}_low": found and found.low,
+        f"{column}_high": found and found.high,
+        f"{column}_partial": combined and combined.partial,
     }
 
 
@@ -102,23 +106,26 @@ def _names(group: Group, line: Line) -> Row:
         "access": threat.access,
         "goal": threat.goal,
         "queries": threat.queries,
+        **{name: value for name, value in threat.goal_options.items() if value is not None},
     }
 
 
 def _worst_row(group: Group, line: Line, cards: Cards) -> Row:
     """The row of a line: its clean accuracy, its worst case, the attacks of the worst case, and those that are absent.
 
+    What its certificates prove together stands at the end, and is None without certificates.
     Accuracies are means over seeds with the Wilson interval at the number of images. `worst_smallest` and
     `worst_largest` are the range over seeds.
     """
     worst, clean = worst_of(line.cells, len(group.attacks), group.seeds), line.clean
+    proven = group.combined(line).get(CERTIFIED_COLUMN)
     present = {cell.spec.label for cell in line.cells if cell.ok}
     complete = {label for label in group.attacks if _seeds_of(line, label) == set(group.seeds)}
     found = next((cell.figures for cell in clean.values()), {})
     accuracies = [cell.figures["clean_accuracy"] for cell in clean.values()]
     before = accuracy_of(accuracies, found["images"]) if found else None
     values = worst.accuracy.seeds if worst.accuracy else ()
-    fits = {cell.spec.fit.key: cell.spec.fit for cell in clean.values() or line.cells}
+    fits = {cell.spec.fit.key: cell.spec.fit for cell in clean.values() or line.all}
     return {
         **_names(group, line),
         "attacks": [label for label in group.attacks if label in present],
@@ -128,13 +135,14 @@ def _worst_row(group: Group, line: Line, cards: Cards) -> Row:
         "clean_accuracy": before and before.mean,
         "clean_low": before and before.low,
         "clean_high": before and before.high,
-        **_worst_figures(worst),
+        **_figures(LAST_COLUMN, worst),
         "worst_smallest": min(values, default=None),
         "worst_largest": max(values, default=None),
         **card_figures([cards(fit) for fit in fits.values()]),
-        "warnings": list(dict.fromkeys(warning for cell in line.cells for warning in cell.warnings)),
-        "reasons": [_absence(cell) for cell in line.cells if not cell.ok],
+        "warnings": list(dict.fromkeys(warning for cell in line.all for warning in cell.warnings)),
+        "reasons": [_absence(cell) for cell in line.all if not cell.ok],
         "fits": list(fits),
+        **_figures(CERTIFIED_COLUMN, proven),
     }
 
 
@@ -149,11 +157,11 @@ def _seeds_of(line: Line, label: str) -> set[int]:
 
 
 def _images(group: Group, line: Line, seed: int, cells: Sequence[Cell]) -> Iterator[Row]:
-    """The rows of the images of one line at one seed; none if no attack has an outcome."""
-    outcomes = {cell.spec.label: found for cell in cells if (found := cell.outcome) is not None}
-    if not outcomes:
+    """The rows of the images of one line at one seed; none if no attack and no certificate has a result."""
+    found = {(cell.spec.kind, cell.spec.label): result for cell in cells if (result := cell.outcome) is not None}
+    if not found:
         return
-    first = next(iter(outcomes.values()))
+    first = next(iter(found.values()))
     clean = first.clean_log_probs
     columns: dict[str, Any] = {
         "index": first.index,
@@ -164,16 +172,36 @@ def _images(group: Group, line: Line, seed: int, cells: Sequence[Cell]) -> Itera
         "mutual_information": metrics.mutual_information(clean, first.clean_entropy),
     }
     nothing = np.full(len(first), None)
-    for label in group.attacks:
-        found = outcomes.get(label)
-        columns[f"{label}.broke"] = nothing if found is None else ~found.robust
-        columns[f"{label}.distance"] = nothing if found is None else found.distance
-        columns[f"{label}.passes"] = nothing if found is None else found.passes
-    columns["worst_robust"] = worst_case([found.robust for found in outcomes.values()])
+    attacked = [found.get((ATTACK, label)) for label in group.attacks]
+    for label, result in zip(group.attacks, attacked, strict=True):
+        columns[f"{label}.broke"] = nothing if result is None else ~result.robust
+        columns[f"{label}.distance"] = nothing if result is None else result.distance
+        columns[f"{label}.passes"] = nothing if result is None else result.passes
+    robust = [result.robust for result in attacked if result is not None]
+    columns["worst_robust"] = worst_case(robust) if robust else nothing
+    proven = _proven(group, found, nothing)
     names = _names(group, line) | {"seed": seed}
-    last = {"worst_partial": len(outcomes) < len(group.attacks), "fit": cells[0].spec.fit.key}
+    between = {"worst_partial": len(robust) < len(group.attacks), "fit": cells[0].spec.fit.key}
+    for values, more in zip(_rows_of(columns), _rows_of(proven), strict=True):
+        yield {**names, **values, **between, **more}
+
+
+def _proven(group: Group, found: Mapping[tuple[str, str], Any], nothing: np.ndarray) -> dict[str, Any]:
+    """The columns of what certificates prove: those of each, and `certified`, which is `nothing` without a result."""
+    columns = {}
+    results = [found.get((CERTIFICATE, label)) for label in group.certificates]
+    for label, result in zip(group.certificates, results, strict=True):
+        for name in ("certified", "bound", "refuted"):
+            value = getattr(result, name, None)
+            columns[f"{label}.{name}"] = nothing if value is None else value
+    certified = [result.certified for result in results if result is not None]
+    return columns | {CERTIFIED_COLUMN: certified_case(certified) if certified else nothing}
+
+
+def _rows_of(columns: Mapping[str, Any]) -> Iterator[Row]:
+    """A mapping for each place of these arrays (N,), with plain values."""
     for values in zip(*map(_plain, columns.values()), strict=True):
-        yield {**names, **dict(zip(columns, values, strict=True)), **last}
+        yield dict(zip(columns, values, strict=True))
 
 
 def _plain(array: np.ndarray) -> list[Any]:

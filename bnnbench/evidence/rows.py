@@ -27,6 +27,7 @@ def row_of(
         threat = {name: fields[name] for name in ("epsilon", "norm", "stream")}
         more = {"access": fields["access"], "goal": fields["goal"], "attack_draws_asked": fields["attack_draws"]}
         last["queries"] = spec.threat.queries
+        last |= {name: value for name, value in spec.threat.goal_options.items() if value is not None}
         radius["epsilon_text"] = spec.epsilon_text
     return {
         "dataset": spec.dataset,

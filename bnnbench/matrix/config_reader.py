@@ -13,7 +13,7 @@ from bnnbench.core.component_use import used
 from bnnbench.errors import ConfigError, DataError, PluginError, UnknownComponent, clean, closest, message_of, one_line
 from bnnbench.matrix.config import MAX_CELLS, PATTERN_KEYS, Config, Pattern, Variant, WrittenThreat
 from bnnbench.matrix.radii import written_threats
-from bnnbench.matrix.settings import FIRST_COLUMN, LAST_COLUMN, NEEDED, PATTERNS, SECTIONS, Settings
+from bnnbench.matrix.settings import COLUMNS, NEEDED, PATTERNS, SECTIONS, Settings
 from bnnbench.matrix.source import KeyPath, Source, dotted, shown
 from bnnbench.matrix.sweeps import expanded, number_of_variants, swept_name
 from bnnbench.matrix.validation import note_problems
@@ -60,7 +60,7 @@ class Reader:
 
     def _top(self) -> dict[str, Any]:
         """The mapping that the file is. Raises `ConfigError` with one line if it is empty, or something else."""
-        needed = f"{', '.join(NEEDED)} and attacks or measures"
+        needed = f"{', '.join(NEEDED)} and {', '.join(_MAKING[:-1])} or {_MAKING[-1]}"
         if self.source.values in (None, {}):
             raise ConfigError([f"{self.source.path}: the file is empty: it needs {needed}"])
         if not isinstance(self.source.values, dict):
@@ -132,8 +132,8 @@ class Reader:
             if not NAME.fullmatch(label):
                 self.source.problem(path, f"label '{clean(label)}' does not match {NAME.pattern}", at_key=True)
                 continue
-            if kind == "attack" and label in (FIRST_COLUMN, LAST_COLUMN):
-                problem = f"{dotted(path)}: '{label}' is a column of every table: give the attack another label"
+            if kind == "attack" and label in COLUMNS:
+                problem = f"{dotted(path)}: '{label}' is a column of tables: give the attack another label"
                 self.source.problem(path, problem, at_key=True)
                 continue
             parameters = dict(self.source.mapping(path, written))
@@ -211,9 +211,12 @@ class Reader:
             self._refuse(f"{cells} cells")
 
 
+_MAKING = [kind.section for kind in CELL_KINDS if kind.section]
+"""The sections of components that make cells."""
+
+
 def _is_needed(section: str, top: dict[str, Any]) -> bool:
     """Whether an empty section is reported. If all sections that make cells are empty, the first of them is."""
     if section in NEEDED:
         return True
-    making = [kind.section for kind in CELL_KINDS if kind.section]
-    return section == making[0] and not any(top.get(name) for name in making)
+    return section == _MAKING[0] and not any(top.get(name) for name in _MAKING)

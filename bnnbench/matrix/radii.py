@@ -30,8 +30,8 @@ def written_threats(
         place = (*path, "threats", number, "epsilon")
         text = _as_written(wanted["threats"][number]["epsilon"], threat.epsilon)
         allowed = evaluate.allow_whole_box if threat.allow_whole_box is None else threat.allow_whole_box
-        fields = threat.model_dump(exclude={"allow_whole_box"})
-        yield WrittenThreat(Threat(**fields, **stream), text, allowed, place)
+        fields = threat.model_dump(exclude={"allow_whole_box"}, exclude_none=True)
+        yield WrittenThreat(Threat(**{**stream, **fields}), text, allowed, place)
 
 
 def _as_written(written: Any, epsilon: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bnnbench.matrix.config import PATTERN_KEYS
-from bnnbench.matrix.settings import FIRST_COLUMN, LAST_COLUMN, PATTERNS, SECTIONS, Settings
+from bnnbench.matrix.settings import COLUMNS, PATTERNS, SECTIONS, Settings
 from bnnbench.plugins.installed import registry
 from bnnbench.plugins.registrar import NAME
 from bnnbench.plugins.signals import contained
@@ -21,7 +21,7 @@ def json_schema() -> dict[str, Any]:
     pattern = {"type": "object", "properties": {key: {} for key in PATTERN_KEYS}, "additionalProperties": False}
     for section, kind in SECTIONS.items():
         top["properties"][section] = _section_schema(kind, section == "datasets", top)
-    top["properties"]["attacks"]["propertyNames"]["not"] = {"enum": [FIRST_COLUMN, LAST_COLUMN]}
+    top["properties"]["attacks"]["propertyNames"]["not"] = {"enum": [*COLUMNS]}
     for name in PATTERNS:
         top["properties"][name] = {"type": ["array", "null"], "items": pattern}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "title": "bnnbench benchmarks file"}

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
+from bnnbench.core.goal import GoalName, Score
+from bnnbench.core.goals import OPTIONS, checked_options
 from bnnbench.core.radius import FRACTION, fraction_of
 from bnnbench.core.seeds import LARGEST
 from bnnbench.core.threat import Access, Norm
@@ -172,8 +174,25 @@ class ThreatSettings(_Strict):
     """Whether the attacker has gradients, scores (log-probabilities) alone, or decisions (predicted classes) alone."""
     queries: int | None = Field(default=None, ge=1)
     """The number of queries of the ensemble that the attacker may make for each image; unlimited by default."""
+    attack_draws: int | None = Field(default=None, ge=1)
+    """The number of draws that the attacker sees; by default what `evaluate` says."""
+    goal: GoalName = "untargeted"
+    """What the attacker wants."""
+    target: int | None = Field(default=None, ge=0)
+    """The target class of the goal `targeted`, from 0; by default the class after the label."""
+    score: Score | None = None
+    """What the goals about uncertainty raise or lower: entropy by default."""
+    keep_label: bool | None = None
+    """Whether the goals about uncertainty want the predicted class to be the label; false by default."""
+    level: float | None = Field(default=None, ge=0)
+    """The score in nats above which a prediction counts as uncertain; by default a share of log K."""
     allow_whole_box: bool | None = None
     """Whether this ball may hold the whole box; by default what `evaluate` says."""
+
+    @model_validator(mode="after")
+    def _check_goal(self) -> Self:
+        checked_options(self.goal, {name: getattr(self, name) for name in OPTIONS})
+        return self
 
 
 Seed = Annotated[int, Field(ge=0, le=LARGEST)]
@@ -213,5 +232,5 @@ NEEDED = ("datasets", "networks", "posteriors")
 """The sections that must not be empty. At least one of the sections that make cells must not be empty either."""
 PATTERNS = ("include", "exclude")
 """The keys that hold patterns."""
-FIRST_COLUMN, LAST_COLUMN = "clean", "worst"
-"""The first and last column of every table of attacks; no attack may have these labels."""
+FIRST_COLUMN, CERTIFIED_COLUMN, LAST_COLUMN = COLUMNS = ("clean", "certified", "worst")
+"""The columns of tables beside those of attacks; no attack may have these labels."""

@@ -114,6 +114,11 @@ class CellSpec:
         return self.component.kind
 
     @property
+    def about_predictive(self) -> bool:
+        """Whether the result is about the predictive of the draws that defend, and not about new draws."""
+        return getattr(self.component, "about", "predictive") == "predictive"
+
+    @property
     def seed(self) -> int:
         """The seed of the fit, which is also the seed of the measurement."""
         return self.fit.seed
@@ -146,7 +151,7 @@ class CellSpec:
             "fit": self.fit.key,
             "kind": self.kind,
             self.kind: self.component.identity(),
-            "threat": self.threat and self.threat.identity(),
+            "threat": self.threat and self.measurement.judged_under(self.threat).identity(),
             "evaluation": evaluation,
             "seed": self.seed,
             **_revised(CELL_REVISION),

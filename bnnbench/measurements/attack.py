@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bnnbench.core.attack import Attack
 from bnnbench.core.draws import Progress, no_progress
+from bnnbench.core.followed import followed
+from bnnbench.core.goal import Goal
 from bnnbench.core.objective import Objective, value_of
 from bnnbench.core.standard_settings import standard_settings
 from bnnbench.core.threat import Threat
@@ -43,14 +45,16 @@ class AttackMeasurement(Measurement):
         from bnnbench.core.rules.attack_run import check_repeatable, craft
 
         attack, x, y = self.component, defence.sample.x, defence.sample.y
-        steps = 3 + len(threats)
+        steps, own_fits = 3 + len(threats), defence.own_fits
         # Score clean images first, so that a fault of the predictive is not reported as one of the attack.
         progress(0, steps, "predicting clean images")
         _ = defence.clean
+        own_fits.prepare(attack)
+        given: dict[str, Any] = {"seed": defence.seed, "limit": defence.limit, "own_fits": own_fits.of}
         progress(1, steps, "trying the attack on two images")
-        check_repeatable(attack, defence.predictive, x, y, threats, seed=defence.seed, limit=defence.limit)
+        check_repeatable(attack, defence.predictive, x, y, threats, **given)
         progress(2, steps, f"attacking {len(x)} images")
-        crafted = craft(attack, defence.predictive, x, y, threats, seed=defence.seed, limit=defence.limit)
+        crafted = craft(attack, defence.predictive, x, y, threats, **given)
         outcomes = []
         for done, (threat, inputs) in enumerate(zip(threats, crafted, strict=True), start=3):
             progress(done, steps, "scoring")
@@ -119,7 +123,7 @@ def _outcome(attack: Attack, defence: Defence, threat: Threat, crafted: Crafted,
         distance=threat.distance(sample.x, crafted.inputs).numpy(),
         passes=crafted.forward_passes.numpy(),
         gradient_passes=crafted.gradient_passes.numpy(),
-        objective=_objective_value(attack, attacked.each, sample.y),
+        objective=_objective_value(attack, threat.aim, attacked.each, sample.y),
         zero_gradient=defence.zero_gradient,
         zero_direction=None if crafted.zero_direction is None else crafted.zero_direction.numpy(),
         inputs=crafted.inputs[: None if keep == "inputs" else KEPT_INPUTS].numpy(),
@@ -133,10 +137,11 @@ def _outcome(attack: Attack, defence: Defence, threat: Threat, crafted: Crafted,
     )
 
 
-def _objective_value(attack: Attack, each: Tensor, y: Tensor) -> Any:
-    """The attack's objective at the draws' log-probabilities (S, N, K), (N,); NaN if it has none."""
+def _objective_value(attack: Attack, goal: Goal, each: Tensor, y: Tensor) -> Any:
+    """What the attack maximises to reach the goal, at log-probabilities (S, N, K), (N,); NaN if it has no objective."""
     import torch
 
     objective = getattr(attack, "objective", None)
-    value = value_of(objective, each, y) if isinstance(objective, Objective) else torch.full((len(y),), torch.nan)
-    return value.numpy()
+    if not isinstance(objective, Objective):
+        return torch.full((len(y),), torch.nan).numpy()
+    return goal.sign * value_of(followed(goal, objective), each, goal.aims(y, each.shape[-1])).numpy()

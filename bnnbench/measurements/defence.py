@@ -7,17 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bnnbench.core import fixed_function, seeds
-from bnnbench.core.dataset import Data
+from bnnbench.core.attack import Attack
+from bnnbench.core.dataset import Data, Dataset
 from bnnbench.core.ensemble import draw_split
 from bnnbench.core.network_outputs import are_probabilities
 from bnnbench.core.predictive import Predictive
 from bnnbench.core.threat import Threat
-from bnnbench.errors import ContractBreach
-from bnnbench.measurements.sample import sample_of
+from bnnbench.errors import ContractBreach, Incompatible
+from bnnbench.measurements.sample import Sample, sample_of
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
+
+    from bnnbench.core.rules.own_fits import OwnFits
 
 LOOKED_AT, FEW_DRAWS = 16, 4
 """The numbers of images and draws whose logits are looked at."""
@@ -40,7 +43,8 @@ class Defence:
     """The defending side of cells: the test images, the draws that defend, and their predictions.
 
     `sample` holds the images and `predictive` all draws. `draws` is the number of draws that defend, `attack_draws` the
-    number that the attacker sees, and `limit` the largest number of draws that may defend (None: all).
+    number that the attacker sees, and `limit` the largest number of draws that may defend (None: all). `defenders` are
+    the positions of the draws that may defend.
 
     Under the streams `fixed` and `independent` the same draws defend every image. Under `fresh` each image is scored by
     `attack_draws` draws of its own, the same ones for the clean and the attacked image, so that an unchanged image
@@ -50,13 +54,13 @@ class Defence:
     def __init__(
         self, predictive: Predictive, data: Data, threat: Threat, *, images: int, draws: int | None, seed: int
     ) -> None:
-        self.predictive, self.limit, self.seed = predictive, draws, seed
+        self.predictive, self.limit, self.seed, self._data = predictive, draws, seed, data
         self.sample = sample_of(data, images)
-        self._threat = threat
-        attackers, self._defenders = draw_split.split(threat, predictive.chains, predictive.per_chain, draws)
+        self.threat = threat
+        attackers, self.defenders = draw_split.split(threat, predictive.chains, predictive.per_chain, draws)
         self.attack_draws = draw_split.draws_per_query(threat, attackers)
         self.draws = (
-            draw_split.draws_per_query(threat, self._defenders) if threat.stream == "fresh" else len(self._defenders)
+            draw_split.draws_per_query(threat, self.defenders) if threat.stream == "fresh" else len(self.defenders)
         )
 
     def judge(self, x: Tensor) -> Judgement:
@@ -72,13 +76,13 @@ class Defence:
         from bnnbench.core.rules.purity import global_state
 
         with global_state(self.predictive.described):
-            return self.predictive.draw_log_probs(x, self._defenders).cpu()
+            return self.predictive.draw_log_probs(x, self.defenders).cpu()
 
     def _judged(self, each: Tensor) -> Judgement:
         """The prediction by the log-probabilities (draws, N, K) of all defending draws. Raises as `judge` does."""
-        from bnnbench.core.ensemble import directions
+        from bnnbench.core.ensemble import directions, maths
 
-        if self._threat.stream == "fresh":
+        if self.threat.stream == "fresh":
             each = each.gather(0, self._queries[..., None].expand(-1, -1, each.shape[-1]))
         log_probs = directions.average(each)
         largest = int(self.sample.y.max())
@@ -90,9 +94,46 @@ class Defence:
             )
         if not log_probs.isfinite().all():
             raise ContractBreach(f"{self.predictive.described} gives log-probabilities that are not finite")
-        probabilities = each.exp()
-        entropy = -(probabilities * each.masked_fill(probabilities == 0, 0)).sum(-1).mean(0)
-        return Judgement(each, log_probs.numpy(), entropy.numpy())
+        return Judgement(each, log_probs.numpy(), maths.mean_entropy(each).numpy())
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The box of the data."""
+        return self._data.bounds
+
+    def crafted(self, attack: Attack, x: Tensor, y: Tensor, threat: Threat) -> Tensor:
+        """What an attack on the defending draws makes of any inputs x (N, *shape) with labels y (N,).
+
+        Raises `ContractBreach` if the attack breaks a rule, `Incompatible` if it cannot pursue the goal.
+        """
+        from bnnbench.core.rules.attack_run import craft
+
+        (made,) = craft(attack, self.predictive, x, y, [threat], seed=self.seed, limit=self.limit)
+        return made.inputs
+
+    def images_of(self, dataset: Dataset, images: int) -> Sample:
+        """The first test images of another data set, in its fixed shuffle, at most so many.
+
+        Raises `Incompatible` if they differ from those of the defence in shape or box, and `DataError` if they are
+        absent.
+        """
+        from bnnbench.core.rules.preparation import loaded
+
+        data = loaded(dataset, self.seed)
+        for what, theirs, ours in (
+            ("shape", data.shape, self._data.shape),
+            ("box", tuple(data.bounds), tuple(self._data.bounds)),
+        ):
+            if theirs != ours:
+                raise Incompatible(f"images of the other data set have the {what} {theirs}, and those here {ours}")
+        return sample_of(data, images)
+
+    @functools.cached_property
+    def own_fits(self) -> OwnFits:
+        """The fits that an attacker makes itself, of the predictive's network to the training data."""
+        from bnnbench.core.rules.own_fits import OwnFits
+
+        return OwnFits(self.predictive.network, self._data, self.seed, str(self.predictive.device))
 
     @functools.cached_property
     def clean(self) -> Judgement:
@@ -114,7 +155,7 @@ class Defence:
 
         x = self.sample.x[:images].to(self.predictive.device, self.predictive.dtype)
         with torch.no_grad():
-            return self.predictive.logits(x, self._defenders[:FEW_DRAWS])
+            return self.predictive.logits(x, self.defenders[:FEW_DRAWS])
 
     @functools.cached_property
     def zero_gradient(self) -> Any:
@@ -125,7 +166,7 @@ class Defence:
         """
         import torch
 
-        draws, y = draw_split.at_query(self._threat, self._defenders, self._random()), self.sample.y
+        draws, y = draw_split.at_query(self.threat, self.defenders, self._random()), self.sample.y
         with torch.inference_mode(False), torch.enable_grad():
             leaf = self.sample.x.detach().clone().requires_grad_()
             # One image tells whether there is a gradient: models that give none may be slow, or cost money.
@@ -146,7 +187,7 @@ class Defence:
     @functools.cached_property
     def _queries(self) -> Tensor:
         """The defending draws of each image under the stream `fresh`, (draws, N), as positions among the defenders."""
-        return draw_split.at_each(self._threat, self._defenders, len(self.sample.y), self._random())
+        return draw_split.at_each(self.threat, self.defenders, len(self.sample.y), self._random())
 
     def _random(self) -> torch.Generator:
         """A new generator for the draws of the stream `fresh`; all start in the same state."""

@@ -5,23 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, overload
 
-from bnnbench.core import arguments, seeds
+from bnnbench.core import arguments
 from bnnbench.core.attack import Attack
-from bnnbench.core.box import same_box
 from bnnbench.core.dataset import Data
 from bnnbench.core.draws import Progress
-from bnnbench.core.foreign import predictive as made_predictive
-from bnnbench.core.foreign import refuse_bare_layer
-from bnnbench.core.given import as_threats, is_several, threats_alone
 from bnnbench.core.progress_bar import shown_progress
 from bnnbench.core.threat import Threat
-from bnnbench.core.whole_box import check_radius
+from bnnbench.measurements.asked import Radius, asked_of
 from bnnbench.measurements.attack import AttackMeasurement
-from bnnbench.measurements.defence import Defence
 from bnnbench.measurements.outcome import Outcome, Outcomes
-
-Radius = float | str
-"""The radius of a ball: a number, or a fraction as text, such as `8/255`."""
 
 
 @overload
@@ -89,34 +81,18 @@ def evaluate(
     attack breaks a rule or the predictive gives values that are not finite; `Incompatible` if there are too few draws;
     `GradientRefused` if the attack needs gradients, and the predictive gives none.
     """
-    from bnnbench.core.rules.first_query import classes_of
-
-    if (epsilon is None) == (threat is None):
-        raise TypeError("evaluate takes either epsilon=, a radius, or threat=, a bnnbench.Threat")
     arguments.instance_of(attack, Attack, argument="attack", meant="an attack, such as bnnbench.attack('pgd')")
-    arguments.instance_of(data, Data, argument="data", meant="bnnbench.Data, such as bnnbench.Data(test=(x, y))")
-    arguments.flag(allow_whole_box, argument="allow_whole_box")
-    refuse_bare_layer(predictive)
-    made, seed = made_predictive(predictive), seeds.check_seed(seed)
-    if made.bounds is not None and not same_box(made.bounds, data.bounds):
-        raise ValueError(f"the predictive's bounds are {list(made.bounds)}, those of the data {list(data.bounds)}")
-    threats = [one.with_box(data.bounds) for one in _threats(epsilon, threat)]
-    for one in threats:
-        check_radius(one, data.bounds, data.shape, allow_whole_box=allow_whole_box)
-    images = arguments.integer(images, argument="images", least=1)
-    draws = None if draws is None else arguments.integer(draws, argument="draws", least=1)
-    classes_of(made, data.test[0])
-    defence = Defence(made, data, threats[0], images=images, draws=draws, seed=seed)
+    asked = asked_of(
+        "evaluate",
+        predictive,
+        data,
+        epsilon=epsilon,
+        threat=threat,
+        images=images,
+        draws=draws,
+        seed=seed,
+        allow_whole_box=allow_whole_box,
+    )
     with shown_progress(progress, type(attack).__name__) as report:
-        outcomes = AttackMeasurement(attack).run(defence, threats, "few", report)
-    return Outcomes(outcomes) if is_several(epsilon if threat is None else threat) else outcomes[0]
-
-
-def _threats(epsilon: Any, threat: Any) -> list[Threat]:
-    """The threats of the arguments `epsilon` and `threat`, one of which is None. Raises as `evaluate` does."""
-    if threat is not None:
-        return as_threats(threats_alone(threat), argument="threat")
-    radii = list(epsilon) if is_several(epsilon) else [epsilon]
-    if any(isinstance(one, Threat) for one in radii):
-        raise TypeError("epsilon is a radius, not a Threat; give it as threat=")
-    return as_threats(radii, argument="epsilon")
+        outcomes = AttackMeasurement(attack).run(asked.defence, asked.threats, "few", report)
+    return Outcomes(outcomes) if asked.several else outcomes[0]

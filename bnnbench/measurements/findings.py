@@ -55,6 +55,8 @@ MEANINGS = {kind.mark: kind.meaning for kind in KINDS}
 """The meaning of each mark."""
 OF_PREDICTIVE = "".join(kind.mark for kind in KINDS if kind.about == "predictive")
 """The marks of findings about a predictive, whatever attacks it."""
+REFUTING = "".join(kind.mark for kind in KINDS if kind.severity == "refutes")
+"""The marks of findings that refute an outcome as evidence."""
 OF_ATTACK = "".join(kind.mark for kind in KINDS if kind.about == "attack")
 """The marks of findings about an attack."""
 
@@ -124,10 +126,15 @@ def about(outcome: Judged) -> Findings:
             ZERO_GRADIENT: f"plain gradient exactly zero at {zero} images" if zero else "",
             ZERO_DIRECTION: f"attack direction exactly zero at {still} images" if still else "",
             UNCHANGED: "the attack changed no image that was right" if outcome.unchanged else "",
-            CONSTANT: "every clean image is given one and the same class" if outcome.constant else "",
+            CONSTANT: _ONE_CLASS if outcome.constant else "",
             PROBABILITIES: _LIKE_PROBABILITIES if outcome.like_probabilities else "",
         }
     )
+
+
+def of_constant(constant: bool) -> Findings:
+    """The findings about a predictive of which it is known alone whether it gives all clean images one class."""
+    return Findings.of({CONSTANT: _ONE_CLASS if constant else ""})
 
 
 def _count(flags: Any) -> int:
@@ -135,4 +142,5 @@ def _count(flags: Any) -> int:
     return 0 if flags is None else int(flags.sum())
 
 
+_ONE_CLASS = "every clean image is given one and the same class"
 _LIKE_PROBABILITIES = "the logits look like probabilities: they are not negative, and sum to one at every image"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from bnnbench.core.threat import Threat
 from bnnbench.core.user_code.local_modules import name_in_messages
 from bnnbench.errors import ContractBreach, PluginError
 from bnnbench.measurements.defence import Defence
+from bnnbench.measurements.lent import lent
 from bnnbench.measurements.measurement import Context, Keep, Measurement
 from bnnbench.measurements.schema import IMAGE, RESERVED, ROW_FIELDS, Dtype, Quantity, Schema
 
@@ -79,24 +79,8 @@ class MeasureMeasurement(Measurement):
         Raises `ContractBreach` if it changes the predictive or the clean predictions, which other measures use too,
         draws from a global random state, or changes a setting of the process.
         """
-        from bnnbench.core.rules.checksums import Unchanged, traces
-        from bnnbench.core.rules.purity import global_state
-        from bnnbench.core.standard_settings import standard_settings
-
-        clean, predictive = defence.clean, defence.predictive
-        weights = Unchanged(predictive.draws, predictive.shared)
-        weights.begin()
-        lent = [clean.each, _as_tensor(clean.log_probs), _as_tensor(clean.entropy), defence.sample.x, defence.sample.y]
-        before = traces(lent)
-        lending = copy.copy(defence)
-        lending.predictive = copy.copy(predictive)
-        with standard_settings(), global_state(self._name):
-            values = self.component.measure(lending)
-        if not weights.holds():
-            raise ContractBreach(f"{self._name} changed the weights of the predictive")
-        if traces(lent) != before:
-            raise ContractBreach(f"{self._name} changed the images, their labels or the clean predictions")
-        return values
+        with lent(defence, self._name) as lending:
+            return self.component.measure(lending)
 
     def restored(self, values: Mapping[str, Any], context: Context) -> dict[str, Any]:
         """The quantities by name, unchanged."""
@@ -146,10 +130,3 @@ def _problem(quantities: tuple[Quantity, ...], figure_names: tuple[str, ...]) ->
 
 def _plain(value: Any) -> float | int | None:
     return None if value is None else int(value) if isinstance(value, Integral) else float(value)
-
-
-def _as_tensor(array: Any) -> Any:
-    """A tensor that shares the memory of a numpy array."""
-    import torch
-
-    return torch.from_numpy(array)

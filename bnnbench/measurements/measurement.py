@@ -58,6 +58,10 @@ class Measurement(ABC):
     def row(self, result: Any | None) -> dict[str, Any]:
         """The figures of a result by name, for its row in reports; all are None if `result` is None."""
 
+    def judged_under(self, threat: Threat) -> Threat:
+        """The threat without what the results do not depend on: cells that differ in that alone have one key."""
+        return threat
+
     def notes(self, result: Any) -> Notes:
         """The marks that a result has in tables; none by default."""
         return {}

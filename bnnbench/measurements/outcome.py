@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bnnbench.core.goal import GOALS, Goal
+from bnnbench.core.goal import Goal, Untargeted
 from bnnbench.core.threat import Threat
 from bnnbench.measurements import findings
 from bnnbench.measurements.findings import Findings
+from bnnbench.measurements.per_image import Curve, PerImage
 from bnnbench.measurements.schema import ANY, CLASS, IMAGE, STEP, Quantity, Schema
-from bnnbench.measurements.shown import frame_of, lines_of, table_of
+from bnnbench.measurements.uncertainty import Uncertainty
 from bnnbench.statistics import metrics
-from bnnbench.statistics.intervals import wilson
-
-if TYPE_CHECKING:
-    import pandas
 
 Array = NDArray[Any]
 
@@ -48,7 +45,7 @@ OUTCOME = Schema(
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Outcome:
+class Outcome(Uncertainty, PerImage):
     """The outcome of an attack on N images of K classes under one threat.
 
     Arrays:
@@ -97,23 +94,31 @@ class Outcome:
     dataset: str = ""
     posterior: str = ""
 
-    def __len__(self) -> int:
-        return len(self.label)
+    kind: ClassVar[str] = "attack"
+    word: ClassVar[str] = "robust"
 
-    def __repr__(self) -> str:
-        return lines_of(self)
-
-    def _repr_html_(self) -> str:
-        return table_of([self])
-
-    def frame(self) -> pandas.DataFrame:
-        """A pandas data frame with a row for each image.
-
-        Its columns are the arrays (N,) of the outcome, the predicted classes, the log-probabilities of the label,
-        `clean_correct`, `attacked_correct` and `robust`, and the threat's `norm` and `epsilon`. `epsilon_text` is the
-        radius as text, such as `8/255`. `index` is the position in the test set.
-        """
-        return frame_of([self])
+    def columns(self) -> dict[str, Any]:
+        """The arrays (N,) of a data frame by column, without what the outcome is about."""
+        images, label = range(len(self)), self.label
+        return {
+            "index": self.index,
+            "label": label,
+            "clean_prediction": self.clean_log_probs.argmax(-1),
+            "attacked_prediction": self.attacked_log_probs.argmax(-1),
+            "clean_correct": self.clean_correct,
+            "attacked_correct": self.attacked_correct,
+            "robust": self.robust,
+            "distance": self.distance,
+            "clean_log_prob": self.clean_log_probs[images, label],
+            "attacked_log_prob": self.attacked_log_probs[images, label],
+            "clean_entropy": self.clean_entropy,
+            "attacked_entropy": self.attacked_entropy,
+            "objective": self.objective,
+            "passes": self.passes,
+            "gradient_passes": self.gradient_passes,
+            "zero_gradient": self.zero_gradient,
+            "zero_direction": self.zero_direction,
+        }
 
     @property
     def findings(self) -> Findings:
@@ -123,17 +128,17 @@ class Outcome:
     @property
     def goal(self) -> Goal:
         """The goal of the attacker, which decides which images count as robust."""
-        return GOALS[self.threat.goal if self.threat else "untargeted"]
+        return self.threat.aim if self.threat else Untargeted()
 
     @property
-    def clean_correct(self) -> NDArray[np.bool_]:
-        """Whether each clean image is classified correctly, (N,)."""
-        return metrics.correct(self.clean_log_probs, self.label)
+    def holds(self) -> NDArray[np.bool_]:
+        """Where the attacker failed: `robust`."""
+        return self.robust
 
     @property
-    def constant(self) -> bool:
-        """Whether all clean images are given the same class although they have several labels."""
-        return len(set(self.label.tolist())) > 1 and len(set(self.clean_log_probs.argmax(-1).tolist())) == 1
+    def counterexample(self) -> NDArray[np.bool_]:
+        """Whether each attacked image is misclassified, (N,), whatever the goal."""
+        return ~self.attacked_correct
 
     @property
     def unchanged(self) -> bool:
@@ -156,19 +161,17 @@ class Outcome:
 
         For an untargeted attack: whether both the clean and the attacked image are classified correctly.
         """
-        robust: NDArray[np.bool_] = self.goal.robust(self.clean_log_probs, self.attacked_log_probs, self.label)
+        clean = _Predicted(self.clean_log_probs, self.clean_entropy)
+        attacked = _Predicted(self.attacked_log_probs, self.attacked_entropy)
+        robust: NDArray[np.bool_] = self.goal.robust(clean, attacked, self.label)
         return robust
 
     @property
     def broken(self) -> NDArray[np.bool_]:
         """Whether each attacked image reaches the attacker's goal, (N,)."""
-        reached: NDArray[np.bool_] = self.goal.reached(self.attacked_log_probs, self.label)
+        aims = self.goal.aims(self.label, self.attacked_log_probs.shape[-1])
+        reached: NDArray[np.bool_] = self.goal.reached(self.attacked_log_probs, aims, self.attacked_entropy)
         return reached
-
-    @property
-    def clean_accuracy(self) -> float:
-        """The share of clean images that are classified correctly, in [0, 1]."""
-        return float(self.clean_correct.mean())
 
     @property
     def robust_accuracy(self) -> float:
@@ -179,16 +182,6 @@ class Outcome:
     def attacked_accuracy(self) -> float:
         """The share of attacked images that are classified correctly, in [0, 1], as Carbone et al. (2020) report it."""
         return float(self.attacked_correct.mean())
-
-    @property
-    def clean_interval(self) -> tuple[float, float]:
-        """The 95% Wilson interval of the clean accuracy."""
-        return wilson(int(self.clean_correct.sum()), len(self))
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95% Wilson interval of the robust accuracy."""
-        return wilson(int(self.robust.sum()), len(self))
 
     @property
     def softmax_robustness(self) -> float | None:
@@ -221,24 +214,14 @@ class Outcome:
         return None if self.gradient_passes is None else float(self.gradient_passes.mean())
 
 
-class Outcomes(list[Outcome]):
+class _Predicted(NamedTuple):
+    """Log predictive probabilities (N, K), and the mean entropy (N,) of the draws."""
+
+    log_probs: Array
+    entropy: Array
+
+
+class Outcomes(Curve[Outcome]):
     """The outcomes of one attack under several threats, in their order. A slice of them is an `Outcomes` too."""
 
-    @overload
-    def __getitem__(self, place: SupportsIndex) -> Outcome: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> Outcomes: ...
-
-    def __getitem__(self, place: SupportsIndex | slice) -> Outcome | Outcomes:
-        return Outcomes(super().__getitem__(place)) if isinstance(place, slice) else super().__getitem__(place)
-
-    def __repr__(self) -> str:
-        return "\n".join(map(repr, self)) or "no outcomes"
-
-    def _repr_html_(self) -> str:
-        return table_of(self)
-
-    def frame(self) -> pandas.DataFrame:
-        """A pandas data frame with a row for each image of each outcome; `epsilon` tells the outcomes apart."""
-        return frame_of(self)
+    of = Outcome

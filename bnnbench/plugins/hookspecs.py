@@ -19,5 +19,5 @@ def bnnbench_register(registry: Registrar) -> None:
 
     A text "module:Uniform" in place of the class is imported when the component is first used.
     `registry.add(kind, name, target, help=None)` takes a component of any kind; `dataset`, `network`, `posterior`,
-    `objective`, `attack` and `measure` are short forms of it.
+    `objective`, `attack`, `certificate`, `measure`, `metric`, `check` and `figure` are short forms of it.
     """

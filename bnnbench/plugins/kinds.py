@@ -35,11 +35,21 @@ KINDS = (
         needs_threat=True,
     ),
     Kind(
+        "certificate",
+        "bnnbench.core.certificate:Certificate",
+        "certificates",
+        "bnnbench.measurements.certificate:CertificateMeasurement",
+        needs_threat=True,
+    ),
+    Kind(
         "measure",
         "bnnbench.measurements.measure:Measure",
         "measures",
         "bnnbench.measurements.measure:MeasureMeasurement",
     ),
+    Kind("metric", "bnnbench.measurements.metric:Metric", None),
+    Kind("check", "bnnbench.evidence.audit.check:Check", "checks"),
+    Kind("figure", "bnnbench.evidence.figures.figure:Figure", None),
 )
 """All kinds, in the order in which reports and listings show them."""
 

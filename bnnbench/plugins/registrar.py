@@ -96,9 +96,25 @@ class Registrar:
         """Register an attack: `add("attack", ...)`."""
         self.add("attack", name, target, help)
 
+    def certificate(self, name: str, target: type | str, help: str | None = None) -> None:  # noqa: A002
+        """Register a certificate: `add("certificate", ...)`."""
+        self.add("certificate", name, target, help)
+
     def measure(self, name: str, target: type | str, help: str | None = None) -> None:  # noqa: A002
         """Register a measure: `add("measure", ...)`."""
         self.add("measure", name, target, help)
+
+    def metric(self, name: str, target: type | str, help: str | None = None) -> None:  # noqa: A002
+        """Register a metric: `add("metric", ...)`."""
+        self.add("metric", name, target, help)
+
+    def check(self, name: str, target: type | str, help: str | None = None) -> None:  # noqa: A002
+        """Register a check: `add("check", ...)`."""
+        self.add("check", name, target, help)
+
+    def figure(self, name: str, target: type | str, help: str | None = None) -> None:  # noqa: A002
+        """Register a figure: `add("figure", ...)`."""
+        self.add("figure", name, target, help)
 
     def add(self, kind: str, name: str, target: type | str, help: str | None = None) -> None:  # noqa: A002
         """Register a component of any kind. Raises `PluginError` for an unknown kind, too."""

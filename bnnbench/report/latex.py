@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from bnnbench.evidence.marks import MARKS
 from bnnbench.evidence.results import Results
 from bnnbench.report.legend import IN_WORDS, legend
-from bnnbench.report.measure_tables import Grid, grids
+from bnnbench.report.measure_tables import Grid
+from bnnbench.report.metric_tables import all_grids
 from bnnbench.report.tables import Block, blocks
 
 
 def to_latex(results: Results) -> str:
-    """The LaTeX source of a table for each data set and network, and of one for each of their measures."""
-    return "\n".join([*map(_latex_block, blocks(results)), *map(_latex_grid, grids(results))])
+    """The LaTeX source of a table for each data set and network, and of one for each of their metrics and measures."""
+    return "\n".join([*map(_latex_block, blocks(results)), *map(_latex_grid, all_grids(results))])
 
 
 def _latex_block(block: Block) -> str:

@@ -1,11 +1,12 @@
-"""The legend below a table of attacks: what its last column, the lines of its cells and its marks mean."""
+"""The legend below a table of attacks: what its last columns, the lines of its cells and its marks mean."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bnnbench.evidence.marks import MARKS
-from bnnbench.matrix.settings import LAST_COLUMN
+from bnnbench.matrix.settings import CERTIFIED_COLUMN, LAST_COLUMN
 from bnnbench.report.tables import Block
 
 
@@ -23,12 +24,28 @@ BRACKETS = Layout("[low, high]", "(low..high)")
 IN_WORDS = Layout("in brackets", "in parentheses")
 
 
+def _certified(block: Block) -> str:
+    """What `certified` means; beside a worst case, what both say of the truth."""
+    proven = "images at which no attack in the ball can succeed (proof)"
+    if LAST_COLUMN not in block.combined:
+        return proven
+    return f"{proven}; the truth lies between {CERTIFIED_COLUMN} and {LAST_COLUMN}"
+
+
+_MEANINGS: dict[str, Callable[[Block], str]] = {
+    CERTIFIED_COLUMN: _certified,
+    LAST_COLUMN: lambda _: "images right as they are and under every attack of the row",
+}
+"""The meanings of the columns that combine several cells."""
+
+
 def legend(block: Block, layout: Layout) -> list[tuple[str, str]]:
     """The terms of a table's legend with their meanings; a term that the table does not use is left out."""
     figures = [figure for line in block.lines for figure in line.figures]
     entries = []
-    if any(not line.figures[-1].text for line in block.lines):
-        entries.append((LAST_COLUMN, "images right as they are and under every attack of the row"))
+    for place, column in enumerate(block.combined, -len(block.combined)):
+        if any(not line.figures[place].text for line in block.lines):
+            entries.append((column, _MEANINGS[column](block)))
     if any(figure.interval for figure in figures):
         entries.append((layout.interval, f"95% Wilson interval of the accuracy, for {block.images} images"))
     if any(figure.range for figure in figures):

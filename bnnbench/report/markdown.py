@@ -7,13 +7,14 @@ import re
 from bnnbench.evidence.marks import MARKS
 from bnnbench.evidence.results import Results
 from bnnbench.report.legend import BRACKETS, legend
-from bnnbench.report.measure_tables import Grid, grids
+from bnnbench.report.measure_tables import Grid
+from bnnbench.report.metric_tables import all_grids
 from bnnbench.report.tables import Block, blocks
 
 
 def to_markdown(results: Results) -> str:
-    """The markdown of a table for each data set and network, and of one for each of their measures."""
-    return "\n".join([*map(_markdown_block, blocks(results)), *map(_markdown_grid, grids(results))])
+    """The markdown of a table for each data set and network, and of one for each of their metrics and measures."""
+    return "\n".join([*map(_markdown_block, blocks(results)), *map(markdown_grid, all_grids(results))])
 
 
 def _markdown_block(block: Block) -> str:
@@ -27,7 +28,8 @@ def _markdown_block(block: Block) -> str:
     return "\n".join([*lines, *([""] if below else []), *below]) + "\n"
 
 
-def _markdown_grid(grid: Grid) -> str:
+def markdown_grid(grid: Grid) -> str:
+    """The markdown of one table of texts."""
     lines = [f"**{_escaped(grid.title)}**", "", _markdown_row([*map(_escaped, grid.columns)])]
     lines.append(_markdown_row(["---", *["---:"] * (len(grid.columns) - 1)]))
     lines += [_markdown_row([*map(_escaped, line)]) for line in grid.lines]

@@ -1,4 +1,4 @@
-"""Tables of measures: one for each data set, network and measure, with a line for each posterior and seed."""
+"""Tables of measures, and of certificates about posteriors: one for each data set, network and component."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bnnbench.evidence.cell import Cell
-from bnnbench.evidence.lines import ATTACK
+from bnnbench.evidence.lines import has_line
 from bnnbench.evidence.marks import MARKS
 from bnnbench.evidence.results import Results
 from bnnbench.report.words import posterior_notes
@@ -29,38 +29,44 @@ class Grid:
 
 
 def grids(results: Results) -> list[Grid]:
-    """The tables of all measures, in the order of the file."""
+    """The tables of all measures and certificates about posteriors, in the order of the file.
+
+    A table has a line for each posterior, radius and seed.
+    """
     groups: dict[tuple[str, str, str], list[Cell]] = {}
-    attacked = set()
+    tabled = set()
     for cell in results.cells:
         place = (cell.spec.dataset, cell.spec.network)
-        if cell.spec.kind == ATTACK:
-            attacked.add(place)
+        if has_line(cell):
+            tabled.add(place)
         else:
             groups.setdefault((*place, cell.spec.label), []).append(cell)
-    # The table of attacks has the warnings about posteriors already.
-    return [_grid(*labels, cells, warn=labels[:2] not in attacked) for labels, cells in groups.items()]
+    # The table of attacks and certificates has the warnings about posteriors already.
+    return [_grid(*labels, cells, warn=labels[:2] not in tabled) for labels, cells in groups.items()]
 
 
 def _grid(dataset: str, network: str, label: str, cells: Sequence[Cell], *, warn: bool = False) -> Grid:
     """The table of the cells of one data set, network and measure, with warnings about posteriors if `warn`."""
     several = len({cell.spec.seed for cell in cells}) > 1
+    radii = any(cell.spec.threat for cell in cells)
     names = list(dict.fromkeys(name for cell in cells for name in cell.figures))
     lines = []
     for cell in cells:
         mark = "~" if cell.card == "short" else ""
-        head = [f"{cell.spec.posterior}{mark}", *([str(cell.spec.seed)] if several else [])]
-        texts = [_text(cell.figures.get(name)) for name in names]
+        head = [f"{cell.spec.posterior}{mark}", *([cell.spec.epsilon_text] if radii else [])]
+        head += [str(cell.spec.seed)] if several else []
+        texts = [figure_text(cell.figures.get(name)) for name in names]
         lines.append([*head, *(texts if cell.ok else [cell.status, *["-"] * (len(names) - 1)])])
     used = "~" if any(cell.card == "short" for cell in cells) else ""
     notes = dict.fromkeys(f"{cell.spec.posterior}: {cell.status}: {cell.reason}" for cell in cells if not cell.ok)
     warnings = posterior_notes(cells) if warn else []
-    columns = ["posterior", *(["seed"] if several else []), *(name.replace("_", " ") for name in names)]
+    heads = ["posterior", *(["eps"] if radii else []), *(["seed"] if several else [])]
+    columns = [*heads, *(name.replace("_", " ") for name in names)]
     marks = [mark for mark in MARKS if mark in used]
-    return Grid(f"{dataset} / {network}: {label}", 1 + several, columns, lines, marks, [*notes, *warnings])
+    return Grid(f"{dataset} / {network}: {label}", len(heads), columns, lines, marks, [*notes, *warnings])
 
 
-def _text(value: Any) -> str:
+def figure_text(value: Any) -> str:
     """A figure as text: floats with four significant digits, zeros at the end included; `-` for None."""
     if value is None:
         return "-"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnnbench.evidence.results import Results
@@ -15,12 +16,22 @@ def to_json(results: Results, kind: str = "cells") -> str:
 
     By default there is an object for each cell of the plan.
     """
-    return json.dumps(results.rows(kind), indent=1, allow_nan=False) + "\n"
+    return rows_to_json(results.rows(kind))
 
 
 def to_csv(results: Results, kind: str = "cells") -> str:
-    """The rows of a kind as comma-separated values with a header line. No text can be taken for a formula."""
-    rows = [{name: _csv_value(value) for name, value in row.items()} for row in results.rows(kind)]
+    """The rows of a kind as comma-separated values (`rows_to_csv`)."""
+    return rows_to_csv(results.rows(kind))
+
+
+def rows_to_json(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as a JSON list of objects, floats in full."""
+    return json.dumps(rows, indent=1, allow_nan=False) + "\n"
+
+
+def rows_to_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as comma-separated values with a header line. No text can be taken for a formula."""
+    rows = [{name: _csv_value(value) for name, value in row.items()} for row in rows]
     # Cells of different kinds have different columns.
     columns = list(dict.fromkeys(name for row in rows for name in row))
     buffer = io.StringIO()

@@ -1,4 +1,4 @@
-"""Tables of attacks as numbers: one for each data set and network, with a line for each posterior and threat."""
+"""Tables of attacks and certificates as numbers: one for each data set and network, a line a posterior and threat."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from bnnbench.evidence import lines
+from bnnbench.evidence.audit.audit import Audit
+from bnnbench.evidence.audit.planned import free_audits
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.marks import MARKS
 from bnnbench.evidence.results import Results
-from bnnbench.evidence.worst_case import Accuracy, WorstCase, accuracy_of, worst_of
-from bnnbench.matrix.settings import FIRST_COLUMN, LAST_COLUMN
+from bnnbench.evidence.worst_case import Accuracy, Combined, accuracy_of
+from bnnbench.matrix.settings import CERTIFIED_COLUMN, FIRST_COLUMN
 from bnnbench.measurements.findings import OF_ATTACK, OF_PREDICTIVE
 from bnnbench.plugins.described import counted
-from bnnbench.report.words import attacker, notes, threat_names
+from bnnbench.report.difference_notes import difference_notes
+from bnnbench.report.flag_notes import flag_notes
+from bnnbench.report.words import about, notes, threat_names
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Block:
-    """The table of one data set and network. Its columns are clean, each attack, and the worst case."""
+    """The table of one data set and network.
+
+    Its columns are clean, each attack, and those of `combined`: what all certificates and all attacks say together.
+    """
 
     dataset: str
     network: str
@@ -88,6 +95,8 @@ class Block:
     lines: list[Line]
     marks: list[str]
     notes: list[str] = field(default_factory=list)
+    combined: list[str] = field(default_factory=list)
+    """The last columns, which are made of several cells of a line."""
 
     @property
     def title(self) -> str:
@@ -98,20 +107,21 @@ class Block:
 
 
 def blocks(results: Results) -> list[Block]:
-    """The tables of all attacks, in the order of the file."""
-    return [_block_of(group) for group in lines.groups(results.cells)]
+    """The tables of all attacks and certificates, in the order of the file."""
+    audits = free_audits(results)
+    return [_block_of(group, audits) for group in lines.groups(results.cells)]
 
 
-def _block_of(group: lines.Group) -> Block:
-    """The table of a group of cells of attacks."""
-    cells = [cell for line in group.lines for cell in line.cells]
-    names, rows, used = threat_names(cells), [], ""
+def _block_of(group: lines.Group, audits: Sequence[Audit] = ()) -> Block:
+    """The table of a group of cells, with notes about the flags that are raised in these audits."""
+    cells = [cell for line in group.lines for cell in line.all]
+    names, rows, used, combined = threat_names(cells), [], "", [*group.combined(group.lines[0])]
     for line in group.lines:
-        mark = "~" if any(cell.card == "short" for cell in line.cells) else ""
+        mark = "~" if any(cell.card == "short" for cell in line.all) else ""
         figures = [_clean(line, group.seeds)]
         for attack in group.attacks:
             figures.append(_attacked([cell for cell in line.cells if cell.spec.label == attack], group.seeds))
-        figures.append(_worst(worst_of(line.cells, len(group.attacks), group.seeds)))
+        figures += [_combined(one, _sources(line, name)) for name, one in group.combined(line).items()]
         rows.append(Line(line.posterior + mark, names[line.threat], figures))
         used += mark + "".join(figure.marks for figure in figures)
     return Block(
@@ -119,11 +129,12 @@ def _block_of(group: lines.Group) -> Block:
         group.network,
         max((_images(cell) for cell in cells if cell.ok), default=0),
         len(group.seeds),
-        attacker(cells),
-        [FIRST_COLUMN, *group.attacks, LAST_COLUMN],
+        about(cells),
+        [FIRST_COLUMN, *group.attacks, *combined],
         rows,
         [mark for mark in MARKS if mark in used],
-        notes(cells),
+        [*notes(cells), *flag_notes(audits, group, names), *difference_notes(group, names)],
+        combined,
     )
 
 
@@ -154,9 +165,19 @@ def _attacked(cells: Sequence[Cell], seeds: Collection[int]) -> Figure:
     return _figure(accuracy_of([cell.figures["robust_accuracy"] for cell in cells], _images(cells[0])), marks)
 
 
-def _worst(worst: WorstCase) -> Figure:
-    """The accuracy of a line in the worst case over its attacks, for each image."""
-    return Figure(text="-") if worst.accuracy is None else _figure(worst.accuracy, "+" * worst.partial)
+def _combined(combined: Combined, sources: Sequence[Cell]) -> Figure:
+    """What several cells of a line say together, for each image.
+
+    Without a result it is the status of the first of the sources, which have no columns of their own.
+    """
+    if combined.accuracy is None:
+        return Figure(text=next((cell.status for cell in sources), "-"))
+    return _figure(combined.accuracy, "+" * combined.partial)
+
+
+def _sources(line: lines.Line, column: str) -> Sequence[Cell]:
+    """The cells of a combined column that have no column of their own: certificates."""
+    return line.proofs if column == CERTIFIED_COLUMN else ()
 
 
 def _figure(accuracy: Accuracy, marks: str) -> Figure:

@@ -122,4 +122,4 @@ def _column(block: Block, place: int, stacked: bool) -> Column:
             else texts[:1]
             for texts in parts
         ]
-    return Column([block.columns[place]], cells, bold=place == len(block.columns) - 1)
+    return Column([block.columns[place]], cells, bold=place >= len(block.columns) - len(block.combined))

@@ -6,12 +6,17 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from bnnbench.core.goals import described
 from bnnbench.core.threat import Threat
 from bnnbench.evidence.cell import Cell
-from bnnbench.evidence.lines import threat_of
+from bnnbench.evidence.lines import ATTACK, threat_of
 from bnnbench.plugins.described import counted
 
-_NORMS = {"linf": "l-infinity ball of radius eps", "l2": "l2 ball of radius eps"}
+_NORMS = {
+    "linf": "l-infinity ball of radius eps",
+    "l2": "l2 ball of radius eps",
+    "l1": "l1 ball of radius eps",
+}
 _ACCESS = {
     "gradient": "white box (gradients)",
     "scores": "black box (scores)",
@@ -19,8 +24,19 @@ _ACCESS = {
 }
 
 
+def about(cells: Sequence[Cell]) -> str:
+    """The sentence about the threat of a table: that of its attackers, or what its certificates are about."""
+    attacks = [cell for cell in cells if cell.spec.kind == ATTACK]
+    if attacks:
+        return attacker(attacks)
+    norms = {_NORMS[threat_of(cell).norm] for cell in cells}
+    draws = _numbers(cells, "draws")
+    proven = f"proofs about the defender's draws{f' ({draws})' if draws else ''}"
+    return f"Threat: {'; '.join([*(norms if len(norms) == 1 else []), proven])}."
+
+
 def attacker(cells: Sequence[Cell]) -> str:
-    """The sentence about the attackers of a table: norm, access, queries and draws.
+    """The sentence about the attackers of a table: norm, access, queries, goal and draws.
 
     What differs between lines is left out.
     """
@@ -28,16 +44,22 @@ def attacker(cells: Sequence[Cell]) -> str:
     norms = {_NORMS[threat.norm] for threat in threats}
     accesses = {_ACCESS[threat.access] for threat in threats}
     budgets = {"" if threat.queries is None else f"at most {threat.queries} queries per image" for threat in threats}
-    shared = [next(iter(words)) for words in (norms, accesses, budgets) if len(words) == 1]
+    goals = {"" if threat.goal == "untargeted" else f"goal: {_goal(threat)}" for threat in threats}
+    shared = [next(iter(words)) for words in (norms, accesses, budgets, goals) if len(words) == 1]
     return f"Threat: {'; '.join(filter(None, [*shared, _draws(cells)]))}."
 
 
 def threat_names(cells: Sequence[Cell]) -> dict[Threat, str]:
-    """The name of each threat of a table: its radius, and its norm, access or queries if threats differ in these.
+    """The name of each threat of a table of cells; see `names_of_threats`."""
+    return names_of_threats({threat_of(cell): cell.spec.epsilon_text for cell in cells})
 
-    A fraction stands as the file writes it. Numbers have six digits, or all if some radii would look alike.
+
+def names_of_threats(radii: Mapping[Threat, str]) -> dict[Threat, str]:
+    """The name of each threat: its radius, and what else threats differ in: norm, access, queries, draws or goal.
+
+    `radii` are the texts of the radii: a fraction stands as the file writes it. Numbers have six digits, or all if some
+    radii would look alike.
     """
-    radii = {threat_of(cell): cell.spec.epsilon_text for cell in cells}
     short = {threat: text if "/" in text else f"{threat.epsilon:g}" for threat, text in radii.items()}
     distinct = len(set(short.values())) == len({threat.epsilon for threat in radii})
     words = {
@@ -46,11 +68,17 @@ def threat_names(cells: Sequence[Cell]) -> dict[Threat, str]:
             str(threat.norm),
             str(threat.access),
             f"{threat.queries or 'unlimited'} queries",
+            "all draws" if threat.attack_draws is None else counted(threat.attack_draws, "draw"),
+            _goal(threat),
         )
         for threat, text in radii.items()
     }
-    differing = [place for place in (1, 2, 3) if len({texts[place] for texts in words.values()}) > 1]
+    differing = [place for place in range(1, 6) if len({texts[place] for texts in words.values()}) > 1]
     return {threat: " ".join([texts[0], *(texts[place] for place in differing)]) for threat, texts in words.items()}
+
+
+def _goal(threat: Threat) -> str:
+    return described(threat.goal, threat.goal_options)
 
 
 def notes(cells: Sequence[Cell]) -> list[str]:
@@ -61,7 +89,7 @@ def notes(cells: Sequence[Cell]) -> list[str]:
         for (posterior, status, reason), count in reasons.items()
     ]
     lines += dict.fromkeys(warning for cell in cells for warning in cell.warnings if warning.startswith("the test set"))
-    if any(map(_is_weaker, _with_results(cells))):
+    if any(map(_is_weaker, _with_results([cell for cell in cells if cell.spec.kind == ATTACK]))):
         lines.append("with stream fixed and all draws the attacker is stronger: report that too, not this alone")
     return lines + posterior_notes(cells)
 
@@ -118,7 +146,8 @@ def _draws(cells: Sequence[Cell]) -> str:
     }[threat.stream]
     weaker = [*map(_is_weaker, _with_results(cells))]
     if threat.stream == "fixed" and any(weaker):
-        some = "some" if defend and all(weaker) else f"at most {threat.attack_draws}"
+        asked = {threat_of(cell).attack_draws for cell in cells}
+        some = "some" if (defend and all(weaker)) or len(asked) > 1 else f"at most {threat.attack_draws}"
         words, numbers = f"the attacker uses {some} of the defender's draws", f"attacker: {attack}; defender: {defend}"
     if threat.stream == "fresh" and not any(weaker):
         words = "every query uses all draws"

@@ -16,7 +16,7 @@ import numpy as np
 
 from bnnbench.evidence.results import Check, Results
 from bnnbench.matrix.plan import CellSpec
-from bnnbench.measurements.outcome import Outcome
+from bnnbench.measurements.per_image import PerImage
 from bnnbench.running.dispatch import dispatched
 from bnnbench.running.observer import Observer, Silent
 from bnnbench.running.pools import local_pool, setting_of
@@ -138,28 +138,34 @@ def _of_both(cell: CellSpec, *stored: tuple[Mapping[str, Any], Mapping[str, np.n
 
 def within_tolerance(one: Any, two: Any) -> bool:
     """Whether two results differ by no more than results of two environments may."""
-    if not isinstance(one, Outcome) or not isinstance(two, Outcome):
+    if not isinstance(one, PerImage) or not isinstance(two, PerImage):
         return _largest_difference(one, two) <= CLEAN_TOLERANCE
     if not _comparable(one, two):
         return False
     drift = np.abs(one.clean_log_probs - two.clean_log_probs).max()
-    disagreements = int((one.robust != two.robust).sum())
+    disagreements = int((one.holds != two.holds).sum())
     return bool(drift <= CLEAN_TOLERANCE and disagreements <= max(1, ROBUST_TOLERANCE * len(one)))
+
+
+_COMPARED = {"attacked_log_probs": "attacked log-probabilities", "bound": "bounds"}
+"""Arrays of results for each image whose largest change is told, in words."""
 
 
 def difference(one: Any, two: Any) -> str:
     """The difference of two results in a few words: accuracies in percent, and the largest change of an array."""
-    if not isinstance(one, Outcome) or not isinstance(two, Outcome):
+    if not isinstance(one, PerImage) or not isinstance(two, PerImage):
         return f"arrays by up to {_largest_difference(one, two):.2g}"
     if not _comparable(one, two):
         return "they are about other images or classes"
+    shares = (("clean", one.clean_accuracy, two.clean_accuracy), (one.word, one.share, two.share))
     parts = [
-        f"{name.replace('_', ' ')} {100 * before:.2f} and {100 * after:.2f}"
-        for name in ("clean_accuracy", "robust_accuracy")
-        if (before := getattr(one, name)) != (after := getattr(two, name))
+        f"{word} accuracy {100 * before:.2f} and {100 * after:.2f}" for word, before, after in shares if before != after
     ]
-    drift = float(np.abs(one.attacked_log_probs - two.attacked_log_probs).max())
-    return ", ".join([*parts, f"attacked log-probabilities by up to {drift:.2g}"])
+    for name, words in _COMPARED.items():
+        before, after = getattr(one, name, None), getattr(two, name, None)
+        if before is not None and after is not None:
+            parts.append(f"{words} by up to {float(np.abs(before - after).max()):.2g}")
+    return ", ".join(parts) or "in other arrays"
 
 
 def _largest_difference(one: Mapping[str, Any], two: Mapping[str, Any]) -> float:
@@ -184,6 +190,6 @@ def _difference_of(one: np.ndarray, two: np.ndarray) -> float:
     return float(np.nan_to_num(np.abs(one - two)).max(initial=0.0))
 
 
-def _comparable(one: Outcome, two: Outcome) -> bool:
-    """Whether two outcomes have the same images and the same number of classes."""
+def _comparable(one: PerImage, two: PerImage) -> bool:
+    """Whether two results have the same images and the same number of classes."""
     return np.array_equal(one.index, two.index) and one.clean_log_probs.shape == two.clean_log_probs.shape

@@ -12,20 +12,21 @@ from bnnbench.running.task import Task
 from bnnbench.store.store import CELLS, FITS, Store
 
 
-def estimate(schedule: Schedule, store: Store) -> str:
-    """A line that says how many fits and cells a schedule computes, and how long they will take.
+def estimate(schedule: Schedule, store: Store, *, fits: bool = True) -> str:
+    """A line that says how many fits and cells a schedule computes, and how long they will take; cells alone if asked.
 
     The time is a sum over these fits and cells: the mean time of the earlier ones in `store` with the same component.
     """
-    shares = [share for task in schedule.tasks for share in _shares(task)]
-    fits = sum(not task.cells and task.chain is None for task in schedule.tasks)
-    cells = sum(len(task.cells) for task in schedule.tasks)
-    if not fits + cells:
+    tasks = [task for task in schedule.tasks if fits or task.cells]
+    shares = [share for task in tasks for share in _shares(task)]
+    unfitted = sum(not task.cells and task.chain is None for task in tasks)
+    cells = sum(len(task.cells) for task in tasks)
+    if not unfitted + cells:
         return "nothing is left to do"
     timed = _timed(store)
     known = [(timed[name], share) for name, share in shares if name in timed]
-    parts = [counted(number, noun) for number, noun in ((fits, "fit"), (cells, "cell")) if number]
-    count = f"{' and '.join(parts)} {'is' if fits + cells == 1 else 'are'} left"
+    parts = [counted(number, noun) for number, noun in ((unfitted, "fit"), (cells, "cell")) if number]
+    count = f"{' and '.join(parts)} {'is' if unfitted + cells == 1 else 'are'} left"
     if not known:
         return f"{count}: no earlier timings to estimate from"
     seconds = sum(share * sum(times) / len(times) for times, share in known)

@@ -9,8 +9,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnbench.statistics.ranking import selective_curve, selective_risk
+
 Array = NDArray[np.floating]
 Labels = NDArray[np.integer]
+SCORES = ("entropy", "mutual-information", "max-probability")
+"""The names of uncertainties of a prediction."""
+RESOLUTION = 1e-5
+"""The smallest disagreement of draws, in nats, that is told from the rounding of log-probabilities.
+
+A single draw never disagrees with itself, but the difference of two equal entropies is seldom exactly zero. A rank
+statistic would take its rounding for a signal.
+"""
 
 
 def correct(log_probs: Array, labels: Labels) -> NDArray[np.bool_]:
@@ -89,16 +99,40 @@ def auroc(negatives: Array, positives: Array) -> float:
 def selective_accuracy(log_probs: Array, labels: Labels, uncertainty: Array, kept: float) -> float:
     """The accuracy over the share `kept`, in (0, 1], of the images that have the least uncertainty.
 
-    `uncertainty` is (N,). At least one image is kept. Raises `ValueError` for a share out of bounds, for uncertainties
-    of another shape, or if there are no images.
+    `uncertainty` is (N,). At least one image is kept. Images with the same uncertainty have no order: the figure is the
+    mean over all their orders. Raises `ValueError` for a share out of bounds, for uncertainties of another shape or
+    that are no numbers, or if there are no images.
     """
     if not 0 < kept <= 1:
         raise ValueError(f"kept is {kept}, not in (0, 1]")
     _check(log_probs, labels, some=True)
-    if np.shape(uncertainty) != np.shape(labels):
-        raise ValueError(f"uncertainty has the shape {np.shape(uncertainty)}, not that of labels, {np.shape(labels)}")
-    chosen = np.argsort(uncertainty, kind="stable")[: max(1, round(kept * len(labels)))]
-    return float(correct(log_probs[chosen], labels[chosen]).mean())
+    return float(selective_curve(correct(log_probs, labels), uncertainty)[max(1, round(kept * len(labels))) - 1])
+
+
+def area_under_risk(log_probs: Array, labels: Labels, uncertainty: Array) -> float:
+    """The area under the risk-coverage curve (AURC), in [0, 1]: `ranking.selective_risk` of the errors.
+
+    Raises `ValueError` as `selective_accuracy` does.
+    """
+    _check(log_probs, labels, some=True)
+    return selective_risk(correct(log_probs, labels), uncertainty)
+
+
+def uncertainty(score: str, log_probs: Array, mean_draw_entropy: Array) -> Array:
+    """An uncertainty of each image, by the name of its score (`SCORES`), (N,): the larger, the less certain.
+
+    `entropy` is the entropy of the predictive, `mutual-information` the disagreement of the draws, and
+    `max-probability` the probability of all classes but the most probable one. Disagreement of less than
+    `RESOLUTION` is 0. Raises `ValueError` for another name.
+    """
+    if score == "entropy":
+        return entropy(log_probs)
+    if score == "mutual-information":
+        found = mutual_information(log_probs, mean_draw_entropy)
+        return np.where(found < RESOLUTION, 0.0, found)
+    if score == "max-probability":
+        return -np.expm1(np.minimum(log_probs.max(-1), 0.0))
+    raise ValueError(f"there is no score {score!r}: choose one of {', '.join(SCORES)}")
 
 
 def _check(log_probs: Array, labels: Labels, *, some: bool = False) -> None:

@@ -22,7 +22,10 @@ import bnnbench as bb
 
 @settings(max_examples=100, deadline=None)
 @given(
-    epsilon=st.floats(0, 2), norm=st.sampled_from(["linf", "l2"]), seed=st.integers(0, 999), width=st.floats(0.01, 10)
+    epsilon=st.floats(0, 2),
+    norm=st.sampled_from(["linf", "l2", "l1"]),
+    seed=st.integers(0, 999),
+    width=st.floats(0.01, 10),
 )
 def test_projections_land_in_ball_and_box_and_stay_there(epsilon: float, norm: str, seed: int, width: float) -> None:
     threat = bb.Threat(epsilon=epsilon, norm=norm, bounds=(0.0, 1.0))
@@ -39,10 +42,10 @@ def test_projections_land_in_ball_and_box_and_stay_there(epsilon: float, norm: s
 
 
 def test_uniform_noise_fills_the_ball() -> None:
-    """The share within half the radius is 2^-d in the l2 ball of d dimensions: 5 standard errors, error rate 6e-7."""
+    """The share within half the radius is 2^-d in a ball of d dimensions: 5 standard errors, error rate 6e-7."""
     x = torch.zeros(20_000, 3)
     rng = torch.Generator().manual_seed(0)
-    for norm in ("linf", "l2"):
+    for norm in ("linf", "l2", "l1"):
         threat = bb.Threat(epsilon=1.0, norm=norm, bounds=(-2.0, 2.0))
         share = (threat.distance(x, threat.uniform(x, rng)) < 0.5).double().mean().item()
         assert abs(share - 1 / 8) < 5 * math.sqrt(1 / 8 * 7 / 8 / len(x))
@@ -54,6 +57,8 @@ def test_the_steepest_step_has_length_one_however_small_the_direction() -> None:
     assert torch.allclose(l2, torch.tensor([[0.6, -0.8], [0.6, -0.8], [0.0, 0.0]]))
     linf = bb.Threat(epsilon=1.0).steepest(direction)
     assert linf.tolist() == [[1, -1], [1, -1], [0, 0]]
+    l1 = bb.Threat(epsilon=1.0, norm="l1").steepest(direction)
+    assert l1.tolist() == [[0, -1], [0, -1], [0, 0]]
 
 
 @pytest.mark.parametrize(
@@ -65,15 +70,19 @@ def test_the_steepest_step_has_length_one_however_small_the_direction() -> None:
         ({"epsilon": True}, "epsilon is one number, the radius, not True"),
         ({"epsilon": "8%"}, "epsilon: a number or a fraction such as 8/255 is meant, not '8%'"),
         ({"epsilon": [0.1, 0.2]}, "epsilon is one number, the radius, not [0.1, 0.2]"),
-        ({"epsilon": 0.1, "norm": "l1"}, "norm is 'linf' or 'l2', not 'l1'"),
-        ({"epsilon": 0.1, "norm": "Linf"}, "norm is 'linf' or 'l2', not 'Linf'; did you mean 'linf'?"),
-        ({"epsilon": 0.1, "norm": math.inf}, "norm is 'linf' or 'l2', not inf; did you mean 'linf'?"),
-        ({"epsilon": 0.1, "norm": 2}, "norm is 'linf' or 'l2', not 2; did you mean 'l2'?"),
+        ({"epsilon": 0.1, "norm": "spectral"}, "norm is 'linf', 'l2' or 'l1', not 'spectral'"),
+        ({"epsilon": 0.1, "norm": "Linf"}, "norm is 'linf', 'l2' or 'l1', not 'Linf'; did you mean 'linf'?"),
+        ({"epsilon": 0.1, "norm": math.inf}, "norm is 'linf', 'l2' or 'l1', not inf; did you mean 'linf'?"),
+        ({"epsilon": 0.1, "norm": 2}, "norm is 'linf', 'l2' or 'l1', not 2; did you mean 'l2'?"),
         (
             {"epsilon": 0.1, "access": "score"},
             "access is 'gradient', 'scores' or 'decisions', not 'score'; did you mean 'scores'?",
         ),
-        ({"epsilon": 0.1, "goal": "targeted"}, "goal is 'untargeted', not 'targeted'"),
+        (
+            {"epsilon": 0.1, "goal": "target"},
+            "goal is 'untargeted', 'targeted', 'raise-uncertainty' or 'lower-uncertainty', not 'target'; did you mean "
+            "'targeted'?",
+        ),
         ({"epsilon": 0.1, "bounds": (1.0, 0.0)}, "bounds (1, 0) are not an interval: the smaller comes first"),
         ({"epsilon": 0.1, "bounds": (0.0, math.inf)}, "each end of bounds is a finite number, not inf"),
         ({"epsilon": 0.1, "stream": "fresh"}, "the stream 'fresh' needs attack_draws"),
@@ -148,7 +157,7 @@ def test_the_hosts_default_dtype_does_not_matter(double_by_default: None) -> Non
     size=st.sampled_from([1, 2, 784, 3072, 12288]),
     epsilon=st.sampled_from([0.0, 1e-3, 0.5, 1.0, 3.0, 6.0]),
     level=st.sampled_from([None, 0.0, 0.5, 1.0]),
-    norm=st.sampled_from(["linf", "l2"]),
+    norm=st.sampled_from(["linf", "l2", "l1"]),
     bounds=st.sampled_from([(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (100.0, 101.0)]),
     seed=st.integers(0, 99),
 )

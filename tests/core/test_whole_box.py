@@ -20,6 +20,7 @@ HOLDS = "the {} ball of radius {} holds the whole box {}, so that any input is a
         ({"epsilon": 255}, (0, 1), "255 looks like 255/255"),
         ({"epsilon": 8, "norm": "l2"}, (0, 1), HOLDS.format("l2", 8, "[0, 1]")),
         ({"epsilon": 9, "norm": "l2"}, (0, 1), "9 looks like 9/255"),
+        ({"epsilon": 64, "norm": "l1"}, (0, 1), HOLDS.format("l1", 64, "[0, 1]")),
         ({"epsilon": 8}, (-1, 1), "8 looks like 8/255 of the box's width, which is 0.06275"),
         ({"epsilon": 2}, (-1, 1), HOLDS.format("linf", 2, "[-1, 1]")),
         ({"epsilon": 1.0}, (0, 1), "radius 1 holds the whole box"),
@@ -47,6 +48,7 @@ def test_a_ball_that_holds_the_box_is_told_with_the_unit_that_was_meant(
         ({"epsilon": 8.0}, (0, 255)),
         ({"epsilon": 1.5}, (-1, 1)),
         ({"epsilon": 7.9, "norm": "l2"}, (0, 1)),
+        ({"epsilon": 63.0, "norm": "l1"}, (0, 1)),
         ({"epsilon": 0.0}, (0, 1)),
     ],
 )
@@ -55,6 +57,7 @@ def test_other_balls_are_left_alone(threat: dict[str, Any], bounds: tuple[float,
     check_radius(bb.Threat(**threat), bounds, IMAGE)
 
 
-def test_an_l2_ball_is_judged_only_with_the_number_of_coordinates() -> None:
+def test_only_linf_balls_are_judged_without_the_number_of_coordinates() -> None:
     assert whole_box(bb.Threat(epsilon=1000.0, norm="l2"), (0, 1), None) == ""
+    assert whole_box(bb.Threat(epsilon=1000.0, norm="l1"), (0, 1), None) == ""
     assert whole_box(bb.Threat(epsilon=1000.0), (0, 1), None)

@@ -27,7 +27,14 @@ from bnnbench.plugins.loading import load_registry
 
 PINS = Path(__file__).with_name("pinned_outcomes.json")
 COMMAND = "python tests/end_to_end/test_pinned_outcomes.py"
-BUNDLED = {f"{entry.kind} {entry.name}": entry for entry in load_registry().entries if entry.distribution == "bnnbench"}
+UNSTORED = frozenset(["metric", "check", "figure"])
+"""The kinds of components that read what is stored: no key depends on them."""
+BUNDLED = {
+    f"{entry.kind} {entry.name}": entry
+    for entry in load_registry().entries
+    if entry.distribution == "bnnbench" and entry.plugin != "bridges" and entry.kind not in UNSTORED
+}
+"""All bundled components whose results are stored, but the bridges: another library's results may change with it."""
 NEED_FILES = ("dataset mnist", "dataset fashion-mnist")
 """Components that need data files, below the folder that BNNBENCH_DATA names."""
 TOLERANCE = {"posterior": 2e-3}
@@ -164,12 +171,43 @@ def attack(name: str) -> Any:
     return made
 
 
+def certificate(name: str) -> Any:
+    """What is proven about the fixed ensemble in an l-infinity ball, or in two dimensions for `exact`."""
+    x, y = points(12)
+    predictive = ensemble()
+    if name == "exact":
+        network = torch.nn.Sequential(torch.nn.Linear(2, 6), torch.nn.Tanh(), torch.nn.Linear(6, 3)).double()
+        weights = {key: 2.0 * waves(3, *value.shape) for key, value in network.state_dict().items()}
+        predictive, x = bb.Predictive(network, weights), x[:, :2]
+    y = predictive.log_probs(x).argmax(-1)
+    # The bundled posteriors say that draws are independent; these have no posterior.
+    predictive.diagnostics["independent"] = "they are fixed"
+    made = load_registry().create("certificate", name, {})
+    proof = made.prove(predictive, range(len(predictive)), x, y, bb.Threat(epsilon=0.02))
+    parts = {"certified": proof.certified, "bound": proof.bound, "refuted": proof.refuted}
+    return {key: value if value is None else value.double().tolist() for key, value in parts.items()}
+
+
+class Others(bb.Dataset):
+    """Other points than those of the fixed ensemble."""
+
+    def load(self, seed: int) -> bb.Data:
+        x = torch.from_numpy(0.5 + 0.4 * waves(30, 4, phase=2.5))
+        return bb.Data(test=(x, np.arange(30) % 3), classes=3)
+
+
+MEASURES: dict[str, dict[str, Any]] = {
+    "out-of-distribution": {"dataset": Others(), "attack": bb.attack("pgd", random_start=False), "side": "both"}
+}
+"""Parameters of the measures; one that is not named here has its default parameters."""
+
+
 def measure(name: str) -> Any:
     """The figures of the fixed ensemble."""
     x, y = points(40)
     data = bb.Data(train=(x, y), test=(x, y))
     defence = bb.Defence(ensemble(), data, bb.Threat(epsilon=0.0, bounds=(0, 1)), images=40, draws=None, seed=0)
-    component = load_registry().create("measure", name, {})
+    component = load_registry().create("measure", name, MEASURES.get(name, {}))
     return component.figures(component.measure(defence))
 
 
@@ -179,6 +217,7 @@ OUTCOMES: dict[str, Callable[[str], Any]] = {
     "posterior": posterior,
     "objective": objective,
     "attack": attack,
+    "certificate": certificate,
     "measure": measure,
 }
 

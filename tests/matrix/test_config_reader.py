@@ -98,7 +98,7 @@ BROKEN = {
     "no mapping": ("  digits:\nnetworks:", "  half-moons\nnetworks:", ""),
     "part of a name": ("use: numpyro-nuts", "use: nuts", "did you mean 'numpyro-nuts'?"),
     "part of a parameter": ("steps: 3", "step_size: 0.1", "pgd has no parameter 'step_size'; did you mean 'relative_step_size'?"),
-    "attack that is called as a column": ("  fgsm:", "  worst: {use: fgsm}", ":14:3: attacks.worst: 'worst' is a column of every table: give the attack another label"),
+    "attack that is called as a column": ("  fgsm:", "  worst: {use: fgsm}", ":14:3: attacks.worst: 'worst' is a column of tables: give the attack another label"),
     "number for a mapping": ("evaluate: {images: 20, draws: 5}", "evaluate: 20", "evaluate is 20: a mapping is meant"),
     "number for a component": ("  fgsm:\n", "  fgsm: {objective: 3}\n", "fgsm.objective is 3: a name or a mapping is meant"),
     "empty list": ("hidden: [8, 8]", "hidden: []", "networks.mlp.hidden: a list of at least 1 is meant, not of 0"),

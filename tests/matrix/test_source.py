@@ -80,10 +80,13 @@ def test_values_are_counted_before_they_are_made(text: str, tmp_path: Path, monk
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", ": the file is empty: it needs datasets, networks, posteriors and attacks or measures"),
+        ("", ": the file is empty: it needs datasets, networks, posteriors and attacks, certificates or measures"),
         ("# nothing yet\n", ": the file is empty"),
         ("{}", ": the file is empty"),
-        ("- a\n", ": the file must be a mapping with datasets, networks, posteriors and attacks or measures, not a l"),
+        (
+            "- a\n",
+            ": the file must be a mapping with datasets, networks, posteriors and attacks, certificates or measures, not a l",
+        ),
         ("just text", ", not 'just text'"),
         ("datasets:\n\tmoons: {}\n", ":2:1: a tab, but YAML is indented with spaces"),
         ("version: 1\n---\nversion: 1\n", ":2:1: a second document (---), but a benchmarks file is one"),

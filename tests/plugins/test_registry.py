@@ -91,5 +91,6 @@ def test_everything_bundled_is_registered_imports_and_documents_itself() -> None
             component = entry.load()
             assert entry.summary
             assert component.__doc__
-            assert isinstance(component.revision, int), entry
+            # What metrics, checks and figures compute is stored nowhere.
+            assert isinstance(component.revision, int) or entry.kind in ("metric", "check", "figure"), entry
             assert all(field.description for field in component.model_fields.values()), entry

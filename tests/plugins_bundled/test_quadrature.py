@@ -11,7 +11,7 @@ import pytest
 from logistic import ENGINES, NoBias, problem
 
 import bnnbench as bb
-from bnnbench.evidence.card import mixing
+from bnnbench.statistics.mixing import mixing
 
 pytestmark = pytest.mark.integration
 

@@ -10,7 +10,7 @@ from itertools import chain
 import pytest
 from outcomes import block_of, cell, outcome
 
-from bnnbench.report.markdown import _escaped, _markdown_block, _markdown_grid
+from bnnbench.report.markdown import _escaped, _markdown_block, markdown_grid
 from bnnbench.report.measure_tables import Grid
 
 HOSTILE = [
@@ -48,7 +48,7 @@ def test_nothing_of_a_reason_is_live_in_a_report(hostile: str) -> None:
     failed = replace(cell("a", 0, None, status="failed"), reason=f"ValueError: {hostile}")
     warned = replace(cell("b", 0, outcome("1111110000")), warnings=[f"posterior is short: {hostile}", "the test set"])
     block = _markdown_block(block_of("moons", "fc", [failed, warned]))
-    grid = _markdown_grid(Grid("moons / fc: m", 1, ["posterior", "x"], [["sgd", "1"]], ["~"], [f"sgd: {hostile}"]))
+    grid = markdown_grid(Grid("moons / fc: m", 1, ["posterior", "x"], [["sgd", "1"]], ["~"], [f"sgd: {hostile}"]))
     notes = [*chain(*([line for line in text.splitlines() if line.startswith("- sgd")] for text in (block, grid)))]
     assert len(notes) == 3
     for note in notes:

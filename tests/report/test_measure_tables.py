@@ -11,7 +11,7 @@ from outcomes import cell, outcome
 
 import bnnbench as bb
 from bnnbench.evidence.cell import Cell
-from bnnbench.report.measure_tables import _text, grids
+from bnnbench.report.measure_tables import figure_text, grids
 
 WARNING = "posterior is short: too few draws"
 
@@ -48,4 +48,4 @@ def test_the_reason_of_a_mark_is_given_once_for_a_data_set_and_network() -> None
     [(None, "-"), (60, "60"), (0.5, "0.5000"), (0.0, "0.000"), (1234.5, "1234"), (9.934e-9, "9.934e-09")],
 )
 def test_figures_have_four_digits(value: float | None, text: str) -> None:
-    assert _text(value) == text
+    assert figure_text(value) == text

@@ -46,11 +46,52 @@ def test_auroc_by_hand_and_against_counting() -> None:
     assert metrics.auroc(negatives, positives) == pytest.approx(counted)
 
 
+def test_auroc_is_that_of_scikit_learn() -> None:
+    from sklearn.metrics import roc_auc_score
+
+    generator = np.random.default_rng(1)
+    negatives, positives = generator.integers(0, 20, 200) / 20, generator.integers(3, 23, 150) / 20
+    truth = np.repeat([0, 1], [200, 150])
+    expected = roc_auc_score(truth, np.concatenate([negatives, positives]))
+    assert metrics.auroc(negatives, positives) == pytest.approx(expected)
+
+
+def test_uncertainties_by_hand() -> None:
+    log_probs, draws = np.log([[0.9, 0.1], [0.5, 0.5], [0.2, 0.8]]), np.array([0.0, np.log(2), 0.5])
+    entropies = metrics.entropy(log_probs)
+    assert metrics.uncertainty("entropy", log_probs, draws) == pytest.approx(entropies)
+    assert metrics.uncertainty("mutual-information", log_probs, draws) == pytest.approx(
+        [entropies[0], 0, 0.000402], abs=1e-6
+    )
+    assert metrics.uncertainty("max-probability", log_probs, draws) == pytest.approx([0.1, 0.5, 0.2])
+    with pytest.raises(ValueError, match="no score 'energy': choose one of entropy, mutual-information, max-"):
+        metrics.uncertainty("energy", log_probs, draws)
+
+
+def test_the_rounding_of_one_draw_is_no_disagreement() -> None:
+    """Two sums of the same entropy differ by rounding: ranks would take that for a signal."""
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(400, 10)).astype(np.float32) * 3
+    log_probs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    other_sum = -(np.exp(log_probs) * log_probs)[:, ::-1].cumsum(-1)[:, -1]
+    assert (metrics.mutual_information(log_probs, other_sum) > 0).any()
+    assert (metrics.uncertainty("mutual-information", log_probs, other_sum) == 0).all()
+
+
+def test_the_area_under_the_risk_is_small_if_errors_are_the_least_certain() -> None:
+    log_probs = np.log([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
+    labels, uncertainty = np.zeros(4, int), np.array([0.1, 0.2, 0.3, 0.4])
+    assert metrics.area_under_risk(log_probs, labels, uncertainty) == pytest.approx((1 / 3 + 1 / 2) / 4)
+    assert metrics.area_under_risk(log_probs, labels, -uncertainty) == pytest.approx((1 + 1 + 2 / 3 + 1 / 2) / 4)
+
+
 def test_selective_accuracy_keeps_the_least_uncertain() -> None:
     log_probs = np.log([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
     labels, uncertainty = np.array([0, 0, 0, 0]), np.array([0.1, 0.2, 0.3, 0.4])
     assert metrics.selective_accuracy(log_probs, labels, uncertainty, 0.5) == 1.0
     assert metrics.selective_accuracy(log_probs, labels, uncertainty, 1.0) == 0.5
+    # Images with one uncertainty have no order: the figure does not depend on where they stand.
+    assert metrics.selective_accuracy(log_probs, labels, np.zeros(4), 0.5) == 0.5
 
 
 LOG_PROBS, LABELS = np.log([[0.8, 0.2], [0.4, 0.6]]), np.array([0, 1])

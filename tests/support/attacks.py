@@ -19,9 +19,13 @@ LITTLE: dict[str, dict[str, Any]] = {
 }
 """Parameters by the name of the attack; attacks that are quick as they are have none."""
 NAMES = sorted(
-    entry.name for entry in registry().entries if entry.kind == "attack" and entry.distribution == "bnnbench"
+    entry.name
+    for entry in registry().entries
+    if entry.kind == "attack" and entry.distribution == "bnnbench" and entry.plugin != "bridges"
 )
-WITH_NORMS = [(name, norm) for name in NAMES for norm in ("linf", "l2") if (name, norm) != ("carlini-wagner", "linf")]
+NORMS = {"boundary": ("linf", "l2"), "carlini-wagner": ("l2",)}
+"""The norms of attacks that are not defined for all, by the name of the attack."""
+WITH_NORMS = [(name, norm) for name in NAMES for norm in NORMS.get(name, ("linf", "l2", "l1"))]
 """Each attack with each norm that it is defined for."""
 WITHOUT_RANDOM_NUMBERS = frozenset(["carlini-wagner", "deepfool", "fgsm", "fmn", "mi-fgsm"])
 

@@ -21,7 +21,7 @@ def linear_problem(
     seed: int = 0,
 ) -> tuple[bb.Predictive, torch.Tensor, torch.Tensor, dict[str, np.ndarray]]:
     """A classifier whose boundaries meet in the middle of the unit box, inputs in [low, high], their labels, and the
-    exact distance of each input in either norm."""
+    exact distance of each input in each norm."""
     generator = np.random.default_rng(seed)
     size = int(np.prod(shape))
     weight = scale * generator.normal(size=(classes, size))
@@ -33,7 +33,7 @@ def linear_problem(
     points, labels = x.double().numpy().reshape(images, size), y.numpy()
     exact = {
         norm: np.array([_distance(weight, bias, *one, norm) for one in zip(points, labels, strict=True)])
-        for norm in ("linf", "l2")
+        for norm in ("linf", "l2", "l1")
     }
     # Nearer to a boundary, the rounding of float32 decides.
     clear = exact["linf"] > 1e-4
@@ -48,8 +48,14 @@ def _to_class(slope: np.ndarray, offset: float, x: np.ndarray, norm: str) -> flo
     """The distance to where slope.x + offset is zero inside of the box.
 
     The nearest such point is x + t u, clipped to the box, where u is the slope in l2 and its sign in linf: Lagrange's
-    condition. t is found by bisection.
+    condition. t is found by bisection. In l1 the coordinates move to the end of the box, the steepest first.
     """
+    if norm == "l1":
+        order = np.argsort(-np.abs(slope))
+        room = np.where(slope > 0, 1 - x, x)[order]
+        gained = np.cumsum(np.abs(slope)[order] * room) + slope @ x + offset
+        last = int(np.argmax(gained >= 0))
+        return float(room[: last + 1].sum() - gained[last] / np.abs(slope[order[last]]))
     along = np.sign(slope) if norm == "linf" else slope / np.linalg.norm(slope)
     small, large = 0.0, 100.0
     for _ in range(100):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ import bnnbench as bb
 from bnnbench.evidence import lines
 from bnnbench.evidence.cell import Cell
 from bnnbench.matrix.specs import CellSpec, FitSpec
+from bnnbench.measurements.certification import Certification
 from bnnbench.measurements.outcome import Outcome
 from bnnbench.report import tables
 
@@ -39,16 +41,48 @@ def outcome(robust: str, clean: str = "1111111111", *, zero: bool = False) -> Ou
     )
 
 
-def cell(attack: str, seed: int, found: Outcome | None, *, status: str = "ok", card: str = "converged") -> Cell:
+def cell(
+    attack: str,
+    seed: int,
+    found: Outcome | None,
+    *,
+    status: str = "ok",
+    card: str = "converged",
+    posterior: str = "sgd",
+) -> Cell:
     fit = FitSpec(bb.dataset("half-moons"), bb.network("fc"), bb.posterior("sgd"), seed)
     spec = CellSpec(
-        "moons", "fc", "sgd", attack, fit, bb.attack("fgsm"), bb.Threat(epsilon=0.1), images=10, draws=3, keep="few"
+        "moons", "fc", posterior, attack, fit, bb.attack("fgsm"), bb.Threat(epsilon=0.1), images=10, draws=3, keep="few"
     )
     measurement, notes = spec.measurement, spec.measurement.notes(found) if found else {}
-    robust = found.robust if found else None
-    return Cell(spec, status, "" if found else "on purpose", [], card, measurement.row(found), notes, robust)
+    robust, wrong = (found.robust, found.counterexample) if found else (None, None)
+    figures = measurement.row(found)
+    return Cell(spec, status, "" if found else "on purpose", [], card, figures, notes, robust, counterexample=wrong)
 
 
 def block_of(dataset: str, network: str, cells: Sequence[Cell]) -> tables.Block:
     """The table of the attack cells of one data set and network."""
     return tables._block_of(lines.group_of(dataset, network, cells))
+
+
+def certified(certificate: str, seed: int, proven: str, refuted: str | None = None, *, status: str = "ok") -> Cell:
+    """A cell of a certificate about the images, draws and threat of `cell`: 1 where it proves or refutes, else 0."""
+    from proofs import Linear
+
+    own, made = cell("fgsm", seed, None, status=status), outcome("1111111111")
+    bits = np.array([bit == "1" for bit in proven])
+    found = Certification(
+        index=made.index,
+        label=made.label,
+        clean_log_probs=made.clean_log_probs,
+        clean_entropy=made.clean_entropy,
+        certified=bits,
+        bound=None,
+        refuted=None if refuted is None else np.array([bit == "1" for bit in refuted]),
+        draws=3,
+    )
+    spec = replace(own.spec, label=certificate, component=Linear())
+    if status != "ok":
+        return replace(own, spec=spec, figures=spec.measurement.row(None))
+    figures = spec.measurement.row(found)
+    return replace(own, spec=spec, reason="", figures=figures, certified=bits, counterexample=found.refuted)

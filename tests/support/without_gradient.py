@@ -39,4 +39,4 @@ def linear_scores(
 
 def worst_fall(slopes: np.ndarray, epsilon: float, norm: str) -> np.ndarray:
     """How far each margin can fall in a ball far from the box: epsilon times the dual norm of its slope."""
-    return epsilon * (np.abs(slopes).sum(1) if norm == "linf" else np.linalg.norm(slopes, axis=1))
+    return epsilon * np.linalg.norm(slopes, ord={"linf": 1, "l2": 2, "l1": np.inf}[norm], axis=1)

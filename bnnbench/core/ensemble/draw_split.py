@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bnnbench.core.threat import Threat
 from bnnbench.errors import Incompatible
+from bnnbench.plugins.described import counted
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +39,7 @@ def split(threat: Threat, chains: int, per_chain: int, limit: int | None) -> Spl
         evaluation = spaced(positions, limit)
         needed = threat.attack_draws
         if needed is not None and needed > len(evaluation):
-            raise Incompatible(f"attack_draws is {needed}, but the ensemble has {len(evaluation)} draws")
+            raise Incompatible(f"attack_draws is {needed}, but the ensemble has {counted(len(evaluation), 'draw')}")
         attack = spaced([evaluation], needed) if threat.stream == "fixed" else evaluation
         return Split(attack, evaluation)
     if chains >= 2:

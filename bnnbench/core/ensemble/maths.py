@@ -78,6 +78,12 @@ def log_odds_against(logits: Tensor, y: Tensor) -> Tensor:
     return logits.masked_fill(is_label, -torch.inf).logsumexp(-1) - logits.gather(1, y[:, None])[:, 0]
 
 
+def mean_entropy(each: Tensor) -> Tensor:
+    """The mean entropy (N,) of the draws in nats, from their log-probabilities (S, N, K)."""
+    probabilities = each.exp()
+    return -(probabilities * each.masked_fill(probabilities == 0, 0)).sum(-1).mean(0)
+
+
 def _can_recompute() -> bool:
     """Whether `checkpoint` works here: it needs hooks on saved tensors, which the transforms of `torch.func` refuse."""
     try:

@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from bnnbench.core.threat import TOLERANCE, Threat
+from bnnbench.core.ball import TOLERANCE
+from bnnbench.core.threat import Threat
 from bnnbench.core.user_code.local_modules import name_in_messages
 from bnnbench.core.victim import Victim
-from bnnbench.errors import ContractBreach
+from bnnbench.errors import ContractBreach, Incompatible
 
 MINIMAL_NORM = "minimal-norm"
 """The trait of attacks that look for the nearest input that reaches the goal, whatever its distance."""
@@ -21,6 +22,14 @@ class Attacker(Protocol):
     """What the rules need of an attack; `Attack` is one."""
 
     traits: ClassVar[frozenset[str]]
+
+    @property
+    def goals(self) -> frozenset[str]:
+        """The goals that the attack can pursue."""
+
+    @property
+    def norms(self) -> frozenset[str]:
+        """The norms that the attack is defined for."""
 
     def perturb_each(
         self, victim: Victim, x: Tensor, y: Tensor, threats: Sequence[Threat], rngs: Sequence[torch.Generator]
@@ -33,8 +42,12 @@ def perturbed(
 ) -> list[Tensor]:
     """Call the attack's `perturb_each` on copies of x (N, *shape) and y (N,), and return one batch for each threat.
 
-    Raises `ContractBreach` if the attack changes the copies or returns something else. The batches are not checked.
+    Raises `ContractBreach` if the attack changes the copies or returns something else, and `Incompatible` if it cannot
+    pursue the goal or is not defined for a norm. The batches are not checked.
     """
+    if threats[0].goal not in attack.goals:
+        raise Incompatible(f"{name_of(attack)} cannot pursue the goal '{threats[0].goal}'")
+    _check_norms(attack, threats)
     given_x, given_y = x.clone(), y.clone()
     made = attack.perturb_each(victim, given_x, given_y, list(threats), list(rngs))
     if not isinstance(made, list | tuple) or len(made) != len(threats):
@@ -59,15 +72,14 @@ def check_form(attack: Attacker, x: Tensor, adversarial: Any) -> None:
 def check_place(attack: Attacker, x: Tensor, adversarial: Tensor, threat: Threat) -> None:
     """Raise `ContractBreach` unless the perturbed inputs are finite and lie in the threat's ball around x and its box.
 
-    Rounding is allowed for: `TOLERANCE` of the box's width, and two units in the last place.
+    Rounding is allowed for (`slack_of`).
     """
     if len(x) == 0:
         return  # An attack inside of another one may be run on no image.
     if not adversarial.isfinite().all():
         raise ContractBreach(f"{name_of(attack)} returned inputs that are not finite")
     low, high = threat.box
-    # Far from zero neighbouring floats are further apart than the tolerance.
-    slack = max(TOLERANCE * threat.width, 2 * torch.finfo(x.dtype).eps * max(abs(low), abs(high)))
+    slack = slack_of(threat, x.dtype)
     outside = max(low - float(adversarial.min()), float(adversarial.max()) - high)
     if outside > slack:
         raise ContractBreach(f"{name_of(attack)} left the box [{low:g}, {high:g}] by {outside:.3g}")
@@ -78,10 +90,28 @@ def check_place(attack: Attacker, x: Tensor, adversarial: Tensor, threat: Threat
         )
 
 
+def slack_of(threat: Threat, dtype: torch.dtype) -> float:
+    """The distance by which inputs of a type may lie outside of a threat's ball and of its box.
+
+    It is `TOLERANCE` of the box's width, and at least two units in the last place.
+    """
+    low, high = threat.box
+    # Far from zero neighbouring floats are further apart than the tolerance.
+    return max(TOLERANCE * threat.width, 2 * torch.finfo(dtype).eps * max(abs(low), abs(high)))
+
+
 def within_radius(x: Tensor, nearest: Tensor, threat: Threat) -> Tensor:
     """The nearest inputs found where they lie in the threat's ball, and their projections into the ball elsewhere."""
     inside = threat.distance(x, nearest) <= threat.epsilon
     return nearest.where(inside.view(-1, *[1] * (x.ndim - 1)), threat.project(x, nearest))
+
+
+def _check_norms(attack: Attacker, threats: Sequence[Threat]) -> None:
+    """Raise `Incompatible` if the attack is not defined for the norm of a threat."""
+    for threat in threats:
+        if threat.norm not in attack.norms:
+            known = " and ".join(sorted(attack.norms, reverse=True))
+            raise Incompatible(f"{name_of(attack)} is not defined for the {threat.norm} norm, but for {known}")
 
 
 def name_of(attack: Attacker) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor
 from bnnbench.core import seeds
 from bnnbench.core.box import rounding
 from bnnbench.core.changes import processor_times
-from bnnbench.core.ensemble import draw_split
+from bnnbench.core.ensemble import batching, draw_split
 from bnnbench.core.ensemble.chunks import usable
 from bnnbench.core.ledger import Ledger, steps_of
 from bnnbench.core.predictive import Predictive
@@ -33,7 +33,7 @@ from bnnbench.core.rules.random_operations import no_global_draws
 from bnnbench.core.rules.repetition import repeats
 from bnnbench.core.standard_settings import standard_settings
 from bnnbench.core.threat import Threat
-from bnnbench.core.victim import Victim
+from bnnbench.core.victim import OwnFits, Victim
 from bnnbench.errors import ContractBreach, Incompatible
 
 
@@ -63,20 +63,26 @@ def craft(
     *,
     seed: int,
     limit: int | None = None,
+    own_fits: OwnFits | None = None,
 ) -> list[Crafted]:
     """Attack inputs x (N, *shape) with labels y (N,) under threats that differ in norm and epsilon alone.
 
-    `limit` is the largest number of draws that defend; under `fixed` the same ones attack. Raises `ContractBreach` if
-    the attack breaks a rule, `Incompatible` if there are too few draws for the stream, `ValueError` for inputs outside
-    the box.
+    `limit` is the largest number of draws that defend; under `fixed` the same ones attack. `own_fits` are those of the
+    attacker. Raises `ContractBreach` if
+    the attack breaks a rule, `Incompatible` if there are too few draws for the stream or the attack cannot pursue the
+    goal, `ValueError` for inputs outside the box.
     """
     _check_inputs(x, y, threats)
+    classes = batching.footprint(predictive, x[:1].to(predictive.device, predictive.dtype)).classes
+    y = threats[0].aim.aims(y, classes)
     if MINIMAL_NORM not in attack.traits:
-        return _perturbed(attack, predictive, x, y, threats, seed, limit)
+        return _perturbed(attack, predictive, x, y, threats, seed, limit, own_fits)
     # Such an attack never sees the radii, and each norm is a run of its own: one run serves all radii, and its result
     # under one threat cannot depend on which others are asked for.
     widest = {threat.norm: threat.at_any_distance(tuple(x.shape[1:])) for threat in threats}
-    runs = {norm: _perturbed(attack, predictive, x, y, [wide], seed, limit)[0] for norm, wide in widest.items()}
+    runs = {
+        norm: _perturbed(attack, predictive, x, y, [wide], seed, limit, own_fits)[0] for norm, wide in widest.items()
+    }
     return [
         replace(runs[threat.norm], inputs=within_radius(x.detach(), runs[threat.norm].inputs, threat))
         for threat in threats
@@ -91,8 +97,9 @@ def _perturbed(
     threats: Sequence[Threat],
     seed: int,
     limit: int | None,
+    own_fits: OwnFits | None,
 ) -> list[Crafted]:
-    """Run `perturb_each` once, and check what it returns and leaves behind."""
+    """Run `perturb_each` once, and check what it returns and leaves behind. `y` (N,) are the aims of the goal."""
     draws = draw_split.split(threats[0], predictive.chains, predictive.per_chain, limit).attack
     with standard_settings():
         given_x = usable(x.detach().to(predictive.device, torch.promote_types(predictive.dtype, torch.float32)))
@@ -100,7 +107,7 @@ def _perturbed(
         weights = _weights(predictive)
         weights.begin()
     # A copy that shares all large tensors: attributes that the attack sets are gone when its inputs are judged.
-    victim = Victim(copy.copy(predictive), threats[0], draws, len(x), seed)
+    victim = Victim(copy.copy(predictive), threats[0], draws, len(x), seed, own_fits)
     rngs = [seeds.torch_generator(seed, seeds.ATTACK) for _ in threats]
     # The host's settings do not matter, and the global random states stay as they are.
     with standard_settings(), global_state(name_of(attack)):
@@ -128,6 +135,7 @@ def check_repeatable(
     *,
     seed: int,
     limit: int | None = None,
+    own_fits: OwnFits | None = None,
 ) -> None:
     """Attack a few images with a few draws, twice; raises `ContractBreach` unless both give the same result.
 
@@ -149,10 +157,10 @@ def check_repeatable(
         with _watched(predictive.described):
             predictive.draw_log_probs(x, slice(few))
     with _watched(name_of(attack)):
-        together = craft(attack, predictive, x, y, threats, seed=seed, limit=few)
+        together = craft(attack, predictive, x, y, threats, seed=seed, limit=few, own_fits=own_fits)
     for threat, before in reversed(list(zip(threats, together, strict=True))):
         with _watched(name_of(attack)):
-            (alone,) = craft(attack, predictive, x, y, [threat], seed=seed, limit=few)
+            (alone,) = craft(attack, predictive, x, y, [threat], seed=seed, limit=few, own_fits=own_fits)
         if not repeats(x, before.inputs, alone.inputs, predictive.device):
             raise ContractBreach(f"{name_of(attack)} gave two results for one seed")
 

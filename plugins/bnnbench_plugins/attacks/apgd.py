@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from bnnbench import Objective, Threat, Victim
 
-MOMENTUM = 0.75
-"""The share of the gradient step in a move; the rest is the last move."""
+FIRST = {"linf": 2.0, "l2": 2.0, "l1": 1.0}
+"""The length of the first step in epsilons, by norm."""
+MOMENTUM = {"linf": 0.75, "l2": 0.75, "l1": 1.0}
+"""The share of the gradient step in a move, by norm; the rest is the last move."""
 ENOUGH = 0.75
 """The share of steps since the last checkpoint that must have raised the objective."""
 
@@ -30,6 +32,10 @@ class AutoProjectedGradient(Maximising):
     The first step is as long as the ball is wide. At checkpoints, the step of each image is halved, and its best
     iterate is taken up again, if fewer than three quarters of the last steps raised the objective, or if neither the
     step nor the best objective has changed since the last checkpoint. The result is the best iterate, as for `pgd`.
+
+    In the l1 ball a step moves the steepest coordinates to the end of the box, so that shorter steps change fewer of
+    them. As in l1-APGD (Croce and Hein 2021), the first step is as long as the radius, there is no momentum, and points
+    are projected into the intersection of ball and box; that attack adapts the number of coordinates in another way.
 
     With `targets`, the attack does not maximise `objective`: it runs once for each of the most probable other classes,
     and maximises the margin of that class over the label (`class-margin`). Some images fall only to such a run.
@@ -119,6 +125,14 @@ class AutoProjectedGradient(Maximising):
             climb.move(x[climb.at], threat)
 
     @property
+    def maximises(self) -> Objective | None:
+        return None if self.targets else self.objective
+
+    @property
+    def goals(self) -> frozenset[str]:
+        return frozenset(["untargeted"]) if self.targets else super().goals
+
+    @property
     def stops_early(self) -> bool:
         return self.stop_when_broken
 
@@ -152,7 +166,7 @@ class _Climb:
         import torch
 
         lowest = points.new_full((len(at),), -torch.inf)
-        length = points.new_full((len(at),), 2 * threat.epsilon)
+        length = points.new_full((len(at),), FIRST[threat.norm] * threat.epsilon)
         still = torch.zeros_like(points)
         return cls(
             at, points, points, lowest, still, length, lowest, points, still, torch.zeros_like(length), length, lowest
@@ -183,10 +197,12 @@ class _Climb:
 
     def move(self, x: Tensor, threat: Threat) -> None:
         """Make a gradient step, and a part of the last move again; `x` (n, *shape) are the clean inputs."""
-        step = per_image(self.length, self.points) * threat.steepest(self.direction)
-        stepped = threat.project(x, self.points + step)
-        moved = self.points + MOMENTUM * (stepped - self.points) + (1 - MOMENTUM) * (self.points - self.previous)
-        self.points, self.previous = threat.project(x, moved), self.points
+        moved = threat.project(x, self.points + threat.ascent(self.points, self.direction, self.length))
+        share = MOMENTUM[threat.norm]
+        if share < 1:
+            moved = self.points + share * (moved - self.points) + (1 - share) * (self.points - self.previous)
+            moved = threat.project(x, moved)
+        self.points, self.previous = moved, self.points
 
     def at_images(self, kept: Tensor) -> _Climb:
         """The state of some of the images, (n,) bool."""

@@ -29,7 +29,7 @@ class HopSkipJump(Attack):
 
     Starts are inputs blended with uniform noise. Where none of them is misclassified, the start is the nearest input of
     the batch whose predicted class is not the label; only such a start depends on the other images. Under the stream
-    `fresh` a decision is that of the draws of one query.
+    `fresh` a decision is that of the draws of one query. Raises `Incompatible` for the l1 norm.
     """
 
     revision: ClassVar[int | None] = 1
@@ -59,6 +59,14 @@ class HopSkipJump(Attack):
             walk.bisect(walk.move(at, direction, step))
             victim.record("distance", walk.distance)
         return walk.nearest
+
+    @property
+    def goals(self) -> frozenset[str]:
+        return frozenset(["untargeted", "targeted"])
+
+    @property
+    def norms(self) -> frozenset[str]:
+        return frozenset(["linf", "l2"])
 
     def stronger(self) -> HopSkipJump:
         return self.model_copy(update={"queries": 2 * self.queries})

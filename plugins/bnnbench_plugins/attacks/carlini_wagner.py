@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from bnnbench import Attack, Incompatible
+from bnnbench import Attack
 from bnnbench.authoring import per_image
 from bnnbench_plugins.attacks.nearest import Nearest
 
@@ -56,8 +56,6 @@ class CarliniWagner(Attack):
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         import torch
 
-        if threat.norm != "l2":
-            raise Incompatible(f"carlini-wagner minimises the l2 norm, and the threat has {threat.norm}; fmn has both")
         nearest = Nearest(victim, x, y, threat)
         at = nearest.standing
         if len(at) == 0:
@@ -92,7 +90,7 @@ class CarliniWagner(Attack):
             broken = nearest.offer(points, log_probs, at)
             reached |= broken
             asked.record("objective", value)
-            asked.record("broken", broken)
+            asked.record("reached", broken)
             if step == self.steps:
                 return reached
             pull = per_image(constant * ~broken, x) * threat.steepest(direction)
@@ -104,6 +102,14 @@ class CarliniWagner(Attack):
             share = LAST + (1 - LAST) * (1 + math.cos(math.pi * step / self.steps)) / 2
             w = w - self.learning_rate * share * mean / (1 - MEAN ** (step + 1)) / spread
         raise AssertionError("the last step returns")
+
+    @property
+    def goals(self) -> frozenset[str]:
+        return frozenset(["untargeted", "targeted"])
+
+    @property
+    def norms(self) -> frozenset[str]:
+        return frozenset(["l2"])
 
     def stronger(self) -> CarliniWagner:
         return self.model_copy(update={"steps": 2 * self.steps})

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from bnnbench import Attack, objective
-from bnnbench.authoring import per_image
 from bnnbench_plugins.attacks.nearest import Nearest, likely_others
 
 if TYPE_CHECKING:
@@ -22,8 +21,9 @@ class DeepFool(Attack):
 
     At each step the margins of other classes over the label, in log predictive probability, are replaced by their
     tangents. The image moves to where the first of them reaches zero: by |f| / |g|^2 times the gradient g of the margin
-    f in the l2 norm, and by |f| / |g|_1 times its sign in the linf norm. The moves are added up, lengthened by
-    `overshoot`, and clipped to the box, until another class is predicted. One run serves all radii.
+    f in the l2 norm, and by |f| / |g|_1 times its sign in the linf norm. In the l1 norm it moves by |f| / |g|_inf, the
+    steepest coordinates first, each to the end of the box. The moves are added up, lengthened by `overshoot`, and
+    clipped to the box, until another class is predicted. One run serves all radii.
 
     Each step takes a query for every class that is compared. The lengths of steps need true gradients, so the attack is
     weak where these vanish, as between draws that are certain of different classes: a step is at most as long as the
@@ -54,7 +54,7 @@ class DeepFool(Attack):
             moved = (moved + step).clamp(*threat.box)
             beyond = (moved + self.overshoot * (moved - x[at])).clamp(*threat.box)
             broken = nearest.offer(beyond, asked.log_probs(beyond), at)
-            asked.record("broken", broken)
+            asked.record("reached", broken)
             standing = ~broken & step.flatten(1).any(1)
             at, moved = at[standing], moved[standing]
             log_probs = victim.among(at).log_probs(moved)
@@ -77,20 +77,18 @@ class DeepFool(Attack):
                 continue
             aim = objective("bnnbench:class-margin", target=target)
             gradient = asked.among(of).gradient(points[of], y[of], aim)
-            slope = _dual(gradient, threat)
+            slope = threat.dual(gradient)
             length = (margins[of, target].abs() / slope).where(slope > 0, torch.inf)
             nearer = length < shortest[of]
             chosen = of[nearer]
             shortest[chosen] = length[nearer]
-            best[chosen] = threat.steepest(gradient[nearer])
-        reach = shortest.clamp(max=threat.epsilon).to(points)
-        return per_image(reach, points) * best
+            reach = length[nearer].clamp(max=threat.epsilon).to(points)
+            best[chosen] = threat.ascent(points[chosen], gradient[nearer], reach)
+        return best
+
+    @property
+    def goals(self) -> frozenset[str]:
+        return frozenset(["untargeted"])
 
     def stronger(self) -> DeepFool:
         return self.model_copy(update={"steps": 2 * self.steps})
-
-
-def _dual(gradient: Tensor, threat: Threat) -> Tensor:
-    """The rate (n,), float64, at which a step of length one in the threat's norm changes a function at most."""
-    flat = gradient.double().flatten(1)
-    return flat.norm(dim=1) if threat.norm == "l2" else flat.abs().sum(1)

@@ -18,7 +18,8 @@ class FastGradientSign(Maximising):
     """The fast gradient sign method (Goodfellow et al. 2015): one gradient step to the surface of the ball.
 
     The result is x + epsilon sign(g) in the linf ball and x + epsilon g / |g| in the l2 ball, clipped to the box, where
-    g is the gradient of `objective` at x. One gradient serves all epsilons.
+    g is the gradient of `objective` at x. In the l1 ball the coordinates with the largest gradients move to the end of
+    the box, until epsilon is used up. One gradient serves all epsilons.
     """
 
     revision: ClassVar[int | None] = 1
@@ -31,4 +32,4 @@ class FastGradientSign(Maximising):
         self, victim: Victim, x: Tensor, y: Tensor, threats: Sequence[Threat], rngs: Sequence[torch.Generator]
     ) -> list[Tensor]:
         direction = victim.direction(x, y, self.objective)
-        return [threat.project(x, x + threat.epsilon * threat.steepest(direction)) for threat in threats]
+        return [threat.project(x, x + threat.ascent(x, direction, threat.epsilon)) for threat in threats]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from bnnbench import Attack, objective
-from bnnbench.authoring import per_image
 from bnnbench_plugins.attacks.nearest import Nearest, likely_others
 
 if TYPE_CHECKING:
@@ -85,11 +84,11 @@ class FastMinimumNorm(Attack):
                 log_probs, value, direction = asked.probe(points, y, aim)
             broken = nearest.offer(points, log_probs, at)
             asked.record("objective", value)
-            asked.record("broken", broken)
+            asked.record("reached", broken)
             if step == self.steps:
                 return
             if step == 0:
-                radius = self._first_radius(asked, nearest, threat.steepest(direction), at, x, threat)
+                radius = self._first_radius(asked, nearest, direction, at, x, threat)
             share = LAST + (1 - LAST) * (1 + math.cos(math.pi * step / self.steps)) / 2
             change = self.radius_change * share
             # The first radius reaches the goal too, by the way it was found.
@@ -97,34 +96,28 @@ class FastMinimumNorm(Attack):
             radius = (radius * (1 - change)).where(shrinks, radius * (1 + change))
             radius = radius.minimum(nearest.distance[at].to(radius)).clamp(max=threat.epsilon)
             length = self.relative_step_size * share * radius
-            points = _projected(x, points + per_image(length, x) * threat.steepest(direction), radius, threat)
+            moved = points + threat.ascent(points, direction, length)
+            points = (x + threat.shortened(x, moved - x, radius)).clamp(*threat.box)
 
     def _first_radius(
-        self, asked: Victim, nearest: Nearest, ray: Tensor, at: Tensor, x: Tensor, threat: Threat
+        self, asked: Victim, nearest: Nearest, direction: Tensor, at: Tensor, x: Tensor, threat: Threat
     ) -> Tensor:
-        """The radius (n,) at which the goal is reached along a ray (n, *shape), at most the distance of `nearest`.
+        """The radius (n,) at which the steepest step along a direction (n, *shape) reaches the goal.
 
-        It is the largest radius if the goal is not reached.
+        It is at most the distance of `nearest`, and the largest radius if the goal is not reached.
         """
         large = nearest.distance[at].to(x).clamp(max=threat.epsilon)
         small = SMALLEST * large
         for _ in range(HALVINGS):
             middle = (small * large).sqrt()
-            points = (x + per_image(middle, x) * ray).clamp(*threat.box)
+            points = (x + threat.ascent(x, direction, middle)).clamp(*threat.box)
             broken = nearest.offer(points, asked.log_probs(points), at)
             small, large = middle.where(~broken, small), middle.where(broken, large)
         return large
 
+    @property
+    def goals(self) -> frozenset[str]:
+        return frozenset(["untargeted"] if self.targets else ["untargeted", "targeted"])
+
     def stronger(self) -> FastMinimumNorm:
         return self.model_copy(update={"steps": 2 * self.steps})
-
-
-def _projected(x: Tensor, points: Tensor, radius: Tensor, threat: Threat) -> Tensor:
-    """Points (n, *shape) moved into balls of the radii (n,) around x (n, *shape), and into the box."""
-    moved, reach = points - x, per_image(radius, x)
-    if threat.norm == "linf":
-        moved = moved.minimum(reach).maximum(-reach)
-    else:
-        length = per_image(moved.double().flatten(1).norm(dim=1), x).to(x)
-        moved = moved * (reach / length.maximum(reach)).nan_to_num(0.0)
-    return (x + moved).clamp(*threat.box)

@@ -19,7 +19,8 @@ class MomentumFastGradientSign(Maximising):
     """The momentum iterative fast gradient sign method (Dong et al. 2018), MI-FGSM.
 
     Each gradient of `objective` is divided by its l1 length and added to `decay` times the sum so far. A step follows
-    the sign of that sum in the linf ball, and the normalised sum in the l2 ball, and is projected into ball and box.
+    the sign of that sum in the linf ball, and the normalised sum in the l2 ball; in the l1 ball it moves coordinates
+    where the sum is largest to the end of the box. Each step is projected into ball and box.
     The first iterate is the clean input. The steps of the paper are epsilon / `steps` long, so that only the last one
     can reach the surface of the ball.
 
@@ -56,7 +57,7 @@ class MomentumFastGradientSign(Maximising):
             victim.record("broken", best.latest_broken)
             if not last:
                 momentum = self.decay * momentum + _of_length_one(direction)
-                points = threat.project(x, points + length * threat.steepest(momentum))
+                points = threat.project(x, points + threat.ascent(points, momentum, length))
         return best.inputs
 
     def stronger(self) -> MomentumFastGradientSign:

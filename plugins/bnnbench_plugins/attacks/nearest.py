@@ -61,12 +61,14 @@ class Nearest:
         return broken
 
     def _clearly_broken(self, log_probs: Tensor, y: Tensor) -> Tensor:
-        """Whether the goal is reached even if the label is more probable by the rounding, (n,) bool."""
+        """Whether the goal is reached even if the class `y` is more or less probable by the rounding, (n,) bool."""
         import torch
 
         largest = log_probs.where(log_probs.isfinite(), 0.0).abs().amax(-1, keepdim=True)
         rounding = ROUNDINGS * torch.finfo(log_probs.dtype).eps * largest
-        return self._threat.broken(log_probs.scatter_add(-1, y[:, None], rounding), y)
+        return self._threat.broken(log_probs.scatter_add(-1, y[:, None], rounding), y) & self._threat.broken(
+            log_probs.scatter_add(-1, y[:, None], -rounding), y
+        )
 
 
 def likely_others(log_probs: Tensor, y: Tensor, count: int) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from bnnbench import ObjectiveParameter
-from bnnbench.authoring import Best, Maximising, per_image
+from bnnbench.authoring import Best, Maximising
 from bnnbench_plugins.attacks.query_budget import allowed_queries, blocks, normal
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class EstimatedGradient(Maximising):
             estimate = self._estimate(victim, at, current, y, threat, rng)
             direction[at] = self.momentum * direction[at] + (1 - self.momentum) * estimate
             length = self.relative_step_size * (1 + torch.cos(math.pi * step / steps[at])) / 2
-            moved = current[at] + per_image(length.to(x) * threat.epsilon, estimate) * threat.steepest(direction[at])
-            current[at] = threat.project(x[at], moved)
+            move = threat.ascent(current[at], direction[at], length.to(x) * threat.epsilon)
+            current[at] = threat.project(x[at], current[at] + move)
         return best.inputs
 
     def _attacked(self, best: Best) -> Tensor:

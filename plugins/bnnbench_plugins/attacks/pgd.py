@@ -84,7 +84,7 @@ class ProjectedGradient(Maximising):
             log_probs, value = asked.score(points, labels, self.objective)
         else:
             log_probs, value, direction = asked.probe(points, labels, self.objective)
-            moved = points + length * threat.epsilon * threat.steepest(direction)
+            moved = points + threat.ascent(points, direction, length * threat.epsilon)
             current[attacked] = threat.project(x[attacked], moved)
         broken = threat.broken(log_probs, labels)
         if length is None or threat.stream != "fresh":

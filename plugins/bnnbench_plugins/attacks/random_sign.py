@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 class RandomSign(Maximising):
     """Random signs: every component of an input moves by +epsilon or -epsilon, each with probability 1/2.
 
-    This is the random attack of Carbone et al. (2020). In the l2 ball the signs are scaled to length epsilon. With
-    `tries` above 1, the attack queries the ensemble for scores and keeps the best candidate: a misclassified one before
-    one that is not, and among equals the one with the higher `objective`.
+    This is the random attack of Carbone et al. (2020). In the l2 ball the signs are scaled to length epsilon. In the l1
+    ball components in random order move to a random end of the box, until epsilon is used up. With `tries` above 1, the
+    attack queries the ensemble for scores and keeps the best candidate: a misclassified one before one that is not, and
+    among equals the one with the higher `objective`.
     """
 
     revision: ClassVar[int | None] = 1

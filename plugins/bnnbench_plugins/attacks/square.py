@@ -26,9 +26,10 @@ class SquareAttack(Maximising):
     """Square Attack (Andriushchenko et al. 2020): random changes in square windows; each is kept if it does not harm.
 
     In the linf ball a window moves to a side of the ball, each channel to a side of its own. In the l2 ball a bump is
-    added there, and the whole is scaled to the surface of the ball. Windows shrink as the search goes on. Images
-    (C, H, W) have square windows; inputs (D,) have windows of neighbouring features. Inputs of eight coordinates or
-    fewer have no windows: all coordinates move at random, by ever less.
+    added there, and the whole is scaled to the surface of the ball. In the l1 ball a bump as long as epsilon is added,
+    and the whole is projected into ball and box. Windows shrink as the search goes on. Images (C, H, W) have square
+    windows; inputs (D,) have windows of neighbouring features. Inputs of eight coordinates or fewer have no windows:
+    all coordinates move at random, by ever less.
 
     The attack uses scores and no gradient. Only success counts for the search, so by default an image is left alone as
     soon as it is misclassified. Under the stream `fresh` the current point and the candidate are scored by the same

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FEW = 8
 """The largest number of coordinates that are changed all at once: so few have fewer corners than queries."""
 TILES = 5
-"""The number of bumps along each axis of the first candidate in the l2 ball."""
+"""The number of bumps along each axis of the first candidate in the l2 and l1 balls."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Windows:
     def start(self, x: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         """The first candidates (N, *shape), on the surface of the ball.
 
-        They are stripes along the last axis in the linf ball, and bumps in a grid in the l2 ball; signs are random.
+        They are stripes along the last axis in the linf ball, and bumps in a grid in the others; signs are random.
         """
         import torch
 
@@ -81,7 +81,7 @@ class Windows:
             offsets = [torch.arange(side, device=x.device)[None] % length for side, length in sides]
             first = torch.zeros(1, dtype=torch.long, device=x.device)
             step = tiles * _bump(offsets, torch.tensor([lengths], device=x.device), first)[:, None].to(x)
-        return threat.project(x, x + threat.epsilon * threat.steepest(step.reshape(x.shape)))
+        return threat.project(x, x + threat.epsilon * _of_length_one(step.reshape(x.shape), threat))
 
     def candidates(self, x: Tensor, points: Tensor, numbers: Numbers, share: Tensor, threat: Threat) -> Tensor:
         """Candidates (n, *shape) near `points` (n, *shape), in the ball around x (n, *shape).
@@ -91,9 +91,14 @@ class Windows:
         """
         if numbers.moves is not None:
             return threat.project(x, points + threat.epsilon * per_image(share.sqrt().to(x), x) * numbers.moves)
-        return (self._signs_in_window if threat.norm == "linf" else self._bump_in_window)(
-            x, points, numbers, share, threat
-        )
+        if threat.norm == "linf":
+            return self._signs_in_window(x, points, numbers, share, threat)
+        bump = self._bump_in_window(x, numbers, share)
+        if threat.norm == "l1":
+            # A bump as long as the ball is wide moves pixels to the end of the box; the projection shortens the rest.
+            return threat.project(x, points + threat.epsilon * _of_length_one(bump, threat))
+        step = points - x + threat.epsilon * per_image(share.sqrt().to(x), x) * bump
+        return threat.project(x, x + threat.epsilon * _of_length_one(step, threat))
 
     def _signs_in_window(self, x: Tensor, points: Tensor, numbers: Numbers, share: Tensor, threat: Threat) -> Tensor:
         """Points that are moved to a side of the linf ball in a window: each channel to a side of its own."""
@@ -111,18 +116,18 @@ class Windows:
         same = (changed == points).flatten(1).all(1)
         return within(moved(-numbers.signs)).where(per_image(same, x), changed) if same.any() else changed
 
-    def _bump_in_window(self, x: Tensor, points: Tensor, numbers: Numbers, share: Tensor, threat: Threat) -> Tensor:
-        """Points of the l2 ball with a bump added in a window, scaled to the surface of the ball.
+    def _bump_in_window(self, x: Tensor, numbers: Numbers, share: Tensor) -> Tensor:
+        """Bumps (n, *shape) in a window, of Euclidean length one over all channels.
 
-        Over all channels the bump is as long as the root of its share of the coordinates, in epsilons. The paper takes
-        the length of a bump from a second window instead; on linear models and digits that is far weaker.
+        In the l2 ball a bump is as long as the root of its share of the coordinates, in epsilons, and in the l1 ball
+        as long as epsilon. The paper takes the length of a bump from a second window instead; on linear models and
+        digits that is far weaker.
         """
         inside = self._inside(share, numbers.corners)
         bump = _bump(self._offsets(share, numbers.corners), self._lengths(share), numbers.axis)[:, None].to(x) * inside
         bump = bump / bump.flatten(1).norm(dim=1).view(-1, *[1] * (bump.ndim - 1))
         signs = numbers.signs.view(*numbers.signs.shape, *[1] * len(self.sides)) / math.sqrt(self.channels)
-        step = points - x + threat.epsilon * per_image(share.sqrt().to(x), x) * (bump * signs).reshape(x.shape)
-        return threat.project(x, x + threat.epsilon * threat.steepest(step))
+        return (bump * signs).reshape(x.shape)
 
     def _split(self, x: Tensor) -> Tensor:
         """Images (n, *shape) as (n, channels, *sides)."""
@@ -151,6 +156,13 @@ class Windows:
         lengths, offsets = self._lengths(share), self._offsets(share, places)
         inside = [(offset >= 0) & (offset < lengths[:, [axis]]) for axis, offset in enumerate(offsets)]
         return _combined(inside, torch.logical_and)[:, None]
+
+
+def _of_length_one(step: Tensor, threat: Threat) -> Tensor:
+    """Steps (n, *shape) scaled to length one in the threat's norm; in the linf norm, their signs."""
+    if threat.norm != "l1":
+        return threat.steepest(step)
+    return step / per_image(threat.distance(step * 0, step).clamp(min=1e-30).to(step), step)
 
 
 def _bump(offsets: list[Tensor], lengths: Tensor, axis: Tensor) -> Tensor:

@@ -74,6 +74,10 @@ class Standard(Attack):
         victim.record("standing", standing)
 
     @property
+    def goals(self) -> frozenset[str]:
+        return frozenset(["untargeted"])
+
+    @property
     def stops_early(self) -> bool:
         return True
 

@@ -7,5 +7,13 @@ from bnnbench import hookimpl
 
 @hookimpl
 def bnnbench_register(registry: Any) -> None:
+    registry.measure(
+        "out-of-distribution",
+        "bnnbench_plugins.measures.out_of_distribution:OutOfDistribution",
+        help="Telling another data set from this one by uncertainty, attacked or not.",
+    )
     home = "bnnbench_plugins.measures"
     registry.measure("predictions", f"{home}.predictions:Predictions", help="Clean accuracy, likelihood, calibration.")
+    registry.measure("gradients", f"{home}.gradients:Gradients", help="Do gradients vanish, or only average out?")
+    registry.measure("binarisation", f"{home}.binarisation:Binarisation", help="Does an attack find planted inputs?")
+    registry.measure("stability", f"{home}.stability:Stability", help="Variability of the loss near the images.")

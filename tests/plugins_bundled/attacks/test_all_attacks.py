@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from attacks import WITH_NORMS, WITHOUT_RANDOM_NUMBERS, quick
+from attacks import NORMS, WITH_NORMS, WITHOUT_RANDOM_NUMBERS, quick
 from known import random_ensemble, random_inputs
 
 import bnnbench as bb
@@ -34,6 +34,16 @@ def test_several_threats_at_once_give_what_each_gives_alone(name: str, norm: str
     for threat, batch in zip(threats, together, strict=True):
         assert torch.equal(batch, quick(name)(predictive, x, y, threat, seed=2))
     assert torch.equal(together[0], x)
+
+
+@pytest.mark.parametrize(("name", "norms"), NORMS.items())
+def test_an_attack_that_is_not_defined_for_a_norm_says_so(name: str, norms: tuple[str, ...]) -> None:
+    predictive, (x, y) = random_ensemble(), random_inputs(images=5)
+    holder = bb.attack("transfer", attack=quick(name))
+    assert quick(name).norms == holder.norms == set(norms)
+    for attack in (quick(name), holder):
+        with pytest.raises(bb.Incompatible, match=f"is not defined for the l1 norm, but for {' and '.join(norms)}$"):
+            attack(predictive, x, y, [bb.Threat(epsilon=0.1, norm=norm) for norm in (norms[0], "l1")])
 
 
 def test_fgsm_takes_one_gradient_for_all_epsilons_and_pgd_one_look_a_step() -> None:

@@ -12,7 +12,7 @@ from known import random_ensemble, random_inputs, small_data
 import bnnbench as bb
 from bnnbench.core.rules.attack_run import craft
 
-NORMS = ("linf", "l2")
+NORMS = ("linf", "l2", "l1")
 
 
 def test_progress_is_judged_at_the_shares_of_the_paper() -> None:

@@ -10,7 +10,7 @@ from hyperplanes import SHAPES, found, linear_problem
 import bnnbench as bb
 from bnnbench.core.rules.attack_run import craft
 
-NORMS = ("linf", "l2")
+NORMS = ("linf", "l2", "l1")
 
 
 @pytest.mark.parametrize("overshoot", [0.02, 0.1])

@@ -11,7 +11,7 @@ from known import random_ensemble, random_inputs
 import bnnbench as bb
 from bnnbench.core.rules.attack_run import craft
 
-NORMS = ("linf", "l2")
+NORMS = ("linf", "l2", "l1")
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -29,14 +29,14 @@ def binary_problem(
     return predictive, x, predictive.log_probs(x).argmax(-1), weight[1] - weight[0]
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("name", GRADIENT_ATTACKS)
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_a_binary_linear_classifier_meets_its_exact_worst_case(name: str, objective: str, norm: str) -> None:
     """The margin w.x + b can fall by exactly epsilon times the dual norm of w, and by no more."""
     predictive, x, y, difference = binary_problem()
     epsilon = 0.3
-    dual = np.abs(difference).sum() if norm == "linf" else np.linalg.norm(difference)
+    dual = np.linalg.norm(difference, ord={"linf": 1, "l2": 2, "l1": np.inf}[norm])
     threat = bb.Threat(epsilon=epsilon, norm=norm, bounds=UNBOUNDED)
     adversarial = bb.attack(name, objective=objective)(predictive, x, y, threat, seed=3)
 

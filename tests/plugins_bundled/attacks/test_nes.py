@@ -10,7 +10,7 @@ from without_gradient import SHAPES, linear_scores, worst_fall
 
 import bnnbench as bb
 
-NORMS = ("linf", "l2")
+NORMS = ("linf", "l2", "l1")
 
 
 @pytest.mark.parametrize("shape", SHAPES)

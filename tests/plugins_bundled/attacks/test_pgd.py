@@ -36,7 +36,7 @@ def test_under_fresh_the_last_iterate_counts_not_the_one_that_met_the_unluckiest
         assert torch.allclose(bb.attack("pgd", steps=4)(predictive, x, y, threat, seed=seed), worst, atol=1e-6)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 def test_stopping_at_broken_images_finds_the_same_and_says_less(norm: str) -> None:
     predictive, data = random_ensemble(draws=4, inputs=4, classes=2), small_data(images=80)
     threat = bb.Threat(epsilon=0.15 if norm == "linf" else 0.3, norm=norm)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from torch import nn
 import bnnbench as bb
 from bnnbench.core.rules.attack_run import craft
 
-NORMS = ("linf", "l2")
+NORMS = ("linf", "l2", "l1")
 
 
 class Stairs(nn.Module):

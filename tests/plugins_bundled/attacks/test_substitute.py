@@ -19,7 +19,7 @@ def decided(epsilon: float, **fields: Any) -> bb.Threat:
     return bb.Threat(epsilon=epsilon, access="decisions", **fields)
 
 
-@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("norm", ["linf", "l2", "l1"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_it_breaks_a_linear_victim_far_more_often_than_noise_and_no_image_that_is_too_far(
     shape: tuple[int, ...], norm: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import time
@@ -90,6 +91,7 @@ def test_no_descriptor_is_left_open() -> None:
     with running(context.Process(target=time.sleep, args=(600.0,))):
         pass
     context.marks_of_the_dead()
+    gc.collect()  # What earlier tests left open may be closed at any time.
     before = this.num_fds()
     for _ in range(3):
         process = context.Process(target=time.sleep, args=(600.0,))
@@ -97,4 +99,4 @@ def test_no_descriptor_is_left_open() -> None:
             pass
         context.marks_of_the_dead()
         process.close()
-    assert this.num_fds() == before
+    assert this.num_fds() <= before

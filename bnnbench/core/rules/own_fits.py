@@ -1,0 +1,58 @@
+"""The fits that an attacker makes itself, to transfer inputs from them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from bnnbench.core import seeds
+from bnnbench.core.component import Component
+from bnnbench.core.posterior import Posterior
+from bnnbench.core.rules.fit_run import fit
+from bnnbench.errors import Incompatible, InvalidData
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from bnnbench.core.dataset import Data
+    from bnnbench.core.predictive import Predictive
+
+
+class OwnFits:
+    """Fits of the posteriors that attacks hold, on the training data and the network of a predictive, each made once.
+
+    The attacker is taken to know the network's architecture and the training data, and neither weights nor draws. Its
+    seed is its own, so that a fit of the defender's method has other draws.
+
+    Args:
+        network: the network, as a template.
+        data: the data.
+        seed: the defender's seed.
+        device: the device of the fits.
+    """
+
+    def __init__(self, network: nn.Module, data: Data, seed: int, device: str) -> None:
+        self._network, self._data, self._device = network, data, device
+        self._seed = seeds.words(seed, seeds.SURROGATE)[0]
+        self._made: dict[str, Predictive] = {}
+
+    def prepare(self, attack: Component) -> None:
+        """Fit each posterior that an attack holds, however deep.
+
+        Raises `Incompatible` if there are no training data, and what the fit of a posterior raises.
+        """
+        for _, component in attack.components():
+            if isinstance(component, Posterior) and _name(component) not in self._made:
+                try:
+                    made = fit(component, self._network, self._data, seed=self._seed, device=self._device)
+                except InvalidData as error:
+                    raise Incompatible(f"the attacker has nothing to fit: {error}") from error
+                self._made[_name(component)] = made
+
+    def of(self, posterior: Posterior) -> Predictive | None:
+        """The fit of a posterior; None if it was not prepared."""
+        return self._made.get(_name(posterior))
+
+
+def _name(posterior: Posterior) -> str:
+    return json.dumps(posterior.identity(), sort_keys=True)

@@ -1,0 +1,1 @@
+"""The audit: is a robustness number evidence, or was the attack weak?"""

@@ -1,0 +1,144 @@
+"""The result of an audit: its verdict, the flags behind it, and the bracket around the truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+
+from bnnbench.core.threat import Threat
+from bnnbench.errors import one_line
+from bnnbench.evidence.audit.check import Look
+from bnnbench.measurements.findings import Severity
+
+UNTRUSTWORTHY, NOT_REFUTED, NO_NUMBER = "UNTRUSTWORTHY", "NOT REFUTED", "NO NUMBER"
+"""The verdicts. No verdict says that a network is robust."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """What one check has seen: its short name and name, its severity, and the look."""
+
+    code: str
+    name: str
+    severity: Severity
+    look: Look
+
+    @property
+    def text(self) -> str:
+        """One line with the figure and the threshold."""
+        return one_line(str(self.look.text), 500)
+
+    @property
+    def remedy(self) -> str:
+        """One line: what to run to settle it; empty if nothing is to be done."""
+        return one_line(str(self.look.remedy), 300)
+
+    def __str__(self) -> str:
+        return "; ".join(filter(None, [f"{self.code} {self.name}: {self.text}", self.remedy]))
+
+
+@dataclass(frozen=True)
+class Bracket:
+    """What is known about the share of images at which no attack of the threat can succeed, in [0, 1].
+
+    `low` is the share that a certificate proves; None without one. `high` is the share that withstands every attack
+    that was run. The truth about these images lies between.
+    """
+
+    low: float | None
+    high: float
+
+    def __str__(self) -> str:
+        low = "?" if self.low is None else f"{100 * self.low:.1f}"
+        return f"{low} to {100 * self.high:.1f}%"
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter((0.0 if self.low is None else self.low, self.high))
+
+
+@dataclass(frozen=True, repr=False)
+class Audit:
+    """The audit of the number that is reported for one predictive under one threat.
+
+    Attributes:
+        threat: the threat.
+        looked: what each check has seen, in the order of the checks.
+        unseen: the checks that had nothing to look at, by short name, with the reason.
+        bracket: the bounds on the true share of robust images; None if there is no number.
+        images: the number of images.
+        reported: the robust accuracy in the worst case over the reported attacks; None if there is none.
+        refusal: why there is no number; empty if there is one.
+        dataset, network, posterior, radius, seed: what the audit is about, as its benchmarks file calls it; empty in a
+            program.
+    """
+
+    threat: Threat
+    looked: list[Flag]
+    unseen: dict[str, str] = field(default_factory=dict)
+    bracket: Bracket | None = None
+    images: int = 0
+    reported: float | None = None
+    refusal: str = ""
+    dataset: str = ""
+    network: str = ""
+    posterior: str = ""
+    radius: str = ""
+    seed: int = 0
+
+    @property
+    def flags(self) -> list[Flag]:
+        """The flags that are raised: those that refute first, then notes."""
+        fired = [flag for flag in self.looked if flag.look.fired]
+        return sorted(fired, key=lambda flag: flag.severity != "refutes")
+
+    @property
+    def refuting(self) -> list[Flag]:
+        """The flags that are raised and refute the number."""
+        return [flag for flag in self.flags if flag.severity == "refutes"]
+
+    @property
+    def verdict(self) -> str:
+        """`UNTRUSTWORTHY` if a flag refutes the number, `NOT REFUTED` if none does, and `NO NUMBER` without one."""
+        if self.refuting:
+            return UNTRUSTWORTHY
+        return NO_NUMBER if self.reported is None else NOT_REFUTED
+
+    @property
+    def headline(self) -> str:
+        """The verdict with the short names of its flags, on one line."""
+        codes = ", ".join(dict.fromkeys(flag.code for flag in self.refuting))
+        return f"{self.verdict} ({codes})" if codes else self.verdict
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines())
+
+    def lines(self) -> list[str]:
+        """The audit as text: the verdict and the bracket, then a line for each flag, and what was not looked at."""
+        radius = f"{self.threat.norm} {self.radius or format(self.threat.epsilon, 'g')}"
+        about = " ".join(filter(None, [self.dataset, self.network, self.posterior, radius]))
+        told = [f"{about}: {self.headline}"]
+        if self.refusal:
+            told.append(f"  {self.refusal}")
+        if self.reported is not None:
+            told.append(f"  reported {100 * self.reported:.1f}%, truth within {self.bracket}, {self.images} images")
+        told += [f"  {flag.severity}: {flag}" for flag in self.flags]
+        quiet = [flag.code for flag in self.looked if not flag.look.fired]
+        if quiet:
+            told.append(f"  not raised: {', '.join(quiet)}")
+        told += [f"  not looked at: {code}: {reason}" for code, reason in self.unseen.items()]
+        return told
+
+    def _repr_html_(self) -> str:
+        first, *rest = self.lines()
+        items = "".join(f"<li>{escape(line.strip())}</li>" for line in rest)
+        return f"<p><b>{escape(first)}</b></p><ul>{items}</ul>"
+
+
+class Audits(list[Audit]):
+    """Several audits, in their order."""
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self)) or "no audits"
+
+    def _repr_html_(self) -> str:
+        return "".join(audit._repr_html_() for audit in self)

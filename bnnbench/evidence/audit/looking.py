@@ -1,0 +1,155 @@
+"""Let the checks look at a case, and make the audit of what they have seen."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bnnbench.core.certificate import Certificate
+from bnnbench.core.component import Component
+from bnnbench.core.threat import Threat
+from bnnbench.errors import NotApplicable, message_of, one_line
+from bnnbench.evidence.audit.audit import Audit, Bracket, Flag
+from bnnbench.evidence.audit.case import Case
+from bnnbench.evidence.audit.check import Ask, Check, Look
+from bnnbench.measurements.outcome import Outcome
+from bnnbench.plugins.installed import registry
+from bnnbench.plugins.signals import contained
+
+Checks = Mapping[str, Check]
+"""Checks by name, in the order in which their flags are listed."""
+
+
+def installed_checks(chosen: Mapping[str, Check] | None = None) -> dict[str, Check]:
+    """Every installed check with its default thresholds, except those of which `chosen` has one of the same class."""
+    chosen = dict(chosen or {})
+    classes = {type(check) for check in chosen.values()}
+    found = {name: registry().create("check", name, {}) for name in registry().choices("check")}
+    left = {name: check for name, check in found.items() if type(check) not in classes}
+    return dict(sorted({**left, **chosen}.items(), key=lambda item: _order(item[1].flag)))
+
+
+def _order(flag: str) -> tuple[str, int, str]:
+    """The place of a flag among others: by its letters, then by its number."""
+    letters = flag.rstrip("0123456789")
+    return letters, int(flag[len(letters) :] or 0), flag
+
+
+CERTIFICATES = ("crown",)
+"""The names of the bundled certificates by which every audit bounds the truth from below."""
+
+
+def bracketing(given: Sequence[Certificate] = ()) -> list[Certificate]:
+    """The certificates of a bracket: those given, and the default ones of other classes, as far as installed."""
+    known, classes = registry().names("certificate"), {type(one) for one in given}
+    default = [registry().create("certificate", name, {}) for name in CERTIFICATES if name in known]
+    return [*given, *(one for one in default if type(one) not in classes)]
+
+
+def asked(case: Case, checks: Checks, certificates: Sequence[Certificate] = ()) -> list[Ask]:
+    """Every measurement that checks ask for in a case, and the certificates of its bracket, each once."""
+    asks = [Ask(certificate, case.threat) for certificate in certificates]
+    for check in checks.values():
+        with contextlib.suppress(NotApplicable):  # The audit tells of it.
+            asks += asks_of(check, case)
+    return list({(identity_of(ask.component), ask.threat): ask for ask in asks}.values())
+
+
+def asks_of(check: Check, case: Case) -> list[Ask]:
+    """What a check asks for. Raises `NotApplicable` for an error of its code."""
+    try:
+        with contained():
+            asks = list(check.asks(case))
+    except Exception as error:
+        raise NotApplicable(f"the check failed: {message_of(error)}") from error
+    if not all(isinstance(ask, Ask) for ask in asks):
+        raise NotApplicable("the check failed: it asks for something else than a list of Ask")
+    return asks
+
+
+def identity_of(component: Component) -> str:
+    """A text that two components share only if they give the same results."""
+    import json
+
+    return json.dumps([component.kind, component.identity()], sort_keys=True)
+
+
+def audit_of(
+    case: Case, checks: Checks, certificates: Sequence[Certificate] = (), labels: Mapping[str, Any] | None = None
+) -> Audit:
+    """The audit of a case. `labels` are the fields of the audit that say what it is about."""
+    labels = dict(labels or {})
+    try:
+        reported = case.standing()
+    except NotApplicable as error:
+        return Audit(case.threat, [], refusal=str(error), **labels)
+    looked, unseen = [], {}
+    for name, check in checks.items():
+        try:
+            asks_of(check, case)
+            looked.append(Flag(check.flag, name, check.severity, _looked(check, case)))
+        except NotApplicable as error:
+            unseen[f"{check.flag} {name}"] = one_line(str(error), 300)
+    bracket, contradiction = _bracket(case, checks, certificates, reported)
+    looked += contradiction
+    return Audit(
+        case.threat,
+        looked,
+        unseen,
+        bracket=bracket,
+        images=len(reported),
+        reported=float(reported.mean()),
+        **labels,
+    )
+
+
+def _looked(check: Check, case: Case) -> Look:
+    """What a check sees. Raises `NotApplicable` as it does, and for an error of its code."""
+    try:
+        with contained():
+            look = check.look(case)
+    except NotApplicable:
+        raise
+    except Exception as error:
+        raise NotApplicable(f"the check failed: {message_of(error)}") from error
+    if not isinstance(look, Look):
+        raise NotApplicable(f"the check failed: it gave {type(look).__name__}, not a Look")
+    return look
+
+
+def _bracket(
+    case: Case, checks: Checks, certificates: Sequence[Certificate], reported: Any
+) -> tuple[Bracket, list[Flag]]:
+    """The bracket: what certificates prove, and what withstands every attack that was run under the threat.
+
+    If an image is proven robust that does not withstand, a flag says so, and the bracket has no lower end.
+    """
+    standing = reported
+    for ask in asked(case, checks):
+        if ask.threat == case.threat:
+            found = _found(case, ask.component, ask.threat)
+            if isinstance(found, Outcome):
+                standing = standing & found.robust
+    proven = [found for one in certificates if (found := _found(case, one, case.threat)) is not None]
+    for found in proven:
+        if found.counterexample is not None:
+            standing = standing & ~found.counterexample
+    high = float(standing.mean())
+    if not proven:
+        return Bracket(None, high), []
+    certified = np.logical_or.reduce([found.holds for found in proven])
+    if wrong := int((certified & ~standing).sum()):
+        text = f"{wrong} images are proven robust that do not withstand: one of both is wrong (flag above 0)"
+        return Bracket(None, high), [Flag("C1", "false-proof", "refutes", Look(True, wrong, 0, text))]
+    return Bracket(float(certified.mean()), high), []
+
+
+def _found(case: Case, component: Component, threat: Threat | None) -> Any | None:
+    """A result; None if there is none."""
+    try:
+        return case.result(component, threat)
+    except NotApplicable:
+        return None

@@ -1,0 +1,172 @@
+"""The audit of a benchmarks file: its cases, the further cells that they need, and their audits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bnnbench.core.attack import Attack
+from bnnbench.core.certificate import Certificate
+from bnnbench.core.component import Component
+from bnnbench.core.threat import Threat
+from bnnbench.errors import NotApplicable
+from bnnbench.evidence.audit.audit import Audits
+from bnnbench.evidence.audit.case import Case, Find
+from bnnbench.evidence.audit.check import Ask, Check
+from bnnbench.evidence.audit.looking import Checks, asked, asks_of, audit_of, bracketing, installed_checks
+from bnnbench.evidence.cell import Cell
+from bnnbench.evidence.results import Results
+from bnnbench.matrix.config import Config
+from bnnbench.matrix.plan import Plan
+from bnnbench.matrix.specs import CellSpec
+from bnnbench.plugins.installed import registry
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What one audit is about: the cells of attacks and certificates on one fit under one threat."""
+
+    attacks: dict[str, CellSpec]
+    certificates: list[Certificate]
+    radii: list[Threat]
+
+    @property
+    def spec(self) -> CellSpec:
+        """One of the cells of attacks."""
+        return next(iter(self.attacks.values()))
+
+    @property
+    def threat(self) -> Threat:
+        """The threat."""
+        assert self.spec.threat is not None, "every attack has a threat"
+        return self.spec.threat
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """The fields of an `Audit` that say what it is about."""
+        spec = self.spec
+        return {
+            "dataset": spec.dataset,
+            "network": spec.network,
+            "posterior": spec.posterior,
+            "radius": spec.epsilon_text,
+            "seed": spec.seed,
+        }
+
+    def case(self, find: Find) -> Case:
+        """The case of the reported attacks, whose results `find` gives."""
+        attacks = {label: _attack(spec) for label, spec in self.attacks.items()}
+        return Case(self.threat, attacks, find, radii=self.radii, box=self.spec.fit.dataset.known_bounds)
+
+    def asked(self, ask: Ask) -> CellSpec:
+        """The cell of a measurement that a check asks for."""
+        recipe = registry().recipe(ask.component.kind, ask.component)
+        name = recipe["use"].rpartition(":")[2] if recipe else type(ask.component).__name__
+        # A check may ask for any radius, the width of the box included.
+        return replace(
+            self.spec,
+            label=f"audit:{name}",
+            component=ask.component,
+            threat=ask.threat,
+            radius="",
+            allow_whole_box=True,
+        )
+
+
+def checks_of(config: Config) -> dict[str, Check]:
+    """The checks of a benchmarks file by label: those of its section `checks`, and all others that are installed."""
+    return installed_checks({variant.name: variant.component for variant in config.variants["check"]})
+
+
+def subjects(plan: Plan) -> list[Subject]:
+    """The subjects of the audits of a plan, in the order of the file."""
+    attacks: dict[tuple[str, Threat], dict[str, CellSpec]] = {}
+    certificates: dict[tuple[str, Threat], list[Certificate]] = {}
+    for spec in plan.cells:
+        if spec.threat is None:
+            continue
+        place = (spec.fit.key, spec.threat)
+        if isinstance(spec.component, Attack):
+            attacks.setdefault(place, {})[spec.label] = spec
+        elif isinstance(spec.component, Certificate) and spec.about_predictive:
+            certificates.setdefault(place, []).append(spec.component)
+    radii: dict[str, list[Threat]] = {}
+    for fit, threat in attacks:
+        radii.setdefault(fit, []).append(threat)
+    return [
+        Subject(
+            cells,
+            bracketing(certificates.get((fit, threat), [])),
+            [one for one in radii[fit] if replace(one, epsilon=threat.epsilon) == threat],
+        )
+        for (fit, threat), cells in attacks.items()
+    ]
+
+
+def extended(plan: Plan) -> Plan:
+    """The plan with the further cells that the checks of its file ask for."""
+    checks, known = checks_of(plan.config), {spec.key for spec in plan.cells}
+    further: dict[str, CellSpec] = {}
+    for subject in subjects(plan):
+        for ask in asked(subject.case(_not_yet), checks, subject.certificates):
+            spec = subject.asked(ask)
+            if spec.key not in known:
+                further.setdefault(spec.key, spec)
+    return Plan(plan.config, [*plan.cells, *further.values()], plan.only)
+
+
+def _not_yet(component: Component, threat: Threat | None) -> Any:
+    """Always raises `NotApplicable`: nothing is measured while a plan is made."""
+    raise NotApplicable("nothing is measured while a plan is made")
+
+
+def audits(results: Results) -> Audits:
+    """The audits of a plan's results. Checks whose cells are absent from the store have not looked."""
+    checks = checks_of(results.plan.config)
+    return Audits(audit_of(*made) for made in _cases(results, checks))
+
+
+def free_audits(results: Results) -> Audits:
+    """The audits of a plan's results by the checks that ask for no further cell, without brackets."""
+    checks = checks_of(results.plan.config)
+    found = []
+    for case, _, _, labels in _cases(results, checks):
+        free = {name: check for name, check in checks.items() if _is_free(check, case)}
+        found.append(audit_of(case, free, [], labels))
+    return Audits(found)
+
+
+def _is_free(check: Check, case: Case) -> bool:
+    """Whether a check asks for nothing in a case; a check that fails is not."""
+    try:
+        return not asks_of(check, case)
+    except NotApplicable:
+        return False
+
+
+def _cases(results: Results, checks: Checks) -> Iterator[tuple[Case, Checks, list[Certificate], Mapping[str, Any]]]:
+    """The arguments of `audit_of` for each subject."""
+    for subject in subjects(results.plan):
+        kept: dict[str, Any] = {}
+
+        def find(component: Component, threat: Threat | None, subject: Subject = subject, kept: Any = kept) -> Any:
+            spec = subject.asked(Ask(component, threat))
+            if spec.key not in kept:  # Several checks look at one outcome.
+                kept[spec.key] = _result(results.cell(spec))
+            if isinstance(kept[spec.key], NotApplicable):
+                raise kept[spec.key]
+            return kept[spec.key]
+
+        yield subject.case(find), checks, subject.certificates, subject.labels
+
+
+def _result(cell: Cell) -> Any:
+    """The result of a cell; a `NotApplicable` that says why there is none."""
+    found = cell.outcome
+    return NotApplicable(f"{cell.status}: {cell.reason}") if found is None else found
+
+
+def _attack(spec: CellSpec) -> Attack:
+    assert isinstance(spec.component, Attack)
+    return spec.component

@@ -1,0 +1,1 @@
+"""Figures: components that describe pictures of results."""

@@ -1,0 +1,103 @@
+"""One panel of a picture in matplotlib: its lines, bands, areas and axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bnnbench.evidence.figures.picture import Area, Axis, Panel, Role, Series
+from bnnbench.report.figures.style import FILL, Look
+
+MOST_MARKERS = 12
+"""The largest number of points that all have a marker; of more, some have one."""
+Looks = Mapping[tuple[str, Role], Look]
+
+
+def draw_panel(axes: Any, panel: Panel, y: Axis, looks: Looks) -> dict[tuple[str, str], Any]:
+    """Draw a panel in axes; returns the handles of the legend by role (`area` for areas) and label."""
+    handles: dict[tuple[str, str], Any] = {}
+    for series in panel.series:
+        handles.setdefault((series.role, series.label), _draw_series(axes, series, looks[series.label, series.role]))
+    for area in panel.areas:
+        handles.setdefault(("area", area.label), _draw_area(axes, area))
+    _set_axis(axes, "x", panel.x)
+    _set_axis(axes, "y", y)
+    _show_whole(axes)
+    return handles
+
+
+def _show_whole(axes: Any) -> None:
+    """Show lines and markers on the ends of the axes whole, unless the ends cut off points."""
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    for line in axes.lines:
+        x, y = line.get_data()
+        if min(x) >= left and max(x) <= right and min(y) >= bottom and max(y) <= top:
+            line.set_clip_on(False)
+
+
+def _draw_series(axes: Any, series: Series, look: Look) -> Any:
+    """Draw a series with its band; returns the handle of its line."""
+    step = {"drawstyle": "steps-post"} if series.steps else {}
+    (line,) = axes.plot(
+        series.x,
+        series.y,
+        color=look.colour,
+        linestyle=look.dashes,
+        linewidth=look.width,
+        marker=look.marker,
+        markevery=_marked(len(series.x)),
+        zorder=look.order,
+        solid_capstyle="round",
+        **step,
+    )
+    if series.low:
+        axes.fill_between(
+            series.x,
+            series.low,
+            series.high,
+            step="post" if series.steps else None,
+            color=look.colour,
+            alpha=0.16,
+            linewidth=0,
+            zorder=look.order - 2,
+        )
+    for x, y, is_open in zip(series.x, series.y, series.open, strict=False):
+        if is_open:
+            axes.plot(
+                [x], [y], color=look.colour, marker=look.marker, markersize=6, markerfacecolor="white", zorder=5.0
+            )
+    return line
+
+
+def _marked(points: int) -> int | tuple[int, int]:
+    """Which points have a marker, as matplotlib takes it."""
+    if points <= MOST_MARKERS:
+        return 1
+    step = -(-points // 6)
+    return (step // 2, step)
+
+
+def _draw_area(axes: Any, area: Area) -> Any:
+    """Draw an area, hatched so that it differs from bands in grey too; returns its handle."""
+    return axes.fill_between(
+        area.x, area.low, area.high, facecolor="none", edgecolor=FILL, hatch="////", linewidth=0, zorder=2.5
+    )
+
+
+def _set_axis(axes: Any, name: str, axis: Axis) -> None:
+    """Give an axis of a panel its label, ends, scale and ticks."""
+    from matplotlib import ticker
+
+    which = getattr(axes, f"{name}axis")
+    if axis.log:
+        getattr(axes, f"set_{name}scale")("log")
+        which.set_minor_locator(ticker.NullLocator())
+    if axis.ticks:
+        which.set_major_locator(ticker.FixedLocator(list(axis.ticks)))
+    elif not axis.log:
+        which.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    scale = 100 if axis.percent else 1
+    which.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{round(scale * value, 10):.6g}"))
+    getattr(axes, f"set_{name}label")(axis.label)
+    low, high = getattr(axes, f"get_{name}lim")()
+    getattr(axes, f"set_{name}lim")(low if axis.low is None else axis.low, high if axis.high is None else axis.high)

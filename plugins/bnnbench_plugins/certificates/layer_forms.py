@@ -1,0 +1,216 @@
+"""The layers, functions and tensor methods that have bounds, as tables: what each becomes as a step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bnnbench import Incompatible
+from bnnbench_plugins.certificates.activations import ELU, Curved, LeakyReLU, Sigmoid, Softplus, Tanh
+from bnnbench_plugins.certificates.max_pool import MaxPool
+from bnnbench_plugins.certificates.steps import Convolution, Dense, Diagonal, Geometry, Reshape, Step
+
+GELU_CURVATURE, SILU_CURVATURE = 0.8, 0.5
+"""Bounds of the second derivatives: 2 phi(0) = 0.7979 for GELU, 1/2 for SiLU, both attained at 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where an operation stands: its source, the shapes before and after it, and its name in messages."""
+
+    source: int
+    before: torch.Size
+    after: torch.Size
+    name: str
+
+    def refuse(self, what: str) -> Incompatible:
+        """The error for an operation with arguments that have no bounds."""
+        return Incompatible(f"no bounds of {self.name} with {what}")
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    rows, columns = (value, value) if isinstance(value, int) else value
+    return int(rows), int(columns)
+
+
+def _same(place: Place) -> Step:
+    return Reshape(place.source, place.before, place.after)
+
+
+def _dropout(place: Place, p: float = 0.5, training: bool = False, inplace: bool = False) -> Step:
+    if training:
+        raise place.refuse("training=True")
+    return _same(place)
+
+
+def _leaky_relu(place: Place, negative_slope: float = 0.01, inplace: bool = False) -> Step:
+    if not 0 <= negative_slope <= 1:
+        raise place.refuse(f"a negative slope of {negative_slope:g}")
+    return LeakyReLU(place.source, negative_slope)
+
+
+def _elu(place: Place, alpha: float = 1.0, inplace: bool = False) -> Step:
+    if alpha != 1:
+        raise place.refuse(f"alpha={alpha:g}")
+    return ELU(place.source)
+
+
+def _gelu(place: Place, approximate: str = "none") -> Step:
+    if approximate != "none":
+        raise place.refuse(f"approximate={approximate}")
+    return Curved(place.source, F.gelu, GELU_CURVATURE)
+
+
+def _conv2d(
+    place: Place,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Step:
+    if isinstance(padding, str):
+        reach = [d * (side - 1) for d, side in zip(_pair(dilation), weight.shape[2:], strict=True)]
+        if padding == "same" and any(one % 2 for one in reach):
+            raise place.refuse("padding=same and a kernel of even size")
+        padding = [one // 2 if padding == "same" else 0 for one in reach]
+    geometry = Geometry(_pair(stride), _pair(padding), _pair(dilation), groups)
+    return Convolution(place.source, weight, bias, geometry, place.before)
+
+
+def _conv2d_layer(layer: nn.Conv2d, place: Place) -> Step:
+    if layer.padding_mode != "zeros":
+        raise place.refuse(f"padding_mode={layer.padding_mode}")
+    return _conv2d(place, layer.weight, layer.bias, layer.stride, layer.padding, layer.dilation, layer.groups)
+
+
+def _max_pool(
+    place: Place,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Step:
+    if ceil_mode or return_indices:
+        raise place.refuse("ceil_mode" if ceil_mode else "return_indices")
+    windows = {
+        "kernel_size": _pair(kernel_size),
+        "stride": _pair(kernel_size if stride is None else stride),
+        "padding": _pair(padding),
+        "dilation": _pair(dilation),
+    }
+    return MaxPool(place.source, windows)
+
+
+def _average_pool(
+    place: Place,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Step:
+    if ceil_mode or divisor_override is not None or (_pair(padding) != (0, 0) and not count_include_pad):
+        raise place.refuse("ceil_mode, divisor_override or count_include_pad=False")
+    rows, columns = _pair(kernel_size)
+    channels = place.before[0]
+    weight = torch.full((channels, 1, rows, columns), 1 / (rows * columns), dtype=torch.float64)
+    geometry = Geometry(_pair(kernel_size if stride is None else stride), _pair(padding), (1, 1), channels)
+    return Convolution(place.source, weight, None, geometry, place.before)
+
+
+def _adaptive_average_pool(place: Place, output_size: Any) -> Step:
+    before, after = place.before[1:], place.after[1:]
+    if any(one % other for one, other in zip(before, after, strict=True)):
+        raise place.refuse("windows of different sizes")
+    return _average_pool(place, [one // other for one, other in zip(before, after, strict=True)])
+
+
+def _batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d, place: Place) -> Step:
+    if layer.running_mean is None or layer.running_var is None:
+        raise place.refuse("track_running_stats=False")
+    scale = (layer.running_var.double() + layer.eps).rsqrt()
+    shift = torch.zeros_like(scale)
+    if layer.affine:
+        scale, shift = scale * layer.weight.double(), layer.bias.double()
+    mean = layer.running_mean.double() * scale
+    form = (1, -1, *[1] * (len(place.before) - 1))
+    # The statistics go through about ten roundings until they are scale and shift.
+    return Diagonal(
+        place.source,
+        scale.reshape(form).expand(1, *place.before),
+        (shift - mean).reshape(form).expand(1, *place.before),
+        (shift.abs() + mean.abs()).reshape(form).expand(1, *place.before),
+        roundings=16,
+    )
+
+
+LAYERS: dict[type[nn.Module], Callable[[Any, Place], Step]] = {
+    nn.Linear: lambda m, place: Dense(place.source, m.weight, m.bias),
+    nn.Conv2d: _conv2d_layer,
+    nn.BatchNorm1d: _batch_norm,
+    nn.BatchNorm2d: _batch_norm,
+    nn.MaxPool2d: lambda m, place: _max_pool(
+        place, m.kernel_size, m.stride, m.padding, m.dilation, m.ceil_mode, m.return_indices
+    ),
+    nn.AvgPool2d: lambda m, place: _average_pool(
+        place, m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad, m.divisor_override
+    ),
+    nn.AdaptiveAvgPool2d: lambda m, place: _adaptive_average_pool(place, m.output_size),
+    nn.Flatten: lambda m, place: _same(place),
+    nn.Unflatten: lambda m, place: _same(place),
+    nn.Identity: lambda m, place: _same(place),
+    nn.Dropout: lambda m, place: _dropout(place, training=m.training),
+    nn.Dropout2d: lambda m, place: _dropout(place, training=m.training),
+    nn.ReLU: lambda m, place: _leaky_relu(place, 0.0),
+    nn.LeakyReLU: lambda m, place: _leaky_relu(place, m.negative_slope),
+    nn.ELU: lambda m, place: _elu(place, m.alpha),
+    nn.GELU: lambda m, place: _gelu(place, m.approximate),
+    nn.SiLU: lambda m, place: Curved(place.source, F.silu, SILU_CURVATURE),
+    nn.Softplus: lambda m, place: Softplus(place.source, m.beta, m.threshold),
+    nn.Tanh: lambda m, place: Tanh(place.source),
+    nn.Sigmoid: lambda m, place: Sigmoid(place.source),
+}
+"""Layers by their exact class; torch.fx traces a subclass."""
+
+FUNCTIONS: dict[Any, Callable[..., Step]] = {
+    F.linear: lambda place, weight, bias=None: Dense(place.source, weight, bias),
+    F.conv2d: _conv2d,
+    torch.conv2d: _conv2d,
+    F.max_pool2d: _max_pool,
+    F.avg_pool2d: _average_pool,
+    F.adaptive_avg_pool2d: _adaptive_average_pool,
+    F.dropout: _dropout,
+    F.relu: lambda place, inplace=False: _leaky_relu(place, 0.0),
+    torch.relu: lambda place: _leaky_relu(place, 0.0),
+    F.leaky_relu: _leaky_relu,
+    F.elu: _elu,
+    F.gelu: _gelu,
+    F.silu: lambda place, inplace=False: Curved(place.source, F.silu, SILU_CURVATURE),
+    F.softplus: lambda place, beta=1.0, threshold=20.0: Softplus(place.source, beta, threshold),
+    torch.tanh: lambda place: Tanh(place.source),
+    torch.sigmoid: lambda place: Sigmoid(place.source),
+    torch.flatten: lambda place, *_, **__: _same(place),
+    torch.reshape: lambda place, *_, **__: _same(place),
+    torch.squeeze: lambda place, *_, **__: _same(place),
+    torch.unsqueeze: lambda place, *_, **__: _same(place),
+    "relu": lambda place: _leaky_relu(place, 0.0),
+    "tanh": lambda place: Tanh(place.source),
+    "sigmoid": lambda place: Sigmoid(place.source),
+    "view": lambda place, *_, **__: _same(place),
+    "reshape": lambda place, *_, **__: _same(place),
+    "flatten": lambda place, *_, **__: _same(place),
+    "contiguous": lambda place, *_, **__: _same(place),
+    "squeeze": lambda place, *_, **__: _same(place),
+    "unsqueeze": lambda place, *_, **__: _same(place),
+}
+"""Functions, and tensor methods by name: `form(place, ...)` with the arguments after the input."""

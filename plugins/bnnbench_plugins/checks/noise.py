@@ -1,0 +1,33 @@
+"""A2: noise beats gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from pydantic import Field
+
+from bnnbench import Ask, Attack, Case, Look, attack
+from bnnbench_plugins.checks.comparing import FindsMore
+
+
+class Noise(FindsMore):
+    """The best of many random signs breaks images that withstand all attacks with gradients (Carlini et al. 2019)."""
+
+    flag: ClassVar[str] = "A2"
+
+    tries: int = Field(default=100, ge=1)
+    """Number of random sign vectors that are tried for each image."""
+
+    def asks(self, case: Case) -> Sequence[Ask]:
+        return [Ask(self._noise, case.threat)]
+
+    def look(self, case: Case) -> Look:
+        standing = case.standing(case.labels(lacking=["noise", "gradient-free"]))
+        found = case.outcome(self._noise).robust
+        words = f"the best of {self.tries} random signs"
+        return self.more(found, standing, words, "the attack ascends nothing: mend it")
+
+    @property
+    def _noise(self) -> Attack:
+        return attack("bnnbench:random-sign", tries=self.tries)

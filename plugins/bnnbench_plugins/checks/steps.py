@@ -1,0 +1,85 @@
+"""A9 and A10: what the recorded steps of an attack say."""
+
+from __future__ import annotations
+
+import warnings
+from typing import ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from bnnbench import Case, Check, Look, NotApplicable
+
+
+class Unfinished(Check):
+    """The objective is still rising at the end of an iterative attack (Pintor et al. 2022, I4).
+
+    Of each image that withstands an attack, the best objective so far is followed over the recorded steps. The flag is
+    raised if the last tenth of the steps brings more than a share of the whole gain, in the sum over images. It reads
+    attacks that follow one objective throughout (`Attack.maximises`).
+    """
+
+    flag: ClassVar[str] = "A9"
+
+    share: float = Field(default=0.01, gt=0, lt=1)
+    """The largest share of the gain that the last tenth of the steps may bring."""
+    least_steps: int = Field(default=5, ge=2)
+    """The least number of recorded steps: of fewer, a tenth is no step."""
+
+    def look(self, case: Case) -> Look:
+        shares = {
+            label: share
+            for label in case.labels(having=["iterative"])
+            if case.attacks[label].maximises is not None and (share := self._share(case, label)) is not None
+        }
+        if not shares:
+            raise NotApplicable("no reported attack has recorded an objective over enough steps")
+        label = max(shares, key=lambda one: shares[one])
+        share = shares[label]
+        text = (
+            f"the last tenth of the steps of {label} brings {100 * share:.2g}% of the gain "
+            f"(flag above {100 * self.share:g}%)"
+        )
+        fired = share > self.share
+        return Look(fired, share, self.share, text, f"give {label} more steps" if fired else "")
+
+    def _share(self, case: Case, label: str) -> float | None:
+        """The share of the gain in the last tenth of the steps; None if too little was recorded or nothing gained."""
+        outcome = case.reported[label]
+        values = outcome.steps.get("objective")
+        if values is None or len(values) < self.least_steps or not outcome.robust.any():
+            return None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # An image that was never queried has no number.
+            best = np.fmax.accumulate(values[:, outcome.robust].astype(float), axis=0)
+        best = best[:, np.isfinite(best).all(0)]
+        last = len(best) - max(1, round(len(best) / 10)) - 1
+        whole = float((best[-1] - best[0]).sum()) if best.size else 0.0
+        return float((best[-1] - best[last]).sum()) / whole if whole > 0 else None
+
+
+class SilentSuccess(Check):
+    """An attack recorded that an iterate was adversarial, and returned an input that is not (Pintor et al. 2022, I3).
+
+    It reads the recorded steps `broken` of attackers who have all the draws that defend: a success with other draws is
+    none.
+    """
+
+    flag: ClassVar[str] = "A10"
+
+    def look(self, case: Case) -> Look:
+        if case.threat.stream != "fixed" or any(one.attack_draws < one.draws for one in case.reported.values()):
+            raise NotApplicable("the attacker does not have all the draws that defend")
+        recorded = {label: one for label, one in case.reported.items() if "broken" in one.steps}
+        if not recorded:
+            raise NotApplicable("no reported attack has recorded its successes")
+        lost = {label: self._lost(one.steps["broken"], one.robust) for label, one in recorded.items()}
+        label = max(lost, key=lambda one: lost[one])
+        count = lost[label]
+        text = f"{label} broke {count} images on its way and returned inputs that are right (flag above 0)"
+        return Look(count > 0, count, 0, text, f"let {label} return its best iterate" if count else "")
+
+    @staticmethod
+    def _lost(broken: np.ndarray, robust: np.ndarray) -> int:
+        """The number of images of which a step was broken although they count as robust; NaN is no success."""
+        return int(((np.nan_to_num(broken.astype(float)) > 0).any(0) & robust).sum())

@@ -1,0 +1,125 @@
+"""Robust accuracy against the radius of the ball."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from bnnbench import Area, Axis, Figure, NotApplicable, Panel, Picture, Results, Series
+
+from .places import PERCENTS, Place, accuracy, places
+
+
+class Point(NamedTuple):
+    """An accuracy at a radius with its interval; `open` says that it is to be read with care."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    open: bool = False
+
+
+class Radius(Figure):
+    """Robust accuracy against the radius: each attack, the worst case over attacks, and what certificates prove.
+
+    One picture for each data set, network and threat apart from its radius, with a panel for each posterior. All lines
+    start at radius 0 from the clean accuracy. The truth lies in the hatched bracket between the certified accuracy and
+    the worst case.
+    """
+
+    def pictures(self, results: Results) -> list[Picture]:
+        drawn = [picture for place in places(results) for picture in _pictures(place)]
+        if not drawn:
+            raise NotApplicable("no result at a radius above 0")
+        return drawn
+
+
+def _pictures(place: Place) -> Iterator[Picture]:
+    """The picture of a place; none if no line has a radius above 0."""
+    if not any(line.threat.epsilon for line in place.lines):
+        return
+    panels = [_panel(place, name, lines) for name, lines in place.posteriors.items()]
+    y = Axis("robust accuracy (%)", percent=True, low=0.0, high=1.0, ticks=PERCENTS)
+    title = f"Robust accuracy against radius: {place.title}"
+    yield Picture(place.name, title, y, panels, _caption(place, panels))
+
+
+def _panel(place: Place, posterior: str, lines: Sequence[Any]) -> Panel:
+    """The panel of a posterior, whose lines have radii in rising order."""
+    group, start = place.group, _clean(lines)
+    combined = {column: _combined(group, lines, column, start) for column in ("worst", "certified")}
+    series = [_series(label, _attack(group, lines, label, start)) for label in group.attacks]
+    series.append(_series("certified", combined["certified"], "bound"))
+    series.append(_series("worst", combined["worst"], "strong"))
+    return Panel(posterior, Axis(place.radius, low=0.0), [one for one in series if one], _bracket(combined))
+
+
+def _clean(lines: Sequence[Any]) -> list[Point]:
+    """The clean accuracy as a point at radius 0; none if an attack or certificate has a result there."""
+    cells = next([*line.clean.values()] for line in lines if line.clean)
+    found = accuracy(cells, "clean_accuracy")
+    return [] if found is None or lines[0].threat.epsilon == 0 else [Point(0.0, *found)]
+
+
+def _attack(group: Any, lines: Sequence[Any], label: str, start: list[Point]) -> list[Point]:
+    """The robust accuracy under one attack at each radius at which no cell lacks its result."""
+    points = []
+    for line in lines:
+        cells = [cell for cell in line.cells if cell.spec.label == label]
+        if (found := accuracy(cells)) is not None:
+            care = any(cell.refuted for cell in cells) or len(cells) < len(group.seeds)
+            points.append(Point(line.threat.epsilon, *found, care))
+    return [*start, *points] if points else []
+
+
+def _combined(group: Any, lines: Sequence[Any], column: str, start: list[Point]) -> list[Point]:
+    """A column that combines attacks or certificates, at each radius."""
+    points = []
+    for line in lines:
+        one = group.combined(line).get(column)
+        if one is not None and one.accuracy is not None:
+            found = one.accuracy
+            care = one.partial or (column == "worst" and _no_evidence(line))
+            points.append(Point(line.threat.epsilon, found.mean, found.low, found.high, care))
+    return [*start, *points] if points else []
+
+
+def _no_evidence(line: Any) -> bool:
+    """Whether at some seed no attack of a line is evidence."""
+    return any(all(cell.refuted for cell in cells if cell.ok) for cells in line.by_seed.values())
+
+
+def _series(label: str, points: Sequence[Point], role: Any = "plain") -> Series | None:
+    """A series of points, with a band if it is the worst case; None without points."""
+    if not points:
+        return None
+    x, y, low, high, is_open = zip(*points, strict=True)
+    band = (low, high) if role == "strong" else ((), ())
+    return Series(label, x, y, *band, role=role, open=is_open)
+
+
+def _bracket(combined: dict[str, list[Point]]) -> list[Area]:
+    """The area between what is certified and the worst case, at the radii that have both."""
+    low = {point.x: point.y for point in combined["certified"]}
+    both = [point for point in combined["worst"] if point.x in low]
+    if len(both) < 2:
+        return []
+    return [Area("bracket: the truth lies here", [p.x for p in both], [low[p.x] for p in both], [p.y for p in both])]
+
+
+def _caption(place: Place, panels: Sequence[Panel]) -> str:
+    """What the lines, bands and markers of the panels mean."""
+    series = [one for panel in panels for one in panel.series]
+    worst = any(one.role == "strong" for one in series)
+    certified = any(one.role == "bound" for one in series)
+    parts = [
+        place.about,
+        "worst: images right as they are and under every attack; grey band: its 95% Wilson interval." if worst else "",
+        "certified: images at which no attack in the ball can succeed (proof)." if certified else "",
+        "At radius 0: clean accuracy.",
+        "Open markers: no evidence, or an outcome is missing (see the table)."
+        if any(any(one.open) for one in series)
+        else "",
+    ]
+    return " ".join(filter(None, parts))

@@ -1,0 +1,84 @@
+"""The accuracy of the images that are most certain, clean and attacked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from bnnbench import Axis, Figure, NotApplicable, Panel, Picture, Results, Series
+
+from .places import PERCENTS, Place, places
+
+SHARES = tuple(share / 40 for share in range(1, 41))
+"""The shares of the images at which the accuracy is computed."""
+LEAST = 10
+"""The smallest number of images of which an accuracy is shown."""
+_SCORES = {
+    "entropy": "entropy of the predictive",
+    "mutual-information": "mutual information (what the draws disagree on)",
+    "max-probability": "one less the largest probability",
+}
+
+
+class Selective(Figure):
+    """The accuracy over the share of the images that are most certain, clean and attacked at each radius.
+
+    The attack is that of the lowest robust accuracy at the radius. Attacks that stop at an image once it is
+    misclassified are left out, for they do not try to make the prediction certain. One picture for each data set,
+    network and threat apart from its radius, with a panel for each posterior.
+    """
+
+    score: Literal["entropy", "mutual-information", "max-probability"] = "entropy"
+    """The uncertainty by which images are kept."""
+
+    def pictures(self, results: Results) -> list[Picture]:
+        drawn = [one for place in places(results) if (one := self._picture(place)) is not None]
+        if not drawn:
+            raise NotApplicable("no attack that goes on at misclassified images, such as pgd, has a result")
+        return drawn
+
+    def _picture(self, place: Place) -> Picture | None:
+        """The picture of a place; None if it has no attack to be drawn."""
+        panels: list[Panel] = []
+        used: dict[str, None] = {}
+        for name, lines in place.posteriors.items():
+            attacks = [(line, cells) for line in lines if line.threat.epsilon and (cells := _strongest(line))]
+            if attacks:
+                used |= dict.fromkeys(cells[0].spec.label for _, cells in attacks)
+                clean = self._series("clean", attacks[0][1], attacked=False)
+                attacked = [self._series(f"attacked, radius {line.radius}", cells) for line, cells in attacks]
+                axis = Axis("share of the images that is kept (%)", percent=True, low=0.0, high=1.0, ticks=PERCENTS)
+                panels.append(Panel(name, axis, [clean, *attacked]))
+        if not panels:
+            return None
+        y = Axis("accuracy of the images kept (%)", percent=True, low=0.0, high=1.0, ticks=PERCENTS)
+        which = f"by {next(iter(used))}" if len(used) == 1 else f"by the strongest of {', '.join(used)} at each radius"
+        caption = (
+            f"The images that are kept have the least uncertainty: {_SCORES[self.score]}. Attacked {which}, which aims "
+            "at the class and not at the uncertainty. The accuracy is that of the attacked inputs, where at least "
+            f"{LEAST} images are kept. {place.about}"
+        )
+        return Picture(place.name, f"Selective accuracy: {place.title}", y, panels, caption)
+
+    def _series(self, label: str, cells: Sequence[Any], *, attacked: bool = True) -> Series:
+        """The accuracy at each share, the mean over the cells of all seeds."""
+        outcomes = [cell.outcome for cell in cells]
+        shares = [share for share in SHARES if share == 1 or share * len(outcomes[0]) >= LEAST]
+        y = [
+            sum(one.selective_accuracy(share, score=self.score, attacked=attacked) for one in outcomes) / len(outcomes)
+            for share in shares
+        ]
+        return Series(label, shares, y, role="plain" if attacked else "strong")
+
+
+def _strongest(line: Any) -> list[Any]:
+    """The cells of the attack of the lowest robust accuracy among those of a line that go on; may be empty."""
+    by_attack: dict[str, list[Any]] = {}
+    for cell in line.cells:
+        by_attack.setdefault(cell.spec.label, []).append(cell)
+    going_on = [
+        cells for cells in by_attack.values() if all(cell.ok and not cell.spec.component.stops_early for cell in cells)
+    ]
+    return min(
+        going_on, key=lambda cells: sum(cell.figures["robust_accuracy"] for cell in cells) / len(cells), default=[]
+    )

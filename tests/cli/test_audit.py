@@ -1,0 +1,97 @@
+"""`bnnbench audit`, what `plan` says of its cost, and the flags that `run` and `report` show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import called
+
+TEXT = """\
+epsilons: [0.05, 0.15]
+evaluate: {images: 40}
+datasets: {moons: {use: half-moons, train_size: 300, test_size: 40}}
+networks: {fc: {hidden: [8]}}
+posteriors: {sgd: {epochs: 40}}
+attacks: {fgsm: , weak: {use: 'weak.py:WrongSign'}}
+checks: {noise: {tries: 10}, black-box: {queries: 50}}
+"""
+WEAK = """\
+from bnnbench import Attack
+
+
+class WrongSign(Attack):
+    \"\"\"Steps that lead away from the goal.\"\"\"
+
+    traits = frozenset({"iterative"})
+
+    def perturb(self, victim, x, y, threat, rng):
+        return threat.project(x, x - threat.epsilon * threat.steepest(victim.direction(x, y, "log-margin")))
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audit")
+    (folder / "benchmarks.yaml").write_text(TEXT)
+    (folder / "weak.py").write_text(WEAK)
+    assert called("run", "-j", "0", folder=folder).returncode == 0
+    return folder
+
+
+def further(folder: Path) -> str:
+    """What `plan` says of the cells that `audit` adds."""
+    (line,) = [line for line in called("plan", folder=folder).stdout.splitlines() if "for bnnbench audit" in line]
+    return line
+
+
+def test_an_attack_with_the_wrong_sign_is_told_of_before_and_after_the_audit(folder: Path) -> None:
+    table = called("report", folder=folder).stdout
+    assert "flag A1, sgd at 0.15: fgsm breaks" in " ".join(table.split())
+    assert "bnnbench audit says what to run" in " ".join(table.split())
+    before = further(folder)
+    assert "cells are left" in before
+
+    done = called("audit", "-j", "0", "--format", "json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    small, large = json.loads(done.stdout)
+    assert (small["epsilon"], large["epsilon"], large["posterior"]) == (0.05, 0.15, "sgd")
+    assert large["verdict"] == "UNTRUSTWORTHY"
+    assert "A1" in large["flags"]
+    assert 0 <= (large["bracket_low"] or 0) <= large["bracket_high"] <= large["reported"]
+    looks = {look["check"]: look for look in large["looks"]}
+    assert looks["single-step"]["figure"] < looks["single-step"]["threshold"] == 0.05
+    assert "best of 10 random signs" in looks["noise"]["text"]
+    assert "50 queries" in looks["black-box"]["text"]
+    assert further(folder) == "for bnnbench audit: nothing is left to do"
+
+
+def test_the_table_fits_80_columns_and_names_figure_threshold_and_remedy(folder: Path) -> None:
+    done = called("audit", "-j", "0", folder=folder)
+    assert done.returncode == 0
+    lines = done.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "moons / fc: audit of the robust accuracy in %, 40 test images"
+    text = " ".join(done.stdout.split())
+    assert "UNTRUSTWORTHY (A1" in text
+    assert "flag below 0.05); give weak more steps, or mend it" in text
+    assert "not looked at: A12 sample-mismatch: the attacker has the draws that defend" in text
+    markdown = called("audit", "-j", "0", "--format", "markdown", folder=folder).stdout
+    assert "| posterior | eps | reported | truth within | verdict |" in markdown
+
+
+def test_a_look_runs_nothing_and_says_what_could_not_be_seen(folder: Path) -> None:
+    done = called("audit", "--look", "--format", "json", "--store", "nothing", folder=folder)
+    audits = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert {audit["verdict"] for audit in audits} == {"NO NUMBER"}
+    assert {audit["refusal"] for audit in audits} == {"missing: not run yet"}
+    assert not (folder / "nothing").exists()
+
+
+def test_a_wrong_threshold_is_a_mistake_of_the_file(folder: Path) -> None:
+    (folder / "wrong.yaml").write_text(TEXT.replace("tries: 10", "tires: 10"))
+    done = called("audit", "wrong.yaml", folder=folder)
+    assert done.returncode == 2
+    assert done.stderr == "wrong.yaml:7:18: checks.noise: noise has no parameter 'tires'; did you mean 'tries'?\n"

@@ -1,0 +1,220 @@
+"""The figures of checks on ten images that are made by hand: counts and p-values are exact."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import bnnbench as bb
+from bnnbench.statistics.intervals import wilson
+from tests.support.handmade import FGSM, NOISE, PGD, THREAT, case, stepped
+from tests.support.outcomes import outcome
+
+ALL, NONE, HALF = "1111111111", "0000000000", "1111100000"
+SMALLER, WIDEST = replace(THREAT, epsilon=0.05), replace(THREAT, epsilon=1.0)
+INDEPENDENT = replace(THREAT, stream="independent")
+SQUARE = bb.attack("square", queries=1000)
+STANDARD, TRANSFER = bb.attack("standard"), bb.attack("transfer")
+
+
+def test_a1_five_images_that_a_single_step_alone_breaks_are_the_least_that_are_significant() -> None:
+    look = bb.check("single-step").look(case({FGSM: HALF, PGD: ALL}))
+    assert (look.fired, look.figure, look.threshold) == (True, 1 / 32, 0.05)
+    assert "breaks 5 images that ProjectedGradient 1 leaves, and leaves 0 that it breaks" in look.text
+    look = bb.check("single-step").look(case({FGSM: "1111110000", PGD: ALL}))
+    assert (look.fired, look.figure) == (False, 1 / 16)
+    # Of six images that differ, one speaks for the iterative attack: P(5 or 6 heads of 6) = 7/64.
+    look = bb.check("single-step").look(case({FGSM: HALF, PGD: "0111111111"}))
+    assert look.figure == 7 / 64
+    look = bb.check("single-step").look(case({FGSM: "1111100001", PGD: "1111111110"}))
+    assert look.figure == 6 / 32
+
+
+def test_a1_multiplies_p_values_by_the_number_of_pairs() -> None:
+    other = bb.attack("pgd", steps=3)
+    look = bb.check("single-step").look(case({FGSM: HALF, PGD: ALL, other: ALL}))
+    assert (look.fired, look.figure) == (False, 2 / 32)
+    assert bb.check("single-step", significance=0.1).look(case({FGSM: HALF, PGD: ALL, other: ALL})).fired
+
+
+@pytest.mark.parametrize(
+    ("check", "extra"),
+    [
+        (bb.check("noise"), NOISE),
+        (bb.check("transfer"), bb.attack("bnnbench:transfer", source="mean-network")),
+        (bb.check("reference"), bb.attack("bnnbench:standard")),
+        (bb.check("convergence"), bb.attack("pgd", steps=30)),
+        (bb.check("objectives"), bb.attack("pgd", objective=bb.objective("log-margin"))),
+    ],
+)
+def test_what_finds_more_needs_five_images(check: bb.Check, extra: bb.Attack) -> None:
+    further = {(one.component, one.threat): ALL for one in check.asks(case({PGD: ALL}))}
+    assert (extra, THREAT) in further
+    look = check.look(case({PGD: ALL}, further | {(extra, THREAT): "1111100000"}))
+    assert (look.fired, look.figure, look.threshold) == (True, 50.0, 0.5)
+    assert "5 further images of 10 fall" in look.text
+    assert ": 50.0 points (flag above 0.5 points" in look.text
+    assert "p 0.031" in look.text
+    assert look.remedy
+    look = check.look(case({PGD: ALL}, further | {(extra, THREAT): "1111110000"}))
+    assert (look.fired, look.figure, look.remedy) == (False, 40.0, "")
+    # What the reported attack breaks is no gain. What it alone breaks is a loss only for a surrogate, which must be
+    # stronger by itself.
+    look = check.look(case({PGD: "0000011111"}, further | {(extra, THREAT): "1111100111"}))
+    assert (look.fired, look.figure) == (False, -30.0 if check.flag == "A11" else 20.0)
+
+
+def test_a2_is_about_attacks_with_gradients() -> None:
+    check = bb.check("noise")
+    assert check.look(case({PGD: ALL, SQUARE: NONE}, {(NOISE, THREAT): HALF})).fired
+    with pytest.raises(bb.NotApplicable):
+        check.look(case({SQUARE: ALL}, {(NOISE, THREAT): HALF}))
+
+
+def test_a3_counts_images_that_fall_in_the_smaller_ball_alone() -> None:
+    check = bb.check("radius-rise")
+    look = check.look(case({PGD: ALL}, {(PGD, SMALLER): HALF}, radii=[SMALLER]))
+    assert (look.fired, look.figure) == (True, 1 / 32)
+    assert "5 images withstand that fall at 0.05, and 0 fall that withstand there" in look.text
+    assert not check.look(case({PGD: NONE}, {(PGD, SMALLER): ALL}, radii=[SMALLER])).fired
+    least = replace(THREAT, epsilon=0.01)
+    look = check.look(case({PGD: ALL}, {(PGD, SMALLER): HALF, (PGD, least): ALL}, radii=[SMALLER, least]))
+    assert (look.fired, look.figure) == (False, 2 / 32)
+    with pytest.raises(bb.NotApplicable, match="no smaller radius"):
+        check.look(case({PGD: ALL}, radii=[WIDEST]))
+
+
+def test_a3_no_image_withstands_any_perturbation() -> None:
+    check = bb.check("unconstrained")
+    look = check.look(case({PGD: NONE}, {(PGD, WIDEST): NONE}))
+    assert (look.fired, look.figure, look.threshold) == (False, 0.0, 0.5)
+    look = check.look(case({PGD: NONE}, {(PGD, WIDEST): "1000000000"}))
+    assert (look.fired, look.figure) == (True, 100 * wilson(1, 10)[0])
+    assert "1 of 10 images withstand" in look.text
+    with pytest.raises(bb.NotApplicable, match="the box is not known"):
+        check.look(case({PGD: ALL}, box=None))
+    with pytest.raises(bb.NotApplicable, match="no iterative attack"):
+        check.look(case({FGSM: ALL}))
+
+
+def test_a4_an_attack_without_a_parameter_for_its_effort_is_left_out() -> None:
+    with pytest.raises(bb.NotApplicable, match="parameter for its effort"):
+        bb.check("convergence").look(case({FGSM: ALL}))
+
+
+def test_a5_counts_zero_directions_at_images_that_withstand() -> None:
+    check, stuck = bb.check("zero-direction"), outcome("1110000000", zero=True)
+    look = check.look(case({PGD: stuck}))
+    assert (look.fired, look.figure, look.threshold) == (True, 3, 0)
+    assert not check.look(case({PGD: stuck, FGSM: NONE})).fired
+    with pytest.raises(bb.NotApplicable, match="follows directions"):
+        check.look(case({PGD: replace(stuck, zero_direction=None)}))
+
+
+def test_a5_as_a_note_is_the_share_of_zero_gradients() -> None:
+    check = bb.check("zero-gradient")
+    assert check.severity == "note"
+    zero = np.array([True] * 3 + [False] * 7)
+    look = check.look(case({PGD: replace(outcome(ALL), zero_gradient=zero)}))
+    assert (look.fired, look.figure) == (True, 30.0)
+    assert not check.look(case({PGD: ALL})).fired
+    with pytest.raises(bb.NotApplicable, match="gives no gradient"):
+        check.look(case({PGD: replace(outcome(ALL), zero_gradient=None)}))
+
+
+def test_a6_one_outcome_with_probabilities_is_enough() -> None:
+    check = bb.check("probabilities")
+    like, unlike = (replace(outcome(ALL), like_probabilities=value) for value in (True, False))
+    assert check.look(case({PGD: unlike, FGSM: like})).fired
+    assert not check.look(case({PGD: unlike, FGSM: ALL})).fired
+    with pytest.raises(bb.NotApplicable, match="earlier version"):
+        check.look(case({PGD: ALL}))
+
+
+def test_a7_compares_what_each_attack_met_and_explains_a_refusal() -> None:
+    check, known = bb.check("repeated-passes"), outcome(ALL)
+    moved = replace(known, clean_log_probs=known.clean_log_probs - 0.25)
+    look = check.look(case({PGD: known, FGSM: moved}))
+    assert (look.fired, look.figure) == (True, 0.25)
+    assert not check.look(case({PGD: known, FGSM: ALL})).fired
+    with pytest.raises(bb.NotApplicable, match="fresh"):
+        check.look(case({PGD: known}, threat=replace(THREAT, stream="fresh", attack_draws=2)))
+    explained = check.explains(bb.NotRepeatable("other outputs"))
+    assert explained is not None
+    assert explained.fired
+    assert check.explains(bb.NetworkError("another fault")) is None
+
+
+def test_a8_needs_two_images_and_a_fifth_of_a_point() -> None:
+    check = bb.check("black-box")
+    assert check.look(case({PGD: ALL}, {(SQUARE, THREAT): "1111111100"})).fired
+    look = check.look(case({PGD: ALL}, {(SQUARE, THREAT): "1111111110"}))
+    assert (look.fired, look.figure) == (False, 10.0)
+    assert bb.check("black-box", images=1).look(case({PGD: ALL}, {(SQUARE, THREAT): "1111111110"})).fired
+    assert not bb.check("black-box", points=20).look(case({PGD: ALL}, {(SQUARE, THREAT): "1111111100"})).fired
+    with pytest.raises(bb.NotApplicable):
+        check.look(case({SQUARE: ALL}, {(SQUARE, THREAT): NONE}))
+
+
+def test_a9_is_the_share_of_the_gain_in_the_last_tenth_of_the_steps() -> None:
+    rising = stepped(ALL, objective=[[step] * 10 for step in range(11)])
+    look = bb.check("unfinished").look(case({PGD: rising}))
+    assert (look.fired, look.figure, look.threshold) == (True, pytest.approx(0.1), 0.01)
+    assert not bb.check("unfinished", share=0.11).look(case({PGD: rising})).fired
+    # The best so far counts: a fall at the end is no gain. At a step without a query there is no number.
+    flat = stepped(ALL, objective=[[step] * 10 for step in (0, 1, 2, 3, np.nan, 4, 4, 4, 2, 1)])
+    assert bb.check("unfinished").look(case({PGD: flat})).figure == 0
+
+
+def test_a9_looks_at_images_that_withstand_attacks_with_one_objective() -> None:
+    check = bb.check("unfinished")
+    values = [[float(step)] * 5 + [min(step, 3.0)] * 5 for step in range(11)]
+    assert check.look(case({PGD: stepped("1111100000", objective=values)})).fired
+    assert check.look(case({PGD: stepped("0000011111", objective=values)})).figure == 0
+    with pytest.raises(bb.NotApplicable):
+        check.look(case({PGD: stepped(NONE, objective=values)}))
+    with pytest.raises(bb.NotApplicable):
+        check.look(case({PGD: stepped(ALL, objective=values[:4])}))
+    with pytest.raises(bb.NotApplicable):
+        check.look(case({STANDARD: stepped(ALL, objective=values)}))
+
+
+def test_a10_counts_successes_that_were_lost() -> None:
+    check = bb.check("silent-success")
+    broken = [[0.0] * 10, [1.0] * 4 + [np.nan] * 6, [0.0] * 10]
+    look = check.look(case({PGD: stepped("1100000000", broken=broken)}))
+    assert (look.fired, look.figure) == (True, 2)
+    assert not check.look(case({PGD: stepped("0000111111", broken=broken)})).fired
+    fresh = replace(THREAT, stream="fresh", attack_draws=2)
+    for other in (case({PGD: ALL}), case({PGD: stepped(ALL, broken=broken)}, threat=fresh)):
+        with pytest.raises(bb.NotApplicable):
+            check.look(other)
+
+
+def test_a11_leaves_reported_transfers_out_of_the_white_box() -> None:
+    transfer = bb.attack("bnnbench:transfer", source="mean-network")
+    look = bb.check("transfer").look(case({PGD: ALL, TRANSFER: NONE}, {(transfer, THREAT): NONE}))
+    assert look.fired
+    with pytest.raises(bb.NotApplicable):
+        bb.check("transfer").look(case({TRANSFER: NONE}, {(transfer, THREAT): NONE}))
+
+
+def test_a12_compares_with_the_attacker_who_has_the_draws() -> None:
+    check = bb.check("sample-mismatch")
+    look = check.look(case({PGD: ALL}, {(PGD, THREAT): HALF}, threat=INDEPENDENT))
+    assert (look.fired, look.figure) == (True, 1 / 32)
+    look = check.look(case({PGD: "1111111110"}, {(PGD, THREAT): "1111100001"}, threat=INDEPENDENT))
+    assert look.figure == 6 / 32
+    assert "break 4 further images and leave 1 others" in look.text
+    few = replace(THREAT, attack_draws=1)
+    assert check.look(case({PGD: ALL}, {(PGD, THREAT): HALF}, threat=few)).fired
+    with pytest.raises(bb.NotApplicable, match="has the draws that defend"):
+        check.look(case({PGD: ALL}))
+
+
+def test_a13_needs_an_iterative_attack_with_one_objective() -> None:
+    for attack in (FGSM, STANDARD, NOISE):
+        with pytest.raises(bb.NotApplicable, match="follows one objective"):
+            bb.check("objectives").look(case({attack: ALL}))
