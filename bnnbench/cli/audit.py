@@ -62,4 +62,4 @@ def audit(
         print_grids(audit_grids(audits))
     else:
         say((as_json if form is Format.json else as_markdown)(audits).removesuffix("\n"))
-    return 0 if all(one.reported is not None for one in audits) else 1
+    return 0 if results.complete else 1

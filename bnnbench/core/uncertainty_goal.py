@@ -24,7 +24,7 @@ class UncertaintyGoal:
     2023; Feng et al. 2024):
 
     - `raises`: the score is above the level, so that the input is rejected; with `keep_label`, while its class stays
-      the label. An image is robust if it is classified correctly and accepted, as it is and perturbed.
+      the label. An image is robust if it is classified correctly as it is, and accepted as it is and perturbed.
     - otherwise: the score is not above the level and the class is wrong, so that an error is accepted; with
       `keep_label`, while the class is the label. An image is robust if that holds neither as it is nor perturbed.
 

@@ -74,7 +74,7 @@ class Victim(Attributed):
         """
         check_gradients(self._threat, "the weights of the network")
         made = surrogate_of(self._predictive, self._draws, source)
-        victim = Victim(made, self._threat, [0], self.images, self._seed)
+        victim = Victim(made, self._threat, [0], self.images, self._seed, self._own_fits)
         victim._allowed = None
         return victim
 

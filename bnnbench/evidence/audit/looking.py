@@ -17,6 +17,7 @@ from bnnbench.evidence.audit.case import Case
 from bnnbench.evidence.audit.check import Ask, Check, Look
 from bnnbench.measurements.outcome import Outcome
 from bnnbench.plugins.installed import registry
+from bnnbench.plugins.kinds import KIND
 from bnnbench.plugins.signals import contained
 
 Checks = Mapping[str, Check]
@@ -29,6 +30,8 @@ def installed_checks(chosen: Mapping[str, Check] | None = None) -> dict[str, Che
     classes = {type(check) for check in chosen.values()}
     found = {name: registry().create("check", name, {}) for name in registry().choices("check")}
     left = {name: check for name, check in found.items() if type(check) not in classes}
+    # A label may be the name of another check, which looks too.
+    left = {f"bnnbench:{name}" if name in chosen else name: check for name, check in left.items()}
     return dict(sorted({**left, **chosen}.items(), key=lambda item: _order(item[1].flag)))
 
 
@@ -65,8 +68,12 @@ def asks_of(check: Check, case: Case) -> list[Ask]:
             asks = list(check.asks(case))
     except Exception as error:
         raise NotApplicable(f"the check failed: {message_of(error)}") from error
-    if not all(isinstance(ask, Ask) for ask in asks):
-        raise NotApplicable("the check failed: it asks for something else than a list of Ask")
+    for ask in asks:
+        component = ask.component if isinstance(ask, Ask) else None
+        if not isinstance(component, Component) or not KIND[component.kind].measurement:
+            raise NotApplicable("the check failed: it asks for something else than attacks, certificates and measures")
+        if (ask.threat is not None) != KIND[component.kind].needs_threat:
+            raise NotApplicable("the check failed: attacks and certificates need a threat, and measures have none")
     return asks
 
 
@@ -115,9 +122,12 @@ def _looked(check: Check, case: Case) -> Look:
         raise
     except Exception as error:
         raise NotApplicable(f"the check failed: {message_of(error)}") from error
-    if not isinstance(look, Look):
-        raise NotApplicable(f"the check failed: it gave {type(look).__name__}, not a Look")
-    return look
+    if isinstance(look, Look):
+        try:
+            return Look(bool(look.fired), float(look.figure), float(look.threshold), str(look.text), str(look.remedy))
+        except (TypeError, ValueError) as error:
+            raise NotApplicable(f"the check failed: its figure or threshold is no number: {error}") from error
+    raise NotApplicable(f"the check failed: it gave {type(look).__name__}, not a Look")
 
 
 def _bracket(
@@ -135,7 +145,8 @@ def _bracket(
                 standing = standing & found.robust
     proven = [found for one in certificates if (found := _found(case, one, case.threat)) is not None]
     for found in proven:
-        if found.counterexample is not None:
+        # What a certificate refutes is of another class than the label: not always the goal of a targeted attack.
+        if found.counterexample is not None and case.threat.goal == "untargeted":
             standing = standing & ~found.counterexample
     high = float(standing.mean())
     if not proven:

@@ -74,6 +74,12 @@ class Subject:
         )
 
 
+Labels = tuple[str, str, str, int]
+"""The labels of data set, network and posterior, and the seed."""
+Place = tuple[Labels, Threat]
+"""What one audit is about."""
+
+
 def checks_of(config: Config) -> dict[str, Check]:
     """The checks of a benchmarks file by label: those of its section `checks`, and all others that are installed."""
     return installed_checks({variant.name: variant.component for variant in config.variants["check"]})
@@ -81,17 +87,18 @@ def checks_of(config: Config) -> dict[str, Check]:
 
 def subjects(plan: Plan) -> list[Subject]:
     """The subjects of the audits of a plan, in the order of the file."""
-    attacks: dict[tuple[str, Threat], dict[str, CellSpec]] = {}
-    certificates: dict[tuple[str, Threat], list[Certificate]] = {}
+    # Labels tell subjects apart: two labels may stand for one fit.
+    attacks: dict[Place, dict[str, CellSpec]] = {}
+    certificates: dict[Place, list[Certificate]] = {}
     for spec in plan.cells:
         if spec.threat is None:
             continue
-        place = (spec.fit.key, spec.threat)
+        place = ((spec.dataset, spec.network, spec.posterior, spec.seed), spec.threat)
         if isinstance(spec.component, Attack):
             attacks.setdefault(place, {})[spec.label] = spec
         elif isinstance(spec.component, Certificate) and spec.about_predictive:
             certificates.setdefault(place, []).append(spec.component)
-    radii: dict[str, list[Threat]] = {}
+    radii: dict[Labels, list[Threat]] = {}
     for fit, threat in attacks:
         radii.setdefault(fit, []).append(threat)
     return [

@@ -41,7 +41,7 @@ class AutoProjectedGradient(Maximising):
     and maximises the margin of that class over the label (`class-margin`). Some images fall only to such a run.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
     traits: ClassVar[frozenset[str]] = frozenset({"iterative"})
 
     steps: int = Field(default=50, ge=1)
@@ -118,7 +118,8 @@ class AutoProjectedGradient(Maximising):
             climb.arrive(value, direction)
             if step in checkpoints:
                 climb.judge(step - checkpoints[step])
-            if self.stop_when_broken:
+            # Under `fresh` a success with some draws is none with others, and only the last iterate is kept.
+            if self.stop_when_broken and threat.stream != "fresh":
                 climb = climb.at_images(~broken)
                 if len(climb.at) == 0:
                     return

@@ -67,7 +67,7 @@ def arithmetic(
 
 def _expanded(constant: Any, place: Place) -> Tensor:
     """A constant as a tensor (1, *shape) in float64."""
-    value = torch.as_tensor(constant).double()
+    value = torch.as_tensor(constant, device=place.device).double()
     if place.before == place.after and value.ndim <= len(place.after) + 1:
         try:
             return value.expand(1, *place.after)

@@ -60,7 +60,8 @@ class Branching:
             split &= (self._boxes_of + more <= self._budget)[image]
             self._bound.scatter_reduce_(0, image[~split], bound[~split], "amin")
             image, boxes = _halves(image[split], boxes.at(split), side[split])
-        return Proof(certified=self._bound > 0, bound=self._bound, refuted=self._refuted)
+        # The allowance for rounding may move a bound below -1, which no difference of probabilities is.
+        return Proof(certified=self._bound > 0, bound=self._bound.clamp(min=-1.0), refuted=self._refuted)
 
     @property
     def _size(self) -> int:

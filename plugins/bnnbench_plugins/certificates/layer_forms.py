@@ -21,12 +21,13 @@ GELU_CURVATURE, SILU_CURVATURE = 0.8, 0.5
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where an operation stands: its source, the shapes before and after it, and its name in messages."""
+    """Where an operation stands: its source, the shapes before and after it, its name in messages, and the device."""
 
     source: int
     before: torch.Size
     after: torch.Size
     name: str
+    device: torch.device
 
     def refuse(self, what: str) -> Incompatible:
         """The error for an operation with arguments that have no bounds."""
@@ -123,7 +124,8 @@ def _average_pool(
         raise place.refuse("ceil_mode, divisor_override or count_include_pad=False")
     rows, columns = _pair(kernel_size)
     channels = place.before[0]
-    weight = torch.full((channels, 1, rows, columns), 1 / (rows * columns), dtype=torch.float64)
+    share = 1 / (rows * columns)
+    weight = torch.full((channels, 1, rows, columns), share, dtype=torch.float64, device=place.device)
     geometry = Geometry(_pair(kernel_size if stride is None else stride), _pair(padding), (1, 1), channels)
     return Convolution(place.source, weight, None, geometry, place.before)
 

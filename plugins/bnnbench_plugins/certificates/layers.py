@@ -41,6 +41,9 @@ class Layers:
         self._input, *others = (node for node in graph.graph.nodes if node.op == "placeholder")
         self._values = _Values(graph)
         # Two images, so that an operation that mixes images shows in the shapes.
+        if predictive.dtype not in (torch.float32, torch.float64):
+            raise Incompatible(f"certificates bound the rounding of float32 and float64, and not of {predictive.dtype}")
+        self._device = predictive.device
         image = x[:1].to(predictive.device, predictive.dtype).contiguous()
         with torch.no_grad():
             self._values.run(torch.cat([image, image]), *[node.args[0] if node.args else None for node in others])
@@ -85,7 +88,8 @@ class Layers:
     def _step(self, node: fx.Node, places: Mapping[fx.Node, int], member: nn.Module) -> Step:
         """The step of one node, under the weights of the member."""
         given = [one for one in node.all_input_nodes if one in places]
-        place = Place(places[given[0]], self._shape(given[0]), self._shape(node), described_node(node))
+        shapes = self._shape(given[0]), self._shape(node)
+        place = Place(places[given[0]], *shapes, described_node(node), self._device)
         if node.op == "call_module":
             layer = member.get_submodule(str(node.target))
             if type(layer) not in LAYERS:

@@ -46,7 +46,8 @@ class MaxPool(Step):
         largest value for certain: (N, channels, rows, columns) each."""
         lower, chosen = F.max_pool2d(given.lower, **self._windows, return_indices=True)
         others = self._unfolded(given.upper)
-        places = torch.arange(given.lower[0, 0].numel(), dtype=given.lower.dtype).reshape(1, 1, *given.lower.shape[2:])
+        numbered = torch.arange(given.lower[0, 0].numel(), dtype=given.lower.dtype, device=given.lower.device)
+        places = numbered.reshape(1, 1, *given.lower.shape[2:])
         # Padding has the place 0 here, as a coordinate may have, but never the upper bound of one.
         is_chosen = self._unfolded(places, padding=0.0) == chosen.flatten(2)[:, :, None]
         largest = others.masked_fill(is_chosen, -torch.inf).amax(2).reshape(lower.shape)

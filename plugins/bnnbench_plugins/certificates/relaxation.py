@@ -23,6 +23,11 @@ MEMORY = 2**26
 """The largest number of float64 values that are held at a time: half a gigabyte."""
 
 
+def _possible(bound: Tensor) -> Tensor:
+    """Bounds of p_y - p_k that the allowance for rounding has moved below -1, which none can be, as -1."""
+    return bound.clamp(min=-1.0)
+
+
 class Relaxation:
     """Lower bounds of the smallest p_y - p_k of images.
 
@@ -40,11 +45,13 @@ class Relaxation:
 
     def bounds(self, y: Tensor, *, joint: bool, steps: int, cuts: int) -> Tensor:
         """The bounds (N,), in float64, for labels y (N,)."""
-        return self._in_chunks(y, lambda images, labels: self._of_chunk(images, labels, joint, steps, cuts))
+        return _possible(self._in_chunks(y, lambda images, labels: self._of_chunk(images, labels, joint, steps, cuts)))
 
     def by_intervals(self, y: Tensor) -> Tensor:
         """The bounds (N,) of interval bounds alone."""
-        return self._in_chunks(y, lambda some, labels: self._bounds.by_intervals(self._region.at(some), labels).amin(1))
+        return _possible(
+            self._in_chunks(y, lambda some, labels: self._bounds.by_intervals(self._region.at(some), labels).amin(1))
+        )
 
     def margins(self, y: Tensor) -> Tensor:
         """Lower bounds (S, N) of each draw's smallest difference of logits z_y - z_k."""

@@ -32,7 +32,9 @@ class RadiusRise(Check):
             raise NotApplicable("no smaller radius is reported")
         standing, pairs = case.standing(), []
         for one in smaller:
-            before = np.logical_and.reduce([case.outcome(attack, one).robust for attack in case.attacks.values()])
+            # An attack without an outcome at this radius must not count at the smaller one.
+            attacks = [case.attacks[label] for label in case.reported]
+            before = np.logical_and.reduce([case.outcome(attack, one).robust for attack in attacks])
             counts = only(before, standing), only(standing, before)
             pairs.append((mcnemar_more(*counts), counts, one.epsilon))
         p, (more, fewer), epsilon = min(pairs)
@@ -60,12 +62,15 @@ class Unconstrained(Check):
 
     def asks(self, case: Case) -> Sequence[Ask]:
         widest = self._widest(case)
-        return [Ask(case.attacks[label], widest) for label in self._labels(case)] if widest else []
+        untargeted = case.threat.goal == "untargeted"
+        return [Ask(case.attacks[label], widest) for label in self._labels(case)] if widest and untargeted else []
 
     def look(self, case: Case) -> Look:
         widest, labels = self._widest(case), self._labels(case)
+        if case.threat.goal != "untargeted":
+            raise NotApplicable("a network need not give every class or score somewhere in the box")
         if widest is None or not labels:
-            raise NotApplicable("the box is not known" if widest is None else "no iterative attack is reported")
+            raise NotApplicable("it looks at gradient attacks in l-infinity balls in a known box")
         robust = np.logical_and.reduce([case.outcome(case.attacks[label], widest).robust for label in labels])
         standing, images = int(robust.sum()), len(robust)
         low = 100 * wilson(standing, images)[0]
@@ -78,7 +83,8 @@ class Unconstrained(Check):
 
     @staticmethod
     def _labels(case: Case) -> list[str]:
-        return [label for label, one in case.attacks.items() if one.traits & {"iterative"}]
+        others = {"gradient-free", "transfer"}
+        return [label for label, one in case.attacks.items() if "iterative" in one.traits and not one.traits & others]
 
     @staticmethod
     def _widest(case: Case) -> Threat | None:

@@ -26,7 +26,7 @@ class SingleStep(Check):
 
     def look(self, case: Case) -> Look:
         single = case.labels(having=["single-step"])
-        many = case.labels(having=["iterative"], lacking=["gradient-free"])
+        many = case.labels(having=["iterative"], lacking=["gradient-free", "transfer"])
         if not (single and many):
             raise NotApplicable("it compares single-step attacks with iterative ones, and one kind is not reported")
         pairs = []

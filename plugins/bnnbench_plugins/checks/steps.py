@@ -15,15 +15,15 @@ class Unfinished(Check):
     """The objective is still rising at the end of an iterative attack (Pintor et al. 2022, I4).
 
     Of each image that withstands an attack, the best objective so far is followed over the recorded steps. The flag is
-    raised if the last tenth of the steps brings more than a share of the whole gain, in the sum over images. It reads
-    attacks that follow one objective throughout (`Attack.maximises`).
+    raised if the last tenth of the steps brings more than a share of the whole gain, in the sum over images, of every
+    attack that follows one objective throughout (`Attack.maximises`).
     """
 
     flag: ClassVar[str] = "A9"
 
     share: float = Field(default=0.01, gt=0, lt=1)
     """The largest share of the gain that the last tenth of the steps may bring."""
-    least_steps: int = Field(default=5, ge=2)
+    least_steps: int = Field(default=10, ge=2)
     """The least number of recorded steps: of fewer, a tenth is no step."""
 
     def look(self, case: Case) -> Look:
@@ -34,7 +34,8 @@ class Unfinished(Check):
         }
         if not shares:
             raise NotApplicable("no reported attack has recorded an objective over enough steps")
-        label = max(shares, key=lambda one: shares[one])
+        # The worst case is unfinished only if every attack that it holds is.
+        label = min(shares, key=lambda one: shares[one])
         share = shares[label]
         text = (
             f"the last tenth of the steps of {label} brings {100 * share:.2g}% of the gain "

@@ -34,7 +34,8 @@ class SampleMismatch(Check):
         full = self._full(case)
         if full == case.threat:
             raise NotApplicable("the attacker has the draws that defend")
-        found = np.logical_and.reduce([case.outcome(one, full).robust for one in case.attacks.values()])
+        # An attack without an outcome in the report must not count here.
+        found = np.logical_and.reduce([case.outcome(case.attacks[label], full).robust for label in case.reported])
         standing = case.standing()
         more, fewer = only(found, standing), only(standing, found)
         p = mcnemar_more(more, fewer)

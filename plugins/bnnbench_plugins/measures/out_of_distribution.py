@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from bnnbench import AttackParameter, DatasetParameter, Measure, Quantity, Threat
+from bnnbench import AttackParameter, DatasetParameter, Incompatible, Measure, Quantity, Threat
 from bnnbench.authoring import auroc_interval, metrics
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class OutOfDistribution(Measure):
     With `attack`, `attacked_auroc_SCORE` is the AUROC after that attack has lowered just that score of the images of
     the other data set, in a ball of radius `epsilon` (goal `lower-uncertainty`, the predicted class kept); with
     `side: both` it also raises the score of this data set's images. A detector that was never attacked is no detector
-    (Feng et al. 2024). Raises `Incompatible` if the images of both data sets differ in shape or box.
+    (Feng et al. 2024). Raises `Incompatible` if the images of both data sets differ in shape or box, or the
+    attack stops early.
     """
 
     revision: ClassVar[int | None] = 1
@@ -99,6 +100,8 @@ class OutOfDistribution(Measure):
 
         if self.attack is None:
             return None
+        if self.attack.stops_early:
+            raise Incompatible("an attack that stops early does not look for the extreme score: give one that does not")
         threat = Threat(self.epsilon, bounds=defence.bounds, goal=goal, score=score, keep_label=True)
         made = defence.crafted(self.attack, x, torch.from_numpy(log_probs.argmax(-1)), threat)
         judged = defence.judge(made)

@@ -92,6 +92,32 @@ def test_a_check_that_fails_to_ask_is_named_and_stops_no_other(fault: str) -> No
     assert [ask.component for ask in asked(case({PGD: ALL}), checks)] == [NOISE]
 
 
+@pytest.mark.parametrize("ask", [bb.Ask("pgd", THREAT), bb.Ask(PGD, None), bb.Ask(bb.posterior("sgd"), THREAT)])  # type: ignore[arg-type]
+def test_what_cannot_be_measured_is_not_asked_for(ask: bb.Ask) -> None:
+    class Odd(Told):
+        def asks(self, case: bb.Case) -> Sequence[Ask]:
+            return [ask]
+
+    found = audit_of(case({PGD: ALL}), {"bad": Odd(), "good": Told(share=1.1)})
+    assert found.headline == "UNTRUSTWORTHY (Z1)"
+    assert found.unseen["Z1 bad"].startswith("the check failed: ")
+
+
+def test_numbers_of_numpy_become_plain() -> None:
+    class Numpy(Told):
+        def look(self, case: bb.Case) -> Any:
+            return bb.Look(np.True_, np.float32(0.5), 1, "seen")  # type: ignore[arg-type]
+
+    look = audit_of(case({PGD: ALL}), {"numpy": Numpy()}).looked[0].look
+    assert look.fired is True
+    assert type(look.figure) is float
+
+
+def test_the_label_of_a_check_replaces_no_other() -> None:
+    found = installed_checks({"single-step": bb.check("noise", tries=5)})
+    assert sorted(check.flag for check in found.values()) == sorted(one.flag for one in installed_checks().values())
+
+
 def test_texts_of_checks_are_one_clean_line() -> None:
     found = audit_of(case({PGD: NONE}), {"told": Told(fault="escapes")})
     assert found.flags[0].text == "a ?[31mred text"

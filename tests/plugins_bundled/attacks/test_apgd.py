@@ -117,3 +117,13 @@ def test_under_fresh_the_last_iterate_counts() -> None:
 def test_several_runs_need_random_starts() -> None:
     with pytest.raises(ValueError, match="restarts above 1 need random_start"):
         bb.attack("apgd", restarts=2, random_start=False)
+
+
+@pytest.mark.parametrize("name", ["apgd", "pgd"])
+def test_stopping_keeps_what_is_found_under_fresh_draws(name: str) -> None:
+    predictive, (x, y) = random_ensemble(draws=8, scale=2.0), random_inputs(images=40)
+    y = predictive.log_probs(x).argmax(-1)
+    threat = bb.Threat(epsilon=0.2, stream="fresh", attack_draws=4)
+    stopped = bb.attack(name, stop_when_broken=True).run(predictive, x, y, threat)
+    assert stopped.distance.min() > 0
+    assert stopped.success.sum() >= 0.8 * bb.attack(name).run(predictive, x, y, threat).success.sum() > 0

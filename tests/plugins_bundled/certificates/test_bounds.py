@@ -14,6 +14,7 @@ from bnnbench_plugins.certificates.ensemble_bounds import EnsembleBounds
 from bnnbench_plugins.certificates.intervals import Interval, inner
 from bnnbench_plugins.certificates.layer_forms import GELU_CURVATURE, SILU_CURVATURE
 from bnnbench_plugins.certificates.region import Cut, Region
+from known import random_ensemble, random_inputs
 from random_networks import Residual, ensemble
 from scipy.optimize import linprog, minimize
 from torch import Tensor, nn
@@ -201,3 +202,21 @@ def test_goals_about_uncertainty_are_not_proven() -> None:
     threat = bb.Threat(epsilon=0.1, goal="raise-uncertainty")
     with pytest.raises(bb.Incompatible, match="raise-uncertainty"):
         Crown().prove(predictive, [0], torch.rand(2, 5), torch.zeros(2, dtype=torch.int64), threat)
+
+
+@pytest.mark.parametrize("name", ["interval", "crown"])
+def test_a_hopeless_radius_gives_a_possible_bound_for_many_draws(name: str) -> None:
+    """The allowance for rounding grows with the draws, and no bound is below -1."""
+    predictive, (x, y) = random_ensemble(draws=60, scale=4.0), random_inputs(images=4)
+    y = predictive.log_probs(x).argmax(-1)
+    found = bb.certify(predictive, bb.certificate(name), bb.Data(test=(x, y), classes=3), epsilon=0.9, images=4)
+    assert found.bound is not None
+    assert found.bound.min() >= -1
+    assert not found.certified.any()
+
+
+def test_half_precision_is_refused() -> None:
+    predictive, (x, y) = random_ensemble(), random_inputs(images=2)
+    half = bb.Predictive(predictive.network.half(), {name: draw.half() for name, draw in predictive.draws.items()})
+    with pytest.raises(bb.Incompatible, match="float16"):
+        bb.certificate("interval").prove(half, range(len(half)), x.half(), y, bb.Threat(epsilon=0.1))
