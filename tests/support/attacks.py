@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 import bnnbench as bb
 from bnnbench.plugins.installed import registry
 
@@ -27,6 +29,11 @@ NORMS = {"boundary": ("linf", "l2"), "carlini-wagner": ("l2",)}
 """The norms of attacks that are not defined for all, by the name of the attack."""
 WITH_NORMS = [(name, norm) for name in NAMES for norm in NORMS.get(name, ("linf", "l2", "l1"))]
 """Each attack with each norm that it is defined for."""
+CASES = [
+    pytest.param(name, norm, marks=[pytest.mark.slow] * (name == "standard" and norm != "linf"))
+    for name, norm in WITH_NORMS
+]
+"""The same for parametrised tests. `standard` costs most, and runs in other norms with the slow tests."""
 WITHOUT_RANDOM_NUMBERS = frozenset(["carlini-wagner", "deepfool", "fgsm", "fmn", "mi-fgsm"])
 
 

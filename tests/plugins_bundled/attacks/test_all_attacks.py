@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from attacks import NORMS, WITH_NORMS, WITHOUT_RANDOM_NUMBERS, quick
+from attacks import CASES, NORMS, WITHOUT_RANDOM_NUMBERS, quick
 from known import random_ensemble, random_inputs
 
 import bnnbench as bb
 
 
-@pytest.mark.parametrize(("name", "norm"), WITH_NORMS)
+@pytest.mark.parametrize(("name", "norm"), CASES)
 def test_attacks_stay_in_ball_and_box_and_repeat_for_a_seed(name: str, norm: str) -> None:
     predictive = random_ensemble()
     x, y = random_inputs(images=40)
@@ -25,7 +25,7 @@ def test_attacks_stay_in_ball_and_box_and_repeat_for_a_seed(name: str, norm: str
     assert torch.equal(first, other) == (name in WITHOUT_RANDOM_NUMBERS)
 
 
-@pytest.mark.parametrize(("name", "norm"), WITH_NORMS)
+@pytest.mark.parametrize(("name", "norm"), CASES)
 def test_several_threats_at_once_give_what_each_gives_alone(name: str, norm: str) -> None:
     predictive = random_ensemble()
     x, y = random_inputs()

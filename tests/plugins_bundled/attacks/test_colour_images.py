@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from attacks import WITH_NORMS, quick
+from attacks import CASES, WITH_NORMS, quick
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -112,7 +112,7 @@ def test_fgsm_reaches_it_where_the_box_is_far(norm: str) -> None:
     assert fall == pytest.approx(worst(slopes, x, epsilon, norm), rel=1e-4, abs=1e-5)
 
 
-@pytest.mark.parametrize(("name", "norm"), WITH_NORMS)
+@pytest.mark.parametrize(("name", "norm"), CASES)
 def test_outcomes_of_colour_images_keep_their_exact_robust_accuracy(name: str, norm: str) -> None:
     predictive, x, y, slopes = linear(2, (3, 3, 4), images=80)
     data = bb.Data(train=(x, y), test=(x, y), classes=2)
