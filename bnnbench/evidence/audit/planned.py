@@ -154,13 +154,14 @@ def _is_free(check: Check, case: Case) -> bool:
 
 def _cases(results: Results, checks: Checks) -> Iterator[tuple[Case, Checks, list[Certificate], Mapping[str, Any]]]:
     """The arguments of `audit_of` for each subject."""
+    cells = {cell.spec.key: cell for cell in results.cells}
     for subject in subjects(results.plan):
         kept: dict[str, Any] = {}
 
         def find(component: Component, threat: Threat | None, subject: Subject = subject, kept: Any = kept) -> Any:
             spec = subject.asked(Ask(component, threat))
             if spec.key not in kept:  # Several checks look at one outcome.
-                kept[spec.key] = _result(results.cell(spec))
+                kept[spec.key] = _result(cells[spec.key] if spec.key in cells else results.cell(spec))
             if isinstance(kept[spec.key], NotApplicable):
                 raise kept[spec.key]
             return kept[spec.key]

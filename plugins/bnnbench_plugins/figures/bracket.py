@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from bnnbench import Axis, Figure, NotApplicable, Panel, Picture, Results, Series
 
 from .places import Place, places, with_interval
@@ -54,12 +56,18 @@ def _series(place: Place) -> list[Series]:
 
 
 def _point(group: Any, line: Any) -> tuple[float, float, float, float, bool] | None:
-    """The width at the radius of a line with its interval, and whether an outcome is missing; None without a width."""
-    combined = group.combined(line)
-    worst, certified = combined.get("worst"), combined.get("certified")
-    if worst is None or certified is None or worst.accuracy is None or certified.accuracy is None:
+    """The width at the radius of a line with its interval, and whether an outcome is missing; None without a width.
+
+    It is the mean over the seeds that have both an attack and a certificate: other seeds have no bracket.
+    """
+    widths = []
+    for cells in line.all_by_seed.values():
+        robust = [cell.robust for cell in cells if cell.robust is not None]
+        certified = [cell.certified for cell in cells if cell.certified is not None]
+        if robust and certified:
+            widths.append(np.logical_and.reduce(robust) & ~np.logical_or.reduce(certified))
+    if not widths:
         return None
-    # An image that is certified is broken by no attack, so the width is a share of images too.
-    width = max(0.0, worst.accuracy.mean - certified.accuracy.mean)
-    interval = with_interval(width, worst.accuracy.images)
-    return (line.threat.epsilon, *interval, worst.partial or certified.partial)
+    interval = with_interval(float(np.mean(widths)), len(widths[0]))
+    partial = len(widths) < len(group.seeds) or any(one.partial for one in group.combined(line).values())
+    return (line.threat.epsilon, *interval, partial)

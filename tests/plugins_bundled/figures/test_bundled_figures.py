@@ -253,3 +253,11 @@ def test_the_caption_says_the_threat() -> None:
         "the attacker uses at most 2 of the defender's draws; goal: targeted. 10 test images."
     ) in picture.caption
     assert replace(bb.Threat(0.1, **threat), epsilon=0.1).queries == 9
+
+
+def test_the_width_of_a_bracket_is_that_of_the_seeds_that_have_both_ends() -> None:
+    """At seed 1 nothing is proven; where both ends are known, they meet."""
+    cells = [attacked("pgd", "1100000000"), proven("crown", "1100000000"), attacked("pgd", "1111111111", seed=1)]
+    (picture,) = drawn("bracket", cells)
+    assert series_of(picture) == {"sgd": {0.1: 0.0}}
+    assert list(picture.panels[0].series[0].open) == [True]
