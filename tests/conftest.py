@@ -1,4 +1,4 @@
-"""What holds for every test: one thread, as in a worker, and a tier.
+"""What holds for every test: one thread, as in a worker, one seed, and a tier.
 
 A test is in the tier `unit` if it lies in a folder that mirrors the source, and is marked neither `slow` nor
 `integration`. Tests in the other folders run commands, processes and clusters, or break disks.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import multiprocessing.util
 import os
+import random
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         folder = item.path.relative_to(here).parts[0]
         if folder not in NO_UNITS and not any(item.get_closest_marker(tier) for tier in OTHER_TIERS):
             item.add_marker("unit")
+
+
+@pytest.fixture(autouse=True)
+def _numbers_are_the_same_in_every_order() -> None:
+    """A test draws the same random numbers, whichever tests ran before it in its process."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,8 @@ MARK = "BNNBENCH_TASK"
 """The environment variable of a mark; its value is `<run>.<slot>.<number of the worker>`."""
 SECONDS = 5.0
 """The time limit for killing processes: new ones may be started while others are killed."""
+LOOKS = 2
+"""The looks in a row that must find no process of the run."""
 READY = b"."
 """The output of the guard process when it has begun to wait."""
 
@@ -76,12 +78,15 @@ class Guard:
 
 
 def end_marked(wanted: Callable[[str], bool]) -> None:
-    """Kill every process whose mark is wanted, and those that they start meanwhile."""
+    """Kill every process whose mark is wanted, and those that they start meanwhile.
+
+    It ends after two looks that find none: a process that is just replacing its program has no environment to read.
+    """
     until = time.monotonic() + SECONDS
-    while time.monotonic() < until:
+    empty = 0
+    while time.monotonic() < until and empty < LOOKS:
         living = [process.pid for process, mark in marked() if wanted(mark)]
-        if not living:
-            return
+        empty = 0 if living else empty + 1
         for number in living:
             with contextlib.suppress(OSError):
                 os.kill(number, signal.SIGKILL)
