@@ -12,10 +12,12 @@
                   HamiltonianSampler, Chain                    parameters and bookkeeping of Hamiltonian samplers
                   JaxNetwork, MODULES, FUNCTIONS, METHODS      run a torch network in JAX
     attacks       Maximising, Best                             an objective parameter; the best candidates so far
+                  GOALS                                        the names of all goals, for the property `goals`
                   per_image                                    values of images that broadcast over a batch
     certificates  traced, described_node                       the torch.fx graph of a network, names in messages
                   refuse_hooks, refuse_overwriting             what a graph does not show
                   independence, mixing                         whether draws are independent; R-hat and ESS of chains
+                  last_that_holds                              where a condition on a number ceases to hold
     measures      metrics, wilson                              metrics of predictions; an interval of a proportion
                   measure_generator                            a torch generator for the random numbers of a measure
 
@@ -70,11 +72,13 @@ if TYPE_CHECKING:
     from bnnbench.authoring.tracing import traced as traced
     from bnnbench.core.broadcasting import per_image as per_image
     from bnnbench.core.chains import joined as joined
+    from bnnbench.core.goals import GOALS as GOALS
     from bnnbench.core.independence import independence as independence
     from bnnbench.core.network_copy import in_eval_mode as in_eval_mode
     from bnnbench.core.network_copy import in_train_mode as in_train_mode
     from bnnbench.core.user_code.file_sums import checksum_of_file as checksum_of_file
     from bnnbench.statistics import metrics as metrics
+    from bnnbench.statistics.bisection import last_that_holds as last_that_holds
     from bnnbench.statistics.intervals import wilson as wilson
     from bnnbench.statistics.mixing import mixing as mixing
     from bnnbench.statistics.paired import mcnemar_more as mcnemar_more
@@ -100,9 +104,11 @@ _NAMES_OF = {
     "authoring.tracing": ["described_node", "refuse_hooks", "refuse_overwriting", "traced"],
     "core.broadcasting": ["per_image"],
     "core.chains": ["joined"],
+    "core.goals": ["GOALS"],
     "core.independence": ["independence"],
     "core.user_code.file_sums": ["checksum_of_file"],
     "core.network_copy": ["in_eval_mode", "in_train_mode"],
+    "statistics.bisection": ["last_that_holds"],
     "statistics.intervals": ["wilson"],
     "statistics.mixing": ["mixing"],
     "statistics.paired": ["mcnemar_more"],

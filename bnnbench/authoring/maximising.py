@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from bnnbench.core.attack import Attack
+from bnnbench.core.goals import GOALS
 from bnnbench.core.objective import Objective, ObjectiveParameter
 
 # The registry resolves the name when an attack is made, because parameters' defaults are validated. The distribution is
@@ -23,7 +24,11 @@ _DEFAULT: Any = "bnnbench:predictive-nll"
 
 
 class Maximising(Attack):
-    """An attack with the parameter `objective`, the function that it maximises."""
+    """An attack with the parameter `objective`, the function that it maximises.
+
+    It pursues every goal that the attacks in it can, because the victim's values and directions of the objective lead
+    to each. An attack that computes a loss of its own from logits pursues `untargeted` alone, and says so in `goals`.
+    """
 
     objective: ObjectiveParameter = Field(default=_DEFAULT)
     """The function that is maximised. By default the loss of the classifier that is evaluated; Eq. 2 of Carbone et al.
@@ -32,3 +37,7 @@ class Maximising(Attack):
     @property
     def maximises(self) -> Objective | None:
         return self.objective
+
+    @property
+    def goals(self) -> frozenset[str]:
+        return GOALS.intersection(*(inner.goals for _, inner in self.components() if isinstance(inner, Attack)))

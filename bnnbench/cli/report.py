@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +13,7 @@ from bnnbench.cli.options import DEFAULT_CELLS, DEFAULT_FILE, DEFAULT_STORE, Fil
 
 if TYPE_CHECKING:
     from bnnbench.evidence.results import Results
+    from bnnbench.report.figures.chosen import Chosen
 
 
 class Format(StrEnum):
@@ -34,6 +34,18 @@ class Rows(StrEnum):
     images = "images"
 
 
+FigureFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--figures", metavar="DIR", file_okay=False, help="Also write figures, as SVG files with their numbers, here."
+    ),
+]
+FigureNames = Annotated[
+    list[str] | None,
+    typer.Option("--figure", metavar="NAME", help="Write this figure alone; repeatable. Needs --figures."),
+]
+
+
 def report(
     file: File = DEFAULT_FILE,
     store: StoreOption = DEFAULT_STORE,
@@ -44,14 +56,8 @@ def report(
         typer.Option("--rows", help="Rows of csv and json: cells (default), worst cases over attacks, or images."),
     ] = None,
     metrics: Metrics = None,
-    figures: Annotated[
-        Path | None,
-        typer.Option("--figures", metavar="DIR", help="Also write figures, as SVG files with their numbers, here."),
-    ] = None,
-    figure: Annotated[
-        list[str] | None,
-        typer.Option("--figure", metavar="NAME", help="Write this figure alone; repeatable. Needs --figures."),
-    ] = None,
+    figures: FigureFolder = None,
+    figure: FigureNames = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the report to this file.")] = None,
     max_cells: MaxCells = DEFAULT_CELLS,
 ) -> int | None:
@@ -67,6 +73,7 @@ def report(
     from bnnbench.matrix.config_reader import read_config
     from bnnbench.matrix.plan import make_plan, restricted
     from bnnbench.measurements.metric_names import metrics_of
+    from bnnbench.report.figures.chosen import chosen_figures
     from bnnbench.report.formats import FORMATS, ROW_FORMATS
     from bnnbench.store.store import Store
 
@@ -80,25 +87,26 @@ def report(
         raise ConfigError(["--metrics needs --rows cells"])
     if figure and figures is None:
         raise ConfigError(["--figure needs --figures DIR, the folder of the files"])
+    chosen = None if figures is None else chosen_figures(figure or ())
     results = Results(plan, Store(store), metrics=metrics_of(metrics or ()))
     if form is Format.table:
         print_tables(results)
     else:
         text = FORMATS[form.value](results) if rows is None else ROW_FORMATS[form.value](results, rows.value)
         write_report(output, text)
-    right = figures is None or _write_figures(results, figures, figure or ())
+    right = not (figures and chosen) or _write_figures(results, figures, chosen)
     for line in results.store.damaged:
         say(f"damaged: {line}", sys.stderr)
     return None if right else 1
 
 
-def _write_figures(results: Results, folder: Path, names: Sequence[str]) -> bool:
+def _write_figures(results: Results, folder: Path, chosen: Chosen) -> bool:
     """Write figures, with a line for each file on standard error, and return whether none of them failed."""
     from bnnbench.cli.printing import say
     from bnnbench.errors import clean
-    from bnnbench.report.figures.files import write_figures
+    from bnnbench.report.figures.files import write_chosen
 
-    written = write_figures(results, folder, names)
+    written = write_chosen(results, folder, chosen)
     for one in written:
         say(clean(str(one)), sys.stderr)
     return not any(one.failed for one in written)

@@ -9,7 +9,7 @@ from bnnbench.core.arguments import flag, told_names
 from bnnbench.core.balls import NORMS
 from bnnbench.core.component import Component
 from bnnbench.core.component_parameter import component_parameter
-from bnnbench.core.goals import ALL
+from bnnbench.core.goals import GOALS, UNDECLARED
 
 if TYPE_CHECKING:
     import torch
@@ -101,12 +101,14 @@ class Attack(Component):
 
     @property
     def goals(self) -> frozenset[str]:
-        """The goals that the attack can pursue; by default all that the attacks in it can.
+        """The goals that the attack can pursue; others raise `Incompatible`.
 
-        An attack that asks the victim for values and directions, and the threat whether the goal is reached, pursues
-        any goal. An attack that must know what the goal is overrides this. Other goals raise `Incompatible`.
+        By default they are all that the attacks in it can pursue, and `untargeted` if there are none. An attack that
+        follows the victim's values and directions, and asks the threat whether the goal is reached, pursues any goal,
+        and overrides this: `return GOALS`. For a `Maximising` attack that is the default.
         """
-        return ALL.intersection(*(inner.goals for _, inner in self.components() if isinstance(inner, Attack)))
+        held = [inner.goals for _, inner in self.components() if isinstance(inner, Attack)]
+        return GOALS.intersection(*held) if held else UNDECLARED
 
     @property
     def norms(self) -> frozenset[str]:

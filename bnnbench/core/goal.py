@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from bnnbench.errors import Incompatible
 
@@ -23,6 +23,13 @@ class Goal(Protocol):
     @property
     def sign(self) -> float:
         """1.0 or -1.0: the sign of the objective that attacks maximise."""
+
+    @property
+    def withstood(self) -> str:
+        """The images that `robust` counts, in words."""
+
+    def check_draws(self, number: int) -> None:
+        """Raise `Incompatible` if a prediction of so many draws tells nothing about the goal."""
 
     def aims(self, y: Any, classes: int) -> Any:
         """The classes (N,) that attacks get as `y`, from labels (N,) and the number of classes."""
@@ -65,6 +72,10 @@ class Untargeted:
     """
 
     sign: float = 1.0
+    withstood: ClassVar[str] = "images right as they are and when attacked"
+
+    def check_draws(self, number: int) -> None:
+        """Any number will do."""
 
     def aims(self, y: Any, classes: int) -> Any:
         """The labels (N,)."""
@@ -94,6 +105,10 @@ class Targeted:
 
     target: int | None = None
     sign: float = -1.0
+    withstood: ClassVar[str] = "images right as they are, and not given the target when attacked"
+
+    def check_draws(self, number: int) -> None:
+        """Any number will do."""
 
     def aims(self, y: Any, classes: int) -> Any:
         """The targets (N,). Raises `Incompatible` if there is no class `target`."""

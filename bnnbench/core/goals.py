@@ -10,8 +10,10 @@ from bnnbench.core import arguments
 from bnnbench.core.goal import Goal, GoalName, Score, Targeted, Untargeted
 from bnnbench.core.uncertainty_goal import UncertaintyGoal
 
-ALL = frozenset(get_args(GoalName))
+GOALS = frozenset(get_args(GoalName))
 """The names of all goals."""
+UNDECLARED = frozenset({"untargeted"})
+"""The goals of an attack that does not say which it pursues. A loss of its own is most often about the label alone."""
 OPTIONS = ("target", "score", "keep_label", "level")
 """The fields of a threat that belong to some goals only."""
 _FORMS: dict[str, Callable[[Any], Any]] = {

@@ -12,7 +12,7 @@ from bnnbench.core.ball import Ball
 from bnnbench.core.balls import BALLS
 from bnnbench.core.box import same_box
 from bnnbench.core.goal import Goal, GoalName, Score
-from bnnbench.core.goals import OPTIONS, checked_options, goal_of
+from bnnbench.core.goals import OPTIONS, checked_options, described, goal_of
 
 if TYPE_CHECKING:
     import torch
@@ -131,6 +131,11 @@ class Threat:
     def goal_options(self) -> dict[str, Any]:
         """The fields that belong to some goals only, by name; those that belong to other goals are None."""
         return {name: getattr(self, name) for name in OPTIONS}
+
+    @property
+    def goal_text(self) -> str:
+        """The goal with the options that differ from its defaults, such as `targeted (target 3)`."""
+        return described(self.goal, self.goal_options)
 
     def differs_in_radius_alone(self, other: Threat) -> bool:
         """Whether two threats differ in norm and epsilon at most, so that one call of an attack can serve both."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bnnbench.core.goal import Predicted, Score
-from bnnbench.errors import ScoresRefused
+from bnnbench.errors import Incompatible, ScoresRefused
 
 SHARES: dict[Score, float] = {"entropy": 0.5, "mutual-information": 0.25}
 """The level of each score above which a prediction counts as uncertain by default, as a share of log K.
@@ -43,6 +43,23 @@ class UncertaintyGoal:
     keep_label: bool = False
     level: float | None = None
     sign: float = 1.0
+
+    @property
+    def withstood(self) -> str:
+        """The images that `robust` counts, in words."""
+        if self.raises:
+            attacked = "accepted or wrong" if self.keep_label else "accepted"
+            return f"images right and accepted as they are, and {attacked} when attacked"
+        accepted = "right" if self.keep_label else "wrong"
+        return f"images that are {accepted} and accepted neither as they are nor when attacked"
+
+    def check_draws(self, number: int) -> None:
+        """Raise `Incompatible` for the mutual information of one draw."""
+        if self.score == "mutual-information" and number < 2:
+            raise Incompatible(
+                "the mutual information of one draw is always 0: this goal needs two draws or more that defend, and "
+                "two that the attacker sees"
+            )
 
     def aims(self, y: Any, classes: int) -> Any:
         """The labels (N,)."""

@@ -176,7 +176,11 @@ class Victim(Attributed):
         return probe._replace(value=sign * probe.value, direction=sign * probe.direction)
 
     def _followed(self, objective: Objective | str) -> Objective:
-        """The objective that an attack with this objective follows to the goal of the threat, up to the goal's sign."""
+        """The objective that an attack with this objective follows to the goal of the threat, up to the goal's sign.
+
+        Raises `Incompatible` if the draws are too few for the goal, as those of a surrogate may be.
+        """
+        self._threat.aim.check_draws(len(self))
         return followed(self._threat.aim, as_objective(objective))
 
     def _each(self, x: Tensor) -> Tensor:

@@ -23,8 +23,9 @@ class Cell:
     figures to their values, which are None if the cell has no result. `marks` maps marks of tables to lines that say
     what they mean for this cell. `robust` (N,) says at which images an attack failed, `certified` (N,) at which a
     certificate proves that all do, and `counterexample` (N,) at which an input of another class than the label was
-    found; they are None for other measurements. `sample` is a checksum of the
-    positions and labels of its images. Other arrays stay on disk until `outcome` loads them.
+    found; they are None for other measurements. `distance` (N,) is that of the attacked images in the threat's norm,
+    and `coordinates` their number of coordinates; they are None and 0 for all but attacks. `sample` is a checksum of
+    the positions and labels of its images. Other arrays stay on disk until `outcome` loads them.
     """
 
     spec: CellSpec
@@ -40,6 +41,8 @@ class Cell:
     certified: np.ndarray | None = None
     counterexample: np.ndarray | None = None
     sample: str = ""
+    distance: np.ndarray | None = None
+    coordinates: int = 0
 
     @property
     def ok(self) -> bool:

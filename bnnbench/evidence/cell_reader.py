@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ from bnnbench.errors import StoreError, message_of, one_line
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.clean_predictions import CleanPredictions
 from bnnbench.matrix.plan import CellSpec, FitSpec
+from bnnbench.measurements.outcome import Outcome
 from bnnbench.plugins.kinds import FIT_KINDS
 from bnnbench.plugins.signals import contained
 from bnnbench.store import codec
@@ -170,7 +172,7 @@ class CellReader:
             warnings.append(one_line(f"posterior is for a network in this state: {held}"))
         warnings += notes.values()
         rhat = card.get("rhat") if isinstance(card.get("rhat"), int | float) else None
-        kept = (robust, self._store, rhat, certified, counterexample, sample_checksum(result))
+        kept = (robust, self._store, rhat, certified, counterexample, sample_checksum(result), *_distances(result))
         return Cell(spec, "ok", "", warnings, level, figures, notes, *kept)
 
     def _other_test_data(self, spec: CellSpec, fit: Mapping[str, Any] | None) -> str | None:
@@ -207,6 +209,13 @@ def sample_checksum(result: Any) -> str:
     if index is None or label is None:
         return ""
     return hashlib.sha256(np.stack([index, label]).astype("<i8").tobytes()).hexdigest()
+
+
+def _distances(result: Any) -> tuple[np.ndarray | None, int]:
+    """The distances (N,) of the attacked images of a result, and how many coordinates they have; None and 0 without."""
+    if not isinstance(result, Outcome):
+        return None, 0
+    return result.distance, math.prod(result.inputs.shape[1:])
 
 
 def _index(result: Any) -> np.ndarray | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from bnnbench.evidence.cell import Cell
 from bnnbench.measurements import findings
 
 MARKS = {
@@ -10,3 +13,9 @@ MARKS = {
     "+": "partial: a seed, an attack or a certificate is missing",
 }
 """The meaning of each mark, in the order in which tables list them."""
+
+
+def marks_of(cells: Collection[Cell], among: str, seeds: Collection[int]) -> str:
+    """The marks among these that some of the cells have, then `+` if no cell has one of the seeds."""
+    found = "".join(mark for mark in among if any(mark in cell.marks for cell in cells))
+    return found + "+" * ({cell.spec.seed for cell in cells} != {*seeds})

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from html import escape
 
 from bnnbench.errors import clean
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.lines import KINDS, Group, Line, groups
-from bnnbench.evidence.marks import MARKS
+from bnnbench.evidence.marks import MARKS, marks_of
 from bnnbench.evidence.worst_case import Combined
 from bnnbench.matrix.settings import CERTIFIED_COLUMN, FIRST_COLUMN, LAST_COLUMN
 from bnnbench.measurements import findings
@@ -75,11 +75,13 @@ def _table(group: Group) -> Table:
     cells = [cell for line in group.lines for cell in line.all]
     used = {mark for cell in cells for mark in cell.marks}
     used |= {"~" for cell in cells if cell.card == "short"}
-    used |= {"+" for line in lines for text in line[-len(combined) :] if "+ [" in text}
+    used |= {"+" for line in lines for text in line[_NAMES:] if "+" in text}
     notes = [f"... and {left} lines more"] if left > 0 else []
     return Table(title, heads, lines, notes + [f"{mark}  {meaning}" for mark, meaning in MARKS.items() if mark in used])
 
 
+_NAMES = 2
+"""The number of columns that name a line: its posterior and its radius."""
 _WORDS = {
     (LAST_COLUMN,): "the worst case with its 95% interval",
     (CERTIFIED_COLUMN, LAST_COLUMN): "what is certified and the worst case with their 95% intervals",
@@ -95,8 +97,8 @@ def _texts(group: Group, line: Line) -> list[str]:
     return [
         line.posterior + mark,
         f"{line.threat.norm} {line.radius}",
-        _mean("clean_accuracy", list(line.clean.values()), "predictive"),
-        *(_mean("robust_accuracy", cells, "attack") for cells in by_attack),
+        _mean("clean_accuracy", list(line.clean.values()), findings.OF_PREDICTIVE, group.seeds),
+        *(_mean("robust_accuracy", cells, findings.OF_ATTACK, group.seeds) for cells in by_attack),
         *map(_combined, group.combined(line).values()),
     ]
 
@@ -110,12 +112,13 @@ def _combined(combined: Combined) -> str:
     return f"{100 * found.mean:.1f}{partial} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
-def _mean(figure: str, cells: Sequence[Cell], about: str) -> str:
-    """The mean of a figure over seeds in percent, with marks; the status of the first cell that has no result."""
+def _mean(figure: str, cells: Sequence[Cell], among: str, seeds: Collection[int]) -> str:
+    """The mean of a figure over seeds in percent, with the marks among these, and `+` if it lacks one of the seeds.
+
+    The status of the first cell that has no result, if there is one.
+    """
     failed = next((cell.status for cell in cells if not cell.ok), None)
     if failed or not cells:
         return failed or "-"
-    marks = "".join(
-        kind.mark for kind in findings.KINDS if kind.about == about and any(kind.mark in cell.marks for cell in cells)
-    )
-    return f"{100 * sum(cell.figures[figure] for cell in cells) / len(cells):.1f}{marks}"
+    mean = sum(cell.figures[figure] for cell in cells) / len(cells)
+    return f"{100 * mean:.1f}{marks_of(cells, among, seeds)}"

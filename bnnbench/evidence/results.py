@@ -16,7 +16,7 @@ from bnnbench.evidence.false_proofs import without_false_proofs
 from bnnbench.evidence.lines import Group, groups
 from bnnbench.evidence.metric_rows import with_metrics
 from bnnbench.evidence.row_kinds import ROWS, card_figures
-from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
+from bnnbench.matrix.plan import CellSpec, FitSpec, Plan, make_plan
 from bnnbench.measurements.metric_names import Metrics
 from bnnbench.store.records import FINAL
 from bnnbench.store.store import FITS, Store
@@ -60,8 +60,18 @@ class Results:
     def cells(self) -> list[Cell]:
         """Every cell of the plan, in the order of the file."""
         if self._cells is None:
-            self._cells = without_false_proofs([self._reader.cell(spec) for spec in self.plan.cells])
+            cells = [self._reader.cell(spec) for spec in self.plan.cells]
+            self._cells = without_false_proofs([*cells, *self._left_out(cells)])[: len(cells)]
         return self._cells
+
+    def _left_out(self, cells: Sequence[Cell]) -> list[Cell]:
+        """The cells that `only` has left out and that may contradict certificates among these cells."""
+        fits = {cell.spec.fit.key for cell in cells if cell.certified is not None}
+        if not (self.plan.only and fits):
+            return []
+        own = {spec.key for spec in self.plan.cells}
+        specs = [spec for spec in make_plan(self.plan.config).cells if spec.fit.key in fits and spec.threat]
+        return [self._reader.cell(spec) for spec in specs if spec.key not in own]
 
     @property
     def groups(self) -> list[Group]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bnnbench.core.certificate import Certificate
 from bnnbench.matrix.specs import CellSpec
 
 _LAST = ("mean_passes", "mean_gradient_passes")
@@ -29,6 +30,7 @@ def row_of(
         last["queries"] = spec.threat.queries
         last |= {name: value for name, value in spec.threat.goal_options.items() if value is not None}
         radius["epsilon_text"] = spec.epsilon_text
+    about = {"about": spec.component.about} if isinstance(spec.component, Certificate) else {}
     return {
         "dataset": spec.dataset,
         "network": spec.network,
@@ -48,6 +50,7 @@ def row_of(
         **last,
         "parameters": parameters_of(spec),
         **radius,
+        **about,
     }
 
 

@@ -133,7 +133,7 @@ class Defence:
         """The fits that an attacker makes itself, of the predictive's network to the training data."""
         from bnnbench.core.rules.own_fits import OwnFits
 
-        return OwnFits(self.predictive.network, self._data, self.seed, str(self.predictive.device))
+        return OwnFits(self.predictive, self._data, self.seed)
 
     @functools.cached_property
     def clean(self) -> Judgement:

@@ -48,6 +48,7 @@ RESERVED = frozenset(
 
 ROW_FIELDS = frozenset(
     [
+        "about",
         "access",
         "attack",
         "attack_draws_asked",

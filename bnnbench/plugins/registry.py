@@ -96,11 +96,15 @@ class Registry:
 
         `use` is `distribution:name`, and `parameters` are the component's.
         """
-        target = type(component)
-        for entry in self.entries:
-            if entry.kind == kind and entry.target in (target, f"{target.__module__}:{target.__qualname__}"):
-                return {"use": f"{entry.distribution}:{entry.name}", "parameters": component.model_dump(mode="json")}
-        return None
+        entry = self.entry_of(kind, type(component))
+        if entry is None:
+            return None
+        return {"use": f"{entry.distribution}:{entry.name}", "parameters": component.model_dump(mode="json")}
+
+    def entry_of(self, kind: str, cls: type) -> Entry | None:
+        """The first entry of a kind whose class this is; None if the class is not registered."""
+        known = (cls, f"{cls.__module__}:{cls.__qualname__}")
+        return next((entry for entry in self.entries if entry.kind == kind and entry.target in known), None)
 
 
 def _distinct(entries: Sequence[Entry]) -> list[Entry]:

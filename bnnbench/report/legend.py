@@ -32,9 +32,16 @@ def _certified(block: Block) -> str:
     return f"{proven}; the truth lies between {CERTIFIED_COLUMN} and {LAST_COLUMN}"
 
 
+def _worst(block: Block) -> str:
+    """What `worst` means, which the goals of the attacks decide."""
+    if block.goals:
+        return "images at which every attack of the row failed"
+    return "images right as they are and under every attack of the row"
+
+
 _MEANINGS: dict[str, Callable[[Block], str]] = {
     CERTIFIED_COLUMN: _certified,
-    LAST_COLUMN: lambda _: "images right as they are and under every attack of the row",
+    LAST_COLUMN: _worst,
 }
 """The meanings of the columns that combine several cells."""
 

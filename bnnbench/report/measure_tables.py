@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bnnbench.core.threat import Threat
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.lines import has_line
-from bnnbench.evidence.marks import MARKS
 from bnnbench.evidence.results import Results
-from bnnbench.report.words import posterior_notes
+from bnnbench.report.words import absences, norm_and_goal, posterior_notes, threat_names
 
 
 @dataclass(frozen=True)
 class Grid:
     """A table of texts: title, column heads, the texts of each line, the marks that it uses, and notes.
 
-    The first `heads` columns name a line: its posterior, and its seed where there are several.
+    The first `heads` columns name a line: its posterior, its threat if it has one, and its seed if there are several.
     """
 
     title: str
@@ -31,39 +31,67 @@ class Grid:
 def grids(results: Results) -> list[Grid]:
     """The tables of all measures and certificates about posteriors, in the order of the file.
 
-    A table has a line for each posterior, radius and seed.
+    A table has a line for each posterior, threat and seed. Those of skipped cells are left out, but for one line of
+    each posterior that has no other.
     """
-    groups: dict[tuple[str, str, str], list[Cell]] = {}
+    groups: dict[tuple[str, str, str, str], list[Cell]] = {}
     tabled = set()
     for cell in results.cells:
         place = (cell.spec.dataset, cell.spec.network)
         if has_line(cell):
             tabled.add(place)
         else:
-            groups.setdefault((*place, cell.spec.label), []).append(cell)
+            groups.setdefault((*place, cell.spec.kind, cell.spec.label), []).append(cell)
     # The table of attacks and certificates has the warnings about posteriors already.
-    return [_grid(*labels, cells, warn=labels[:2] not in tabled) for labels, cells in groups.items()]
+    return [_grid(cells, warn=place[:2] not in tabled) for place, cells in groups.items()]
 
 
-def _grid(dataset: str, network: str, label: str, cells: Sequence[Cell], *, warn: bool = False) -> Grid:
-    """The table of the cells of one data set, network and measure, with warnings about posteriors if `warn`."""
-    several = len({cell.spec.seed for cell in cells}) > 1
-    radii = any(cell.spec.threat for cell in cells)
+def _grid(cells: Sequence[Cell], *, warn: bool = False) -> Grid:
+    """The table of the cells of one data set, network and component, with warnings about posteriors if `warn`."""
+    several, shown = len({cell.spec.seed for cell in cells}) > 1, _shown(cells)
+    threats = threat_names([cell for cell in shown if cell.spec.threat and not _is_skipped(cell)])
+    heads = ["posterior", *(["eps"] if cells[0].spec.threat else []), *(["seed"] if several else [])]
     names = list(dict.fromkeys(name for cell in cells for name in cell.figures))
     lines = []
-    for cell in cells:
-        mark = "~" if cell.card == "short" else ""
-        head = [f"{cell.spec.posterior}{mark}", *([cell.spec.epsilon_text] if radii else [])]
-        head += [str(cell.spec.seed)] if several else []
+    for cell in shown:
+        short = "~" * (cell.card == "short")
+        threat = "" if cell.spec.threat is None else threats.get(cell.spec.threat, "")
+        own = {"eps": threat, "seed": str(cell.spec.seed)}
+        place = ["all" if _is_skipped(cell) else own[head] for head in heads[1:]]
         texts = [figure_text(cell.figures.get(name)) for name in names]
-        lines.append([*head, *(texts if cell.ok else [cell.status, *["-"] * (len(names) - 1)])])
-    used = "~" if any(cell.card == "short" for cell in cells) else ""
-    notes = dict.fromkeys(f"{cell.spec.posterior}: {cell.status}: {cell.reason}" for cell in cells if not cell.ok)
-    warnings = posterior_notes(cells) if warn else []
-    heads = ["posterior", *(["eps"] if radii else []), *(["seed"] if several else [])]
+        lines.append([f"{cell.spec.posterior}{short}", *place, *(texts if cell.ok else _absent(cell, len(names)))])
+    marks = ["~"] * any(cell.card == "short" for cell in shown)
     columns = [*heads, *(name.replace("_", " ") for name in names)]
-    marks = [mark for mark in MARKS if mark in used]
-    return Grid(f"{dataset} / {network}: {label}", len(heads), columns, lines, marks, [*notes, *warnings])
+    notes = [*absences(cells), *(posterior_notes(cells) if warn else [])]
+    return Grid(_title(cells[0], [*threats]), len(heads), columns, lines, marks, notes)
+
+
+def _absent(cell: Cell, figures: int) -> list[str]:
+    """The texts of so many figures of a cell without a result: its status, then dashes."""
+    return [cell.status, *["-"] * (figures - 1)]
+
+
+def _shown(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells that have lines: those that are not skipped, and the first of each posterior that has no other."""
+    told = {cell.spec.posterior for cell in cells if not _is_skipped(cell)}
+    shown = []
+    for cell in cells:
+        if not _is_skipped(cell) or cell.spec.posterior not in told:
+            told.add(cell.spec.posterior)
+            shown.append(cell)
+    return shown
+
+
+def _is_skipped(cell: Cell) -> bool:
+    """Whether the components of a cell do not fit together, or its fit failed."""
+    return cell.status == "skipped"
+
+
+def _title(cell: Cell, threats: Sequence[Threat]) -> str:
+    """The title of the table of a cell: data set, network, component, and what the threats of its lines share."""
+    title = f"{cell.spec.dataset} / {cell.spec.network}: {cell.spec.label}"
+    shared = "; ".join(filter(None, norm_and_goal(threats)))
+    return f"{title}, {shared}" if shared else title
 
 
 def figure_text(value: Any) -> str:

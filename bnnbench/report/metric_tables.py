@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.lines import Group, groups
+from bnnbench.evidence.marks import MARKS, marks_of
 from bnnbench.evidence.metric_rows import metric_numbers
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.settings import FIRST_COLUMN
+from bnnbench.measurements.findings import OF_ATTACK, OF_PREDICTIVE
 from bnnbench.measurements.metric import Metric, field_names, is_of_sides
 from bnnbench.report.measure_tables import Grid, figure_text, grids
 from bnnbench.report.words import threat_names
@@ -37,25 +39,38 @@ def metric_grids(results: Results) -> list[Grid]:
 
 def _grid(group: Group, name: str, metric: Metric, numbers: Numbers) -> Grid:
     """The table of one metric: its number at clean images, if it has one, and under each attack; means over seeds."""
-    fields, names = field_names(name, metric), threat_names([cell for line in group.lines for cell in line.cells])
-    columns = ["posterior", "eps", *([FIRST_COLUMN] if is_of_sides(metric) else []), *group.attacks]
-    lines, short = [], False
-    for line in group.lines:
-        marked = any(cell.card == "short" for cell in line.cells)
-        clean = {cell.spec.seed: cell for cell in line.cells if cell.ok}
-        texts = [_mean(list(clean.values()), name, fields["clean"], numbers)] if is_of_sides(metric) else []
+    fields, sides = field_names(name, metric), is_of_sides(metric)
+    clean, attacked = fields.get("clean", ""), fields["attacked" if sides else ""]
+    names = threat_names([cell for line in group.lines for cell in line.cells])
+
+    def figure(cells: Sequence[Cell], field: str, among: str) -> tuple[str, str]:
+        return _mean([(cell, numbers[id(cell)][name][field]) for cell in cells], among, group.seeds)
+
+    lines, used = [], ""
+    for line in filter(lambda line: line.cells, group.lines):  # Others have certificates alone.
+        short = "~" * any(cell.card == "short" for cell in line.cells)
+        known = {cell.spec.seed: cell for cell in line.cells if cell.ok}
+        figures = [figure([*known.values()], clean, OF_PREDICTIVE)] if sides else []
         for label in group.attacks:
             cells = [cell for cell in line.cells if cell.spec.label == label]
-            texts.append(_mean(cells, name, fields["attacked" if is_of_sides(metric) else ""], numbers))
-        lines.append([line.posterior + "~" * marked, names[line.threat], *texts])
-        short |= marked
+            figures.append(figure(cells, attacked, OF_ATTACK if sides else OF_PREDICTIVE + OF_ATTACK))
+        lines.append([line.posterior + short, names[line.threat], *(text + marks for text, marks in figures)])
+        used += short + "".join(marks for _, marks in figures)
     seeds = f", mean over {len(group.seeds)} seeds" if len(group.seeds) > 1 else ""
-    return Grid(f"{group.dataset} / {group.network}: {name}{seeds}", 2, columns, lines, ["~"] * short)
+    columns = ["posterior", "eps", *([FIRST_COLUMN] if sides else []), *group.attacks]
+    title = f"{group.dataset} / {group.network}: {name}{seeds}"
+    return Grid(title, 2, columns, lines, [mark for mark in MARKS if mark in used])
 
 
-def _mean(cells: Sequence[Cell], name: str, field: str, numbers: Numbers) -> str:
-    """The mean of a field over seeds as text; the status of the first cell without an outcome if there is one."""
-    if missing := [cell for cell in cells if not cell.ok]:
-        return missing[0].status
-    values = [value for cell in cells if (value := numbers[id(cell)][name][field]) is not None]
-    return figure_text(sum(values) / len(values)) if values else "-"
+def _mean(found: Sequence[tuple[Cell, float | None]], among: str, seeds: Collection[int]) -> tuple[str, str]:
+    """The mean over seeds of the numbers of these cells as text, and its marks (`marks_of`).
+
+    The status of the first cell without an outcome, if there is one.
+    """
+    if missing := [cell for cell, _ in found if not cell.ok]:
+        return missing[0].status, ""
+    values = [value for _, value in found if value is not None]
+    if not values:
+        return "-", ""
+    marks = marks_of([cell for cell, value in found if value is not None], among, seeds)
+    return figure_text(sum(values) / len(values)), marks

@@ -9,7 +9,7 @@ from bnnbench.evidence import lines
 from bnnbench.evidence.audit.audit import Audit
 from bnnbench.evidence.audit.planned import free_audits
 from bnnbench.evidence.cell import Cell
-from bnnbench.evidence.marks import MARKS
+from bnnbench.evidence.marks import MARKS, marks_of
 from bnnbench.evidence.results import Results
 from bnnbench.evidence.worst_case import Accuracy, Combined, accuracy_of
 from bnnbench.matrix.settings import CERTIFIED_COLUMN, FIRST_COLUMN
@@ -17,12 +17,12 @@ from bnnbench.measurements.findings import OF_ATTACK, OF_PREDICTIVE
 from bnnbench.plugins.described import counted
 from bnnbench.report.difference_notes import difference_notes
 from bnnbench.report.flag_notes import flag_notes
-from bnnbench.report.words import about, notes, threat_names
+from bnnbench.report.words import about, notes, threat_names, withstood
 
 
 @dataclass(frozen=True)
-class Figure:
-    """An accuracy over n images: its mean over seeds, its 95% Wilson interval at n, and its value for each seed.
+class Entry:
+    """A number in a table: an accuracy over n images, its 95% Wilson interval at n, and its value for each seed.
 
     `mean`, `low`, `high` and `seeds` are in [0, 1]. If there is no accuracy, `text` is shown in its place.
     """
@@ -75,7 +75,7 @@ class Line:
 
     posterior: str
     threat: str
-    figures: list[Figure]
+    figures: list[Entry]
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,16 @@ class Block:
     notes: list[str] = field(default_factory=list)
     combined: list[str] = field(default_factory=list)
     """The last columns, which are made of several cells of a line."""
+    goals: list[str] = field(default_factory=list)
+    """The goals of its attackers in words, `untargeted` left out."""
 
     @property
     def title(self) -> str:
         """The title: data set, network, and the numbers of images and seeds, as far as they are known."""
         images = f", {counted(self.images, 'test image')}" if self.images else ""
         seeds = f", mean over {self.seeds} seeds" if self.seeds > 1 else ""
-        return f"{self.dataset} / {self.network}: accuracy in %{images}{seeds}"
+        what = "clean accuracy and images that withstood, in %" if self.goals else "accuracy in %"
+        return f"{self.dataset} / {self.network}: {what}{images}{seeds}"
 
 
 def blocks(results: Results) -> list[Block]:
@@ -135,6 +138,7 @@ def _block_of(group: lines.Group, audits: Sequence[Audit] = ()) -> Block:
         [mark for mark in MARKS if mark in used],
         [*notes(cells), *flag_notes(audits, group, names), *difference_notes(group, names)],
         combined,
+        [*withstood(cells)],
     )
 
 
@@ -142,37 +146,35 @@ def _images(cell: Cell) -> int:
     return int(cell.figures["images"])
 
 
-def _clean(line: lines.Line, seeds: Collection[int]) -> Figure:
+def _clean(line: lines.Line, seeds: Collection[int]) -> Entry:
     """The clean accuracy of a line."""
     by_seed = line.clean
     if not by_seed:
-        return Figure(text="-")
-    marks = "".join(mark for mark in OF_PREDICTIVE if any(mark in cell.marks for cell in by_seed.values()))
-    marks += "+" * (by_seed.keys() != set(seeds))
+        return Entry(text="-")
+    marks = marks_of(by_seed.values(), OF_PREDICTIVE, seeds)
     values = [cell.figures["clean_accuracy"] for cell in by_seed.values()]
-    return _figure(accuracy_of(values, _images(next(iter(by_seed.values())))), marks)
+    return _entry(accuracy_of(values, _images(next(iter(by_seed.values())))), marks)
 
 
-def _attacked(cells: Sequence[Cell], seeds: Collection[int]) -> Figure:
+def _attacked(cells: Sequence[Cell], seeds: Collection[int]) -> Entry:
     """The robust accuracy of a line under one attack; the status of the first cell without a result if there is one."""
     if not cells:
-        return Figure(text="-")
+        return Entry(text="-")
     missing = [cell for cell in cells if not cell.ok]
     if missing:
-        return Figure(text=missing[0].status)
-    marks = "".join(mark for mark in OF_ATTACK if any(mark in cell.marks for cell in cells))
-    marks += "+" * ({cell.spec.seed for cell in cells} != set(seeds))
-    return _figure(accuracy_of([cell.figures["robust_accuracy"] for cell in cells], _images(cells[0])), marks)
+        return Entry(text=missing[0].status)
+    marks = marks_of(cells, OF_ATTACK, seeds)
+    return _entry(accuracy_of([cell.figures["robust_accuracy"] for cell in cells], _images(cells[0])), marks)
 
 
-def _combined(combined: Combined, sources: Sequence[Cell]) -> Figure:
+def _combined(combined: Combined, sources: Sequence[Cell]) -> Entry:
     """What several cells of a line say together, for each image.
 
     Without a result it is the status of the first of the sources, which have no columns of their own.
     """
     if combined.accuracy is None:
-        return Figure(text=next((cell.status for cell in sources), "-"))
-    return _figure(combined.accuracy, "+" * combined.partial)
+        return Entry(text=next((cell.status for cell in sources), "-"))
+    return _entry(combined.accuracy, "+" * combined.partial)
 
 
 def _sources(line: lines.Line, column: str) -> Sequence[Cell]:
@@ -180,5 +182,5 @@ def _sources(line: lines.Line, column: str) -> Sequence[Cell]:
     return line.proofs if column == CERTIFIED_COLUMN else ()
 
 
-def _figure(accuracy: Accuracy, marks: str) -> Figure:
-    return Figure(accuracy.mean, accuracy.low, accuracy.high, accuracy.images, accuracy.seeds, marks)
+def _entry(accuracy: Accuracy, marks: str) -> Entry:
+    return Entry(accuracy.mean, accuracy.low, accuracy.high, accuracy.images, accuracy.seeds, marks)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from bnnbench.core.goals import described
 from bnnbench.core.threat import Threat
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.lines import ATTACK, threat_of
@@ -41,12 +40,21 @@ def attacker(cells: Sequence[Cell]) -> str:
     What differs between lines is left out.
     """
     threats = [threat_of(cell) for cell in cells]
-    norms = {_NORMS[threat.norm] for threat in threats}
     accesses = {_ACCESS[threat.access] for threat in threats}
     budgets = {"" if threat.queries is None else f"at most {threat.queries} queries per image" for threat in threats}
-    goals = {"" if threat.goal == "untargeted" else f"goal: {_goal(threat)}" for threat in threats}
-    shared = [next(iter(words)) for words in (norms, accesses, budgets, goals) if len(words) == 1]
-    return f"Threat: {'; '.join(filter(None, [*shared, _draws(cells)]))}."
+    norm, goal = norm_and_goal(threats)
+    return f"Threat: {'; '.join(filter(None, [norm, _shared(accesses), _shared(budgets), goal, _draws(cells)]))}."
+
+
+def norm_and_goal(threats: Sequence[Threat]) -> tuple[str, str]:
+    """The ball and the goal that threats share, in words; empty where they differ, and for the goal `untargeted`."""
+    goals = {"" if threat.goal == "untargeted" else f"goal: {threat.goal_text}" for threat in threats}
+    return _shared({_NORMS[threat.norm] for threat in threats}), _shared(goals)
+
+
+def _shared(words: Collection[str]) -> str:
+    """The only one of these words; empty if there are several."""
+    return next(iter(words)) if len(words) == 1 else ""
 
 
 def threat_names(cells: Sequence[Cell]) -> dict[Threat, str]:
@@ -69,7 +77,7 @@ def names_of_threats(radii: Mapping[Threat, str]) -> dict[Threat, str]:
             str(threat.access),
             f"{threat.queries or 'unlimited'} queries",
             "all draws" if threat.attack_draws is None else counted(threat.attack_draws, "draw"),
-            _goal(threat),
+            threat.goal_text,
         )
         for threat, text in radii.items()
     }
@@ -77,21 +85,28 @@ def names_of_threats(radii: Mapping[Threat, str]) -> dict[Threat, str]:
     return {threat: " ".join([texts[0], *(texts[place] for place in differing)]) for threat, texts in words.items()}
 
 
-def _goal(threat: Threat) -> str:
-    return described(threat.goal, threat.goal_options)
+def withstood(cells: Sequence[Cell]) -> dict[str, str]:
+    """The images that count under each goal of attacks other than `untargeted`, by the goal in words."""
+    threats = [threat_of(cell) for cell in cells if cell.spec.kind == ATTACK]
+    return {threat.goal_text: threat.aim.withstood for threat in threats if threat.goal != "untargeted"}
 
 
 def notes(cells: Sequence[Cell]) -> list[str]:
-    """The notes below a table: why cells have no number, and warnings about images, draws and posteriors."""
-    reasons = Counter((cell.spec.posterior, cell.status, cell.reason) for cell in cells if not cell.ok)
-    lines = [
-        f"{posterior}: {status} ({counted(count, 'cell')}): {reason}"
-        for (posterior, status, reason), count in reasons.items()
-    ]
+    """The notes below a table: what numbers count, why cells have none, warnings about images, draws and posteriors."""
+    lines = [f"{goal}: numbers count {images}" for goal, images in withstood(cells).items()] + absences(cells)
     lines += dict.fromkeys(warning for cell in cells for warning in cell.warnings if warning.startswith("the test set"))
     if any(map(_is_weaker, _with_results([cell for cell in cells if cell.spec.kind == ATTACK]))):
         lines.append("with stream fixed and all draws the attacker is stronger: report that too, not this alone")
     return lines + posterior_notes(cells)
+
+
+def absences(cells: Sequence[Cell]) -> list[str]:
+    """Why cells have no result: a line for each posterior, status and reason, with the number of cells."""
+    reasons = Counter((cell.spec.posterior, cell.status, cell.reason) for cell in cells if not cell.ok)
+    return [
+        f"{posterior}: {status} ({counted(count, 'cell')}): {reason}"
+        for (posterior, status, reason), count in reasons.items()
+    ]
 
 
 def posterior_notes(cells: Sequence[Cell]) -> list[str]:

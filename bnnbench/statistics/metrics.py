@@ -60,7 +60,7 @@ def calibration_error(log_probs: Array, labels: Labels, bins: int = 15) -> float
     confidence = np.exp(log_probs.max(-1))
     right = correct(log_probs, labels)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [abs(float((right[place == b] - confidence[place == b]).sum())) for b in range(bins)]
+    gaps = [abs(float((right[place == b] - confidence[place == b]).sum())) for b in np.unique(place)]
     return sum(gaps) / len(labels)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import NormalDist
+
+from bnnbench.statistics.bisection import last_that_holds
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -40,7 +42,8 @@ def paired_interval(only_first: float, only_second: float, images: int, level: f
         squared, variance = _score(difference, only_first, only_second, images)
         return squared <= limit * limit * variance
 
-    return _bound(plausible, -1.0, estimate), _bound(plausible, 1.0, estimate)
+    low, high = (end if plausible(end) else last_that_holds(plausible, estimate, end) for end in (-1.0, 1.0))
+    return low, high
 
 
 def _score(difference: float, only_first: float, only_second: float, images: int) -> tuple[float, float]:
@@ -50,19 +53,6 @@ def _score(difference: float, only_first: float, only_second: float, images: int
     root = math.sqrt(max(0.0, linear * linear + 8 * images * only_second * product))
     second = (root - linear) / (4 * images)  # The most likely share of images at which the second alone succeeds.
     return (only_first - only_second - images * difference) ** 2, images * (2 * second + product)
-
-
-def _bound(plausible: Callable[[float], bool], outside: float, inside: float) -> float:
-    """The end of the plausible differences between one that is plausible and `outside`, an end of [-1, 1]."""
-    if plausible(outside):
-        return outside
-    for _ in range(60):
-        middle = (outside + inside) / 2
-        if plausible(middle):
-            inside = middle
-        else:
-            outside = middle
-    return inside
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bnnbench.statistics.bisection import last_that_holds
+
 Array = NDArray[Any]
 
 
@@ -58,15 +60,4 @@ def auroc_interval(auroc: float, negatives: int, positives: int, level: float = 
         spread = 1 + mean * (1 - area) / (2 - area) + mean * area / (1 + area)
         return abs(area - auroc) <= limit * math.sqrt(area * (1 - area) * spread / (negatives * positives))
 
-    return _end(plausible, 0.0, auroc), _end(plausible, 1.0, auroc)
-
-
-def _end(plausible: Any, outside: float, inside: float) -> float:
-    """The end of the plausible areas between an estimate and an end of [0, 1]."""
-    for _ in range(60):
-        middle = (outside + inside) / 2
-        if plausible(middle):
-            inside = middle
-        else:
-            outside = middle
-    return inside
+    return last_that_holds(plausible, auroc, 0.0), last_that_holds(plausible, auroc, 1.0)

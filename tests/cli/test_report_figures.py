@@ -61,9 +61,12 @@ def test_wrong_options_are_told_on_one_line(ran: tuple[Path, Done]) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "--figure needs --figures DIR, the folder of the files\n"
     done = called("report", "--figures", "three", "--figure", "radios", folder=folder)
-    assert done.returncode == 2
+    assert (done.returncode, done.stdout) == (2, "")
     assert "no figure named 'radios'; did you mean 'radius'?" in done.stderr
     assert not (folder / "three").exists()
+    done = called("report", "--figures", "benchmarks.yaml", folder=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'--figures'" in done.stderr
 
 
 @pytest.mark.integration

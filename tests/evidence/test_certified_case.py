@@ -1,4 +1,4 @@
-"""What several certificates prove together, in rows of reports too; and proofs that another cell contradicts."""
+"""What several certificates prove together, in rows of reports too."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ from outcomes import cell, certified, outcome
 from proofs import MATRIX, written
 
 import bnnbench as bb
-from bnnbench.evidence.cell import Cell
-from bnnbench.evidence.false_proofs import without_false_proofs
 from bnnbench.evidence.results import Results
 from bnnbench.evidence.row_kinds import worst_rows
 from bnnbench.evidence.stored_figures import figures_of
@@ -64,10 +62,14 @@ def test_rows_of_cells_have_the_figures_of_their_kind(results: Results) -> None:
     for row in proofs:
         assert row["certified_low"] <= row["certified_accuracy"] <= row["certified_high"]
         assert (row["refuted_share"] is None) == (row["posterior"] == "vi")
+        assert (list(row)[-1], row["about"]) == ("about", "predictive")
         assert "attack" not in row
         assert "robust_accuracy" not in row
         assert not any(name.startswith("worst") for name in row)
-    assert not any(name.startswith("certified") for row in rows if row["kind"] == "attack" for name in row)
+    assert not any(name.startswith(("certified", "about")) for row in rows if row["kind"] == "attack" for name in row)
+    probable = certified("probable", 0, "1110000000")
+    probable = replace(probable, spec=replace(probable.spec, component=bb.certificate("posterior-probability")))
+    assert probable.row()["about"] == "posterior"
 
 
 def test_a_stored_certification_has_its_figures(results: Results) -> None:
@@ -140,64 +142,3 @@ def test_a_file_of_certificates_alone(tmp_path: Path) -> None:
     assert "certified" in repr(found)
     assert "worst" not in repr(found)
     assert not [line for line in repr(found).splitlines() if "of the kind" in line]
-
-
-def test_a_proof_that_an_attack_contradicts_is_invalid_and_both_are_named() -> None:
-    attack, false = cell("pgd", 0, outcome("1110000000")), certified("crown", 0, "1111100000")
-    sound = certified("ibp", 0, "1100000000")
-    found = without_false_proofs([attack, false, sound])
-    assert found[0] is attack
-    assert found[2] is sound
-    assert (found[1].status, found[1].certified, found[1].outcome) == ("invalid", None, None)
-    assert found[1].reason == (
-        "certificate 'crown' certifies 2 images that attack 'pgd' breaks at radius 0.1: the proof is wrong"
-    )
-    assert set(found[1].figures.values()) == {None}
-
-
-def under(one: Cell, **changes: Any) -> Cell:
-    """The cell under a threat that differs in these fields."""
-    assert one.spec.threat is not None
-    return replace(one, spec=replace(one.spec, threat=replace(one.spec.threat, **changes)))
-
-
-@pytest.mark.parametrize(
-    ("changes", "false"),
-    [
-        ({"epsilon": 0.05}, True),  # A smaller ball lies in the certified one.
-        ({"access": "scores", "queries": 5}, True),
-        ({"epsilon": 0.2}, False),
-        ({"norm": "l2"}, False),
-        ({"stream": "independent"}, False),
-    ],
-)
-def test_only_what_lies_in_the_certified_ball_contradicts(changes: dict[str, Any], false: bool) -> None:
-    attack, proof = under(cell("pgd", 0, outcome("0000000000")), **changes), certified("crown", 0, "1000000000")
-    assert (without_false_proofs([attack, proof])[1].status == "invalid") is false
-    other = replace(attack, spec=replace(attack.spec, fit=replace(attack.spec.fit, seed=1)))
-    assert without_false_proofs([other, proof])[1] is proof
-
-
-def test_two_certificates_that_contradict_each_other_are_invalid() -> None:
-    one, other = certified("crown", 0, "1100000000"), certified("exact", 0, "0000000000", refuted="0100000000")
-    attack = cell("pgd", 0, outcome("0111111111"))
-    assert [cell.status for cell in without_false_proofs([one, other, attack])] == ["invalid", "ok", "ok"]
-    found = without_false_proofs([one, other])
-    assert [cell.status for cell in found] == ["invalid"] * 2
-    assert {cell.reason for cell in found} == {
-        "certificate 'crown' certifies 1 image that certificate 'exact' refutes at radius 0.1: one of them is wrong"
-    }
-
-
-def test_a_false_proof_is_told_by_reports(tmp_path: Path) -> None:
-    text = MATRIX.replace("certificates: {", "certificates: {hasty: {use: 'proofs.py:Linear', excess: 1.0}, ")
-    found = bb.run(written(tmp_path, text), store=tmp_path / "store", jobs=0)
-    assert not found.complete
-    rows = {(row["certificate"], row["posterior"], row["epsilon"]): row for row in found.rows() if "certificate" in row}
-    told = rows["hasty", "sgd", 0.05]
-    assert told["status"] == "invalid"
-    assert "certificate 'hasty' certifies" in told["reason"]
-    assert "'pgd' breaks at radius 0.05: the proof is wrong" in told["reason"]
-    assert rows["linear", "sgd", 0.05]["status"] == "ok"
-    assert {row["status"] for row in found.rows() if row["kind"] == "attack"} == {"ok"}  # The core has scored them.
-    assert told["reason"] in FORMATS["markdown"](found).replace("\\", "")

@@ -40,6 +40,17 @@ def test_marks_are_explained_and_what_is_absent_is_said() -> None:
     assert "\x1b" not in overview.as_text("\x1b", cells)
 
 
+def test_a_mean_that_lacks_a_seed_is_marked() -> None:
+    lines = overview.as_text("here", [cell("fgsm", 0, outcome("1111100000")), cell("fgsm", 1, outcome("1111100000"))])
+    assert "+" not in lines
+    alone = cell("fgsm", 0, outcome("1111100000"), posterior="vi")
+    other = [cell("fgsm", seed, outcome("1111100000")) for seed in (0, 1)]
+    text = overview.as_text("here", [*other, alone]).splitlines()
+    assert text[3].split()[3:5] == ["100.0", "50.0"]
+    assert text[4].split()[3:5] == ["100.0+", "50.0+"]
+    assert text[5].startswith("+  partial")
+
+
 @pytest.mark.parametrize("cells", [[], [cell("fgsm", 0, None, status="missing")]])
 def test_results_without_an_outcome_are_shown_too(cells: Sequence[overview.Cell]) -> None:
     assert overview.as_text("here", cells).startswith("Results(here: ")

@@ -50,6 +50,14 @@ def test_a_metric_of_a_file_and_of_a_distribution(tmp_path: Path, monkeypatch: p
         ("ece@bins=0", "metric ece: bins: "),
         ("ece@bin=3", "metric ece: no parameter 'bin'; did you mean 'bins'?"),
         ("ece@bins", "metric ece: 'bins' is no parameter; write NAME=VALUE after the @"),
+        ("ece@bins=3,bins=4", "metric ece: 'bins' is given twice; give one value"),
+        ("ece@bins=3, bins=3", "metric ece: 'bins' is given twice; give one value"),
+        ("ece@bins=1000000000000", "metric ece: bins: input should be less than or equal to 10000"),
+        ("ece@bins=" + "[" * 100_000, "metric ece: bins: the value is nested too deeply: [[["),
+        ("ece@bins=" + '{"a":' * 100_000, "metric ece: bins: the value is nested too deeply: {"),
+        ("ece@bins=" + "[" * 500 + "]" * 500, "metric ece: bins: input should be a valid integer, not a list of 1"),
+        ("", "metrics: '' names no metric; write names such as nll,brier"),
+        (" , ", "metrics: ' , ' names no metric"),
     ],
 )
 def test_a_wrong_name_or_parameter_is_told_on_one_line(given: str, told: str) -> None:
@@ -57,6 +65,22 @@ def test_a_wrong_name_or_parameter_is_told_on_one_line(given: str, told: str) ->
         metrics_of(given)
     assert told in str(failure.value)
     assert "\n" not in str(failure.value)
+    assert len(str(failure.value)) < 200
+
+
+def test_two_metrics_of_one_name_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("mine.py", "other.py"):
+        (tmp_path / name).write_text(MINE + f"# {name}\n")
+    monkeypatch.chdir(tmp_path)
+    assert list(metrics_of("mine.py:Worst,mine.py:Worst,nll,bnnbench:nll")) == ["Worst", "nll"]
+    with pytest.raises(bb.ParameterError, match="two metrics have the name 'Worst', by which tables call them"):
+        metrics_of("mine.py:Worst,nll,other.py:Worst")
+
+
+def test_a_colon_in_a_parameter_is_no_distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(MINE.replace("    def", "    word: str = ''\n\n    def"))
+    monkeypatch.chdir(tmp_path)
+    assert list(metrics_of("mine.py:Worst@word=a:b")) == ["Worst@word=a:b"]
 
 
 def test_what_is_no_metric_is_refused() -> None:

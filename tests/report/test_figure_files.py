@@ -17,7 +17,7 @@ from bnnbench.report.figures.files import LONGEST, file_name
 
 
 def picture(name: str = "one", y: Any = (0.25, 1 / 3)) -> bb.Picture:
-    series = bb.Series("=a", [1, 2], y, [0, 0], [1, 1])
+    series = bb.Series("=a", [1, 2], y, [0, 0], [1, 1], open=[False, True])
     panel = bb.Panel("p", bb.Axis("x"), [series, bb.Series("b", [1], [2])], [bb.Area("c", [1], [0], [1])])
     return bb.Picture(name, "title", bb.Axis("y"), [panel])
 
@@ -78,12 +78,13 @@ def test_each_picture_is_a_file_with_its_numbers_beside_it(tmp_path: Path) -> No
         *("mine-a_b-2.csv", "mine-a_b-2.svg", "mine-a_b.csv", "mine-a_b.svg")
     ]
     with (tmp_path / "new" / "folder" / "mine-a_b.csv").open() as file:
-        rows = [tuple(row.values()) for row in csv.DictReader(file)]
+        rows = [tuple(row) for row in csv.reader(file)]
     assert rows == [
-        ("p", "'=a", "1.0", "0.25", "0.0", "1.0"),
-        ("p", "'=a", "2.0", "0.3333333333333333", "0.0", "1.0"),
-        ("p", "b", "1.0", "2.0", "", ""),
-        ("p", "c", "1.0", "", "0.0", "1.0"),
+        ("panel", "series", "x", "y", "low", "high", "open"),
+        ("p", "'=a", "1.0", "0.25", "0.0", "1.0", "False"),
+        ("p", "'=a", "2.0", "0.3333333333333333", "0.0", "1.0", "True"),
+        ("p", "b", "1.0", "2.0", "", "", "False"),
+        ("p", "c", "1.0", "", "0.0", "1.0", "False"),
     ]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
-from outcomes import cell, outcome
+from outcomes import cell, certified, outcome
 
 import bnnbench as bb
 from bnnbench.evidence.cell import Cell
@@ -29,7 +32,10 @@ FOUND = {
 
 def of(*metrics: str) -> Any:
     cells = [cell(attack, seed, found, card="short") for (attack, seed), found in FOUND.items()]
-    cells.append(cell("pgd", 1, None, status="failed"))
+    return results_of([*cells, cell("pgd", 1, None, status="failed")], *metrics)
+
+
+def results_of(cells: Sequence[Cell], *metrics: str) -> Any:
     return SimpleNamespace(cells=cells, metrics={name: bb.metric(name) for name in metrics})
 
 
@@ -54,3 +60,44 @@ def test_detection_has_no_clean_column() -> None:
 def test_without_metrics_there_is_no_table_and_nothing_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metric_tables, "metric_numbers", None)
     assert metric_grids(of()) == []
+
+
+def test_a_number_that_lacks_a_seed_is_marked() -> None:
+    cells = [cell(attack, seed, FOUND[attack, seed]) for attack, seed in (("fgsm", 0), ("fgsm", 1), ("pgd", 0))]
+    other = cell("fgsm", 0, FOUND["fgsm", 0], posterior="vi")
+    nll, auroc = metric_grids(results_of([*cells, other], "nll", "detection-auroc"))
+    assert [["+" in text for text in line[2:]] for line in nll.lines] == [[False, False, True], [True, True, False]]
+    assert nll.lines[1][-1] == "-"
+    assert [["+" in text for text in line[2:]] for line in auroc.lines] == [[False, True], [True, False]]
+    assert nll.marks == auroc.marks == ["+"]
+    assert metric_grids(results_of(cells[:2], "nll"))[0].marks == []
+
+
+def test_a_number_that_is_not_defined_at_a_seed_is_marked() -> None:
+    class Sometimes(bb.Metric):
+        arrays: ClassVar[tuple[str, ...]] = ("attacked_log_probs",)
+
+        def number(self, arrays: Mapping[str, Any]) -> float | None:
+            right = int((arrays["attacked_log_probs"].argmax(-1) == 0).sum())
+            return None if right == 5 else float(right)
+
+    results = results_of([cell("fgsm", seed, FOUND["fgsm", seed]) for seed in (0, 1)])
+    results.metrics = {"sometimes": Sometimes()}
+    (grid,) = metric_grids(results)
+    assert grid.lines == [["sgd", "0.1", "6.000+"]]
+
+
+def test_findings_that_refute_an_outcome_mark_its_numbers() -> None:
+    still, constant = outcome("1111110000", zero=True), replace(FOUND["fgsm", 0], label=np.array([0, 1] * 5))
+    for found, marks in ((still, ["", "#", "#"]), (constant, ["=", "", "="])):
+        grids = metric_grids(results_of([cell("fgsm", 0, found)], "nll", "detection-auroc"))
+        texts = [*grids[0].lines[0][2:], grids[1].lines[0][2]]
+        assert [text.lstrip("0123456789.") for text in texts] == marks
+        assert {mark for grid in grids for mark in grid.marks} == {*"".join(marks)}
+
+
+def test_a_line_of_certificates_alone_has_no_numbers() -> None:
+    proof = certified("crown", 0, "1110000000")
+    wide = replace(proof, spec=replace(proof.spec, threat=bb.Threat(epsilon=0.2)))
+    (grid,) = metric_grids(results_of([cell("fgsm", 0, FOUND["fgsm", 0]), proof, wide], "nll"))
+    assert [line[:2] for line in grid.lines] == [["sgd", "0.1"]]

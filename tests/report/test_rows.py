@@ -28,7 +28,7 @@ def test_text_is_no_formula_and_no_markup() -> None:
     assert _csv_value("=1+1") == "'=1+1"
     assert _csv_value(["@a", "b"]) == "'@a; b"
     assert _csv_value(-0.5) == -0.5
-    line = tables.Line("[x](y)~", "0.1", [tables.Figure(text="failed")])
+    line = tables.Line("[x](y)~", "0.1", [tables.Entry(text="failed")])
     hostile = tables.Block("a_b", "c|d<i>", 10, 1, "linf", ["<b>|"], [line], [], ["x: failed: <script>|`"])
     told = _markdown_block(hostile)
     assert not re.search(r"(?<!\\)<", told)

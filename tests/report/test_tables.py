@@ -12,6 +12,7 @@ from outcomes import block_of, cell, outcome
 import bnnbench as bb
 from bnnbench.evidence.cell import Cell
 from bnnbench.report.latex import _latex_block
+from bnnbench.report.legend import IN_A_LINE, legend
 from bnnbench.report.markdown import _markdown_block
 from bnnbench.statistics.intervals import wilson
 
@@ -168,3 +169,28 @@ def test_a_classifier_of_one_class_says_nothing_and_is_marked() -> None:
     block = block_of("moons", "fc", [cell("a", 0, found)])
     assert block.lines[0].figures[0].number == "60.0="
     assert block.marks == ["="]
+
+
+@pytest.mark.parametrize(
+    ("goal", "counted"),
+    [
+        ({"goal": "targeted"}, "targeted: numbers count images right as they are, and not given the target when"),
+        ({"goal": "raise-uncertainty"}, "raise-uncertainty: numbers count images right and accepted as they are"),
+        (
+            {"goal": "lower-uncertainty", "keep_label": True},
+            "lower-uncertainty (keep label): numbers count images that are right and accepted neither as they are nor",
+        ),
+    ],
+)
+def test_under_other_goals_the_numbers_are_told_to_be_no_accuracy(goal: dict[str, Any], counted: str) -> None:
+    own = cell("a", 0, replace(outcome("1111000000"), threat=bb.Threat(epsilon=0.1, **goal)))
+    block = block_of("moons", "fc", [replace(own, spec=replace(own.spec, threat=bb.Threat(epsilon=0.1, **goal)))])
+    assert block.notes[0].startswith(counted)
+    assert block.title == "moons / fc: clean accuracy and images that withstood, in %, 10 test images"
+    assert ("worst", "images at which every attack of the row failed") in legend(block, IN_A_LINE)
+
+
+def test_an_accuracy_is_called_one() -> None:
+    block = block_of("moons", "fc", [measured()])
+    assert not [note for note in block.notes if "numbers count" in note]
+    assert ("worst", "images right as they are and under every attack of the row") in legend(block, IN_A_LINE)

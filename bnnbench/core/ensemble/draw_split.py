@@ -32,8 +32,16 @@ def split(threat: Threat, chains: int, per_chain: int, limit: int | None) -> Spl
         per_chain: the number of draws of each chain.
         limit: the largest number of draws that defend (`evaluate.draws`), or None.
 
-    Raises `Incompatible` if there are too few draws for the stream.
+    Raises `Incompatible` if there are too few draws for the stream or the goal.
     """
+    chosen = _split(threat, chains, per_chain, limit)
+    for draws in (chosen.attack, chosen.evaluation):
+        threat.aim.check_draws(draws_per_query(threat, draws) if threat.stream == "fresh" else len(draws))
+    return chosen
+
+
+def _split(threat: Threat, chains: int, per_chain: int, limit: int | None) -> Split:
+    """The same, whatever the goal."""
     positions = [range(chain * per_chain, (chain + 1) * per_chain) for chain in range(chains)]
     if threat.stream != "independent":
         evaluation = spaced(positions, limit)

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from bnnbench.core.ball import TOLERANCE
+from bnnbench.core.goals import UNDECLARED
 from bnnbench.core.threat import Threat
 from bnnbench.core.user_code.local_modules import name_in_messages
 from bnnbench.core.victim import Victim
 from bnnbench.errors import ContractBreach, Incompatible
+from bnnbench.plugins.installed import registry
 
 MINIMAL_NORM = "minimal-norm"
 """The trait of attacks that look for the nearest input that reaches the goal, whatever its distance."""
@@ -45,8 +47,7 @@ def perturbed(
     Raises `ContractBreach` if the attack changes the copies or returns something else, and `Incompatible` if it cannot
     pursue the goal or is not defined for a norm. The batches are not checked.
     """
-    if threats[0].goal not in attack.goals:
-        raise Incompatible(f"{name_of(attack)} cannot pursue the goal '{threats[0].goal}'")
+    _check_goal(attack, threats[0].goal)
     _check_norms(attack, threats)
     given_x, given_y = x.clone(), y.clone()
     made = attack.perturb_each(victim, given_x, given_y, list(threats), list(rngs))
@@ -106,14 +107,31 @@ def within_radius(x: Tensor, nearest: Tensor, threat: Threat) -> Tensor:
     return nearest.where(inside.view(-1, *[1] * (x.ndim - 1)), threat.project(x, nearest))
 
 
+def _check_goal(attack: Attacker, goal: str) -> None:
+    """Raise `Incompatible` if the attack does not say that it pursues the goal."""
+    if goal in attack.goals:
+        return
+    remedy = ""
+    if attack.goals is UNDECLARED:
+        remedy = "; one that follows the victim's values and directions says so in its property goals"
+    known = " and ".join(f"'{one}'" for one in sorted(attack.goals, reverse=True))
+    raise Incompatible(f"{_called(attack)} cannot pursue the goal '{goal}', but {known or 'none'}{remedy}")
+
+
 def _check_norms(attack: Attacker, threats: Sequence[Threat]) -> None:
     """Raise `Incompatible` if the attack is not defined for the norm of a threat."""
     for threat in threats:
         if threat.norm not in attack.norms:
             known = " and ".join(sorted(attack.norms, reverse=True))
-            raise Incompatible(f"{name_of(attack)} is not defined for the {threat.norm} norm, but for {known}")
+            raise Incompatible(f"{_called(attack)} is not defined for the {threat.norm} norm, but for {known}")
 
 
 def name_of(attack: Attacker) -> str:
-    """The name of the attack in error messages."""
+    """The name of the attack's class in messages about breaches of the rules, which are for its author."""
     return f"attack {name_in_messages(type(attack))}"
+
+
+def _called(attack: Attacker) -> str:
+    """The registered name of the attack, which users know it by; that of its class if it has none."""
+    entry = registry().entry_of("attack", type(attack))
+    return name_of(attack) if entry is None else f"attack {entry.name}"

@@ -9,11 +9,9 @@ from bnnbench.core import seeds
 from bnnbench.core.component import Component
 from bnnbench.core.posterior import Posterior
 from bnnbench.core.rules.fit_run import fit
-from bnnbench.errors import Incompatible, InvalidData
+from bnnbench.errors import Incompatible, InvalidData, NetworkError
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from bnnbench.core.dataset import Data
     from bnnbench.core.predictive import Predictive
 
@@ -25,29 +23,39 @@ class OwnFits:
     seed is its own, so that a fit of the defender's method has other draws.
 
     Args:
-        network: the network, as a template.
+        predictive: the predictive, whose network is the template.
         data: the data.
         seed: the defender's seed.
-        device: the device of the fits.
     """
 
-    def __init__(self, network: nn.Module, data: Data, seed: int, device: str) -> None:
-        self._network, self._data, self._device = network, data, device
+    def __init__(self, predictive: Predictive, data: Data, seed: int) -> None:
+        self._predictive, self._data = predictive, data
         self._seed = seeds.words(seed, seeds.SURROGATE)[0]
         self._made: dict[str, Predictive] = {}
 
     def prepare(self, attack: Component) -> None:
         """Fit each posterior that an attack holds, however deep.
 
-        Raises `Incompatible` if there are no training data, and what the fit of a posterior raises.
+        Raises `Incompatible` if there is no network or there are no training data, and what the fit of a posterior
+        raises.
         """
         for _, component in attack.components():
             if isinstance(component, Posterior) and _name(component) not in self._made:
-                try:
-                    made = fit(component, self._network, self._data, seed=self._seed, device=self._device)
-                except InvalidData as error:
-                    raise Incompatible(f"the attacker has nothing to fit: {error}") from error
-                self._made[_name(component)] = made
+                self._made[_name(component)] = self._fit(component)
+
+    def _fit(self, posterior: Posterior) -> Predictive:
+        made = self._predictive
+        try:
+            return fit(posterior, made.network, self._data, seed=self._seed, device=str(made.device))
+        except InvalidData as error:
+            raise Incompatible(f"the attacker has nothing to fit: {error}") from error
+        except NetworkError as error:
+            if made.runs_its_network:
+                raise
+            # Functions have none, and several architectures are not one: that is no fault of the user's.
+            raise Incompatible(
+                f"the attacker fits the network of the ensemble anew, and {made.described} is not one network"
+            ) from error
 
     def of(self, posterior: Posterior) -> Predictive | None:
         """The fit of a posterior; None if it was not prepared."""

@@ -15,7 +15,7 @@ from bnnbench.evidence.figures.picture import Area, Picture, Series
 from bnnbench.evidence.results import Results
 from bnnbench.plugins.described import described
 from bnnbench.plugins.signals import contained
-from bnnbench.report.figures.chosen import chosen_figures
+from bnnbench.report.figures.chosen import Chosen, chosen_figures
 from bnnbench.report.figures.svg import as_svg
 from bnnbench.report.rows import rows_to_csv
 
@@ -60,7 +60,11 @@ def write_figures(
     if a file cannot be written.
     """
     place = arguments.path(folder, argument="folder", meant="the path of a folder")
-    chosen = chosen_figures(figures)
+    return write_chosen(results, place, chosen_figures(figures))
+
+
+def write_chosen(results: Results, place: Path, chosen: Chosen) -> list[WrittenFigure]:
+    """Write the pictures of figures that have been chosen, as `write_figures` does."""
     try:
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -117,10 +121,11 @@ def numbers_of(picture: Picture) -> list[dict[str, Any]]:
 
 
 def _points(item: Series | Area) -> Iterator[dict[str, Any]]:
-    """The points of a series or an area; absent numbers are empty texts."""
+    """The points of a series or an area, and whether each has an open marker; absent numbers are empty texts."""
     columns = {name: getattr(item, name, ()) or [""] * len(item.x) for name in ("x", "y", "low", "high")}
-    for numbers in zip(*columns.values(), strict=True):
-        yield dict(zip(columns, numbers, strict=True))
+    columns["open"] = getattr(item, "open", ()) or [False] * len(item.x)
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
 
 
 def file_name(text: str, taken: set[str]) -> str:

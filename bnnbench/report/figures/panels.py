@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnnbench.evidence.figures.picture import Area, Axis, Panel, Role, Series
@@ -61,20 +61,33 @@ def _draw_series(axes: Any, series: Series, look: Look) -> Any:
             linewidth=0,
             zorder=look.order - 2,
         )
-    for x, y, is_open in zip(series.x, series.y, series.open, strict=False):
-        if is_open:
-            axes.plot(
-                [x], [y], color=look.colour, marker=look.marker, markersize=6, markerfacecolor="white", zorder=5.0
-            )
+    for point in _open(series):
+        axes.plot(
+            [series.x[point]],
+            [series.y[point]],
+            color=look.colour,
+            marker=look.marker,
+            markersize=6,
+            markerfacecolor="white",
+            zorder=5.0,
+        )
     return line
 
 
-def _marked(points: int) -> int | tuple[int, int]:
-    """Which points have a marker, as matplotlib takes it."""
+def _marked(points: int) -> slice:
+    """Which of a number of points have a marker."""
     if points <= MOST_MARKERS:
-        return 1
+        return slice(0, None, 1)
     step = -(-points // 6)
-    return (step // 2, step)
+    return slice(step // 2, None, step)
+
+
+def _open(series: Series) -> Sequence[int]:
+    """The points that have an open marker: all that are open, or of many those that have a marker anyway."""
+    points = [point for point, is_open in enumerate(series.open) if is_open]
+    if len(points) <= MOST_MARKERS:
+        return points
+    return [point for point in range(len(series.x))[_marked(len(series.x))] if series.open[point]]
 
 
 def _draw_area(axes: Any, area: Area) -> Any:

@@ -97,5 +97,6 @@ def _look(role: Role, place: int) -> Look:
         colour, marker = _COLOURS[place % len(_COLOURS)], _MARKERS[place % len(_MARKERS)]
         return Look(colour, marker, _DASHES[turns % len(_DASHES)], 1.3, 3.0)
     if role == "strong":
-        return Look(INK, "o", _DASHES[place % len(_DASHES)], 2.4, 4.0)
+        # Wide and below the others, so that a line on it stays visible.
+        return Look(INK, "o", _DASHES[place % len(_DASHES)], 3.2, 2.9)
     return Look(INK, "d", _DASHES[(place + 1) % len(_DASHES)], 1.3, 3.5)

@@ -16,9 +16,9 @@ from bnnbench.report.figures.lettering import LINE, height_of, width_of, wrapped
 from bnnbench.report.figures.panels import draw_panel
 from bnnbench.report.figures.style import GREY, INK, SIZE, looks, settings
 
-_WIDTHS = {1: 6.0, 2: 8.0, 3: 10.0}
-"""The width of a picture by its number of columns of panels."""
-_PANELS = {1: 3.4, 2: 2.7, 3: 2.4}
+_WIDTHS = {1: 6.0, 2: 7.2}
+"""The width of a picture by its number of columns of panels: a page shows it without making letters much smaller."""
+_PANELS = {1: 3.4, 2: 2.5}
 """The height of a panel with its labels, by the number of columns."""
 _MARGIN, _GAP = 0.12, 0.1
 _TITLE = 1.2
@@ -41,7 +41,7 @@ def laid_out(picture: Picture) -> Any:
     from matplotlib.figure import Figure
 
     panels = picture.panels
-    columns = 2 if len(panels) == 4 else min(3, len(panels))
+    columns = min(len(panels), max(_WIDTHS))
     rows, width = math.ceil(len(panels) / columns), _WIDTHS[columns]
     figure = Figure(figsize=(width, 4.0))
     handles, heads = _panels(figure, picture, rows, columns)
@@ -59,7 +59,16 @@ def laid_out(picture: Picture) -> Any:
     if legend is not None:
         legend.set_bbox_to_anchor((left, base / height), figure.transFigure)
     figure.set_layout_engine("constrained", rect=(left, foot / height, 1 - 2 * left, 1 - (foot + top) / height))
+    _settle(figure)
     return figure
+
+
+def _settle(figure: Any) -> None:
+    """Fix the places of the panels. The layout's last digits differ from time to time, and with them the bytes."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for one in figure.axes:
+        one.set_position([round(edge, 6) for edge in one.get_position().bounds])
 
 
 def _panels(figure: Any, picture: Picture, rows: int, columns: int) -> tuple[dict[tuple[str, str], Any], int]:

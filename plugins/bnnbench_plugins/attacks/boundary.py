@@ -27,12 +27,12 @@ class HopSkipJump(Attack):
     direction across the boundary: of many small random moves, those that stay misclassified are compared with all. The
     step along it is halved until it stays misclassified, and the attack bisects again.
 
-    Starts are inputs blended with uniform noise. Where none of them is misclassified, the start is the nearest input of
-    the batch whose predicted class is not the label; only such a start depends on the other images. Under the stream
+    Starts are inputs blended with uniform noise. Where none of them reaches the goal, the start is the nearest input of
+    the batch whose predicted class does; only such a start depends on the other images. Under the stream
     `fresh` a decision is that of the draws of one query. Raises `Incompatible` for the l1 norm.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
     traits: ClassVar[frozenset[str]] = frozenset({"iterative", "gradient-free", "minimal-norm"})
 
     queries: int = Field(default=2500, ge=1)

@@ -58,13 +58,13 @@ class Walk:
         return right[self.distance[right].isfinite()]
 
     def _start_from_batch(self, at: Tensor, asked: Tensor, classes: Tensor) -> None:
-        """Let images without a start begin at the nearest input whose predicted class is not their label.
+        """Let images without a start begin at the nearest input whose predicted class reaches their goal.
 
         `at` (n,) are their positions; `asked` (m,) are the positions of the inputs whose predicted classes (m,) are
         known.
         """
         for position in at.tolist():
-            others = asked[classes != self._y[position]]
+            others = asked[self._threat.broken_by(classes, self._y[position])]
             if len(others) > 0:
                 gaps = self._threat.distance(self._x[position].expand_as(self._x[others]), self._x[others])
                 self._keep(self._x[others[gaps.argmin()]][None], at.new_tensor([position]))

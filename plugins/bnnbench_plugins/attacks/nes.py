@@ -9,7 +9,7 @@ from pydantic import Field
 
 from bnnbench import ObjectiveParameter
 from bnnbench.authoring import Best, Maximising
-from bnnbench_plugins.attacks.query_budget import allowed_queries, blocks, normal
+from bnnbench_plugins.attacks.query_budget import allowed_queries, blocks, normal, uniform
 
 if TYPE_CHECKING:
     import torch
@@ -28,10 +28,14 @@ class EstimatedGradient(Maximising):
     the best iterate, as for `pgd`; under the stream `fresh` it is the last one. Step lengths fall to zero along half a
     cosine.
 
+    In the l1 ball a step moves the steepest coordinates alone, which the noise of such a sum hides. There each pair of
+    queries moves a single coordinate, in a random order that is gone through again and again, and the latest slope of
+    each coordinate counts.
+
     An image costs `steps` * (`samples` + 1) + 1 queries. If the threat allows fewer, fewer steps are taken.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
     traits: ClassVar[frozenset[str]] = frozenset({"iterative", "gradient-free"})
 
     objective: ObjectiveParameter = Field(default=_MARGIN)
@@ -41,11 +45,12 @@ class EstimatedGradient(Maximising):
     samples: int = Field(default=50, ge=2, multiple_of=2)
     """Queries for each estimate, two for each random direction."""
     smoothing: float = Field(default=0.001, gt=0)
-    """Standard deviation of each coordinate of the random directions, in widths of the box."""
+    """Standard deviation of each coordinate of the random directions, in widths of the box; in the l1 ball, how far a
+    coordinate is moved."""
     relative_step_size: float = Field(default=1.0, gt=0)
     """Length of the first step as a fraction of epsilon."""
     momentum: float = Field(default=0.8, ge=0, lt=1)
-    """Share of the last direction in the direction of a step; the rest is the new estimate."""
+    """Share of the last direction in the direction of a step; the rest is the new estimate. Not used in the l1 ball."""
     random_start: bool = False
     """Start from uniform noise in the ball instead of the clean input."""
     stop_when_broken: bool = True
@@ -56,6 +61,7 @@ class EstimatedGradient(Maximising):
 
         best, direction = Best(x), torch.zeros_like(x)
         current = threat.uniform(x, rng) if self.random_start else x.clone()
+        order = uniform(tuple(x.flatten(1).shape), x, rng).argsort(1) if threat.norm == "l1" else None
         # Each iterate costs a query too: the first one, and one after each step.
         queries = self.steps * (self.samples + 1) + 1
         steps = (allowed_queries(victim, queries, x) - 1).div(self.samples + 1, rounding_mode="floor")
@@ -67,8 +73,12 @@ class EstimatedGradient(Maximising):
             self._judge(victim, best, at, steps[at] == step, current, y, threat)
             at = self._attacked(best)
             at = at[step < steps[at]]
-            estimate = self._estimate(victim, at, current, y, threat, rng)
-            direction[at] = self.momentum * direction[at] + (1 - self.momentum) * estimate
+            if order is None:
+                estimate = self._estimate(victim, at, current, y, threat, rng)
+                direction[at] = self.momentum * direction[at] + (1 - self.momentum) * estimate
+            elif len(at):
+                chosen = order.roll(-step * (self.samples // 2), 1)[at]
+                direction[at] = self._renewed(victim, at, direction[at], chosen, current, y, threat)
             length = self.relative_step_size * (1 + torch.cos(math.pi * step / steps[at])) / 2
             move = threat.ascent(current[at], direction[at], length.to(x) * threat.epsilon)
             current[at] = threat.project(x[at], current[at] + move)
@@ -109,13 +119,43 @@ class EstimatedGradient(Maximising):
             if len(at) == 0:
                 continue
             points = torch.cat([centre + width * along, centre - width * along]).clamp(*threat.box)
-            asked = at.repeat(2 * pairs)
-            values = victim.among(asked).value(points.flatten(0, 1), y[asked], self.objective)
-            ahead, behind = values.view(2, pairs, len(at))
-            # Where a probability is zero the objective is infinite: then only the sign of the difference counts.
-            slopes = (ahead - behind).nan_to_num(nan=0.0, posinf=1.0, neginf=-1.0)
+            slopes = self._rises(victim, at, points, y)
             total += (slopes.view(*slopes.shape, *[1] * (centre.ndim - 1)) * along).sum(0)
         return total
+
+    def _renewed(
+        self, victim: Victim, at: Tensor, slopes: Tensor, order: Tensor, current: Tensor, y: Tensor, threat: Threat
+    ) -> Tensor:
+        """The slopes (n, *shape) of the objective along each coordinate, those of a few coordinates estimated anew.
+
+        `slopes` are the latest ones, of the images at these positions (n,), and `order` (n, d) has the coordinates that
+        are to be moved first. If there are fewer than the queries suffice for, they are moved several times.
+        """
+        import torch
+
+        centre, width, known, done = current[at].flatten(1), self.smoothing * threat.width, slopes.flatten(1), 0
+        for pairs in blocks(self.samples // 2, current):
+            chosen = order[:, torch.arange(done, done + pairs, device=at.device) % order.shape[1]]
+            done += pairs
+            at_rest = centre.gather(1, chosen)
+            ends = torch.stack([at_rest + width, at_rest - width]).clamp(*threat.box)
+            places = chosen.T[..., None].expand(2, pairs, len(at), 1)
+            points = centre.expand(2, pairs, *centre.shape).scatter(-1, places, ends.transpose(1, 2)[..., None])
+            rises = self._rises(victim, at, points.view(2 * pairs, len(at), *slopes.shape[1:]), y)
+            apart = (ends[0] - ends[1]).clamp(min=torch.finfo(ends.dtype).tiny)
+            known = known.scatter(1, chosen, rises.T / apart)
+        return known.view_as(slopes)
+
+    def _rises(self, victim: Victim, at: Tensor, points: Tensor, y: Tensor) -> Tensor:
+        """How much larger the objective is at the first half of some points than at the other half, (pairs, n).
+
+        The points (2 * pairs, n, *shape) belong to the images at these positions (n,).
+        """
+        asked = at.repeat(len(points))
+        values = victim.among(asked).value(points.flatten(0, 1), y[asked], self.objective)
+        ahead, behind = values.view(2, len(points) // 2, len(at))
+        # Where a probability is zero the objective is infinite: then only the sign of the difference counts.
+        return (ahead - behind).nan_to_num(nan=0.0, posinf=1.0, neginf=-1.0)
 
     @property
     def stops_early(self) -> bool:

@@ -31,10 +31,11 @@ class Substitute(Attack):
 
     The substitute is trained on the points of all images, so the result for an image depends on the other images. An
     image costs 2 ** `rounds` queries at most; where fewer are allowed, the first points of the last round are asked.
-    In the paper, the attacker chooses the first points and the sign of the steps changes; here neither is so.
+    In the paper, the attacker chooses the first points and the sign of the steps changes; here neither is so. Whether
+    the inputs break the substitute is recorded as the step `surrogate_broken`.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
     traits: ClassVar[frozenset[str]] = frozenset({"gradient-free", "transfer"})
 
     attack: AttackParameter = Field(default=_APGD)
@@ -62,6 +63,7 @@ class Substitute(Attack):
     ) -> list[Tensor]:
         from bnnbench import Victim
         from bnnbench_plugins.attacks.substitute_network import Training, forked
+        from bnnbench_plugins.attacks.surrogates import record_broken
 
         # All generators are in one state, so one substitute is that of each threat.
         generators = [forked(rng) for rng in rngs]
@@ -78,11 +80,13 @@ class Substitute(Attack):
         if not decided:
             return [x.clone() for _ in threats]
         substitute = training.predictive(decided)
-        known = [replace(one, access="gradient", stream="fixed", attack_draws=None, queries=None) for one in threats]
-        return [
-            self.attack.run_on(Victim(substitute, threat, [0], len(x)), x, y, threat, rng)
-            for threat, rng in zip(known, rngs, strict=True)
-        ]
+        found = []
+        for threat, rng in zip(threats, rngs, strict=True):
+            known = replace(threat, access="gradient", stream="fixed", attack_draws=None, queries=None)
+            asked = Victim(substitute, known, [0], len(x))
+            found.append(self.attack.run_on(asked, x, y, known, rng))
+            record_broken(victim.under(threat), asked, known, found[-1], y)
+        return found
 
     def _decided(self, victim: Victim, x: Tensor, threat: Threat, training: Training) -> list[Decided]:
         """The points that were asked, batch by batch, with their predicted classes."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from bnnbench import Attack, AttackParameter, PosteriorParameter
+from bnnbench_plugins.attacks.surrogates import record_broken
 
 if TYPE_CHECKING:
     import torch
@@ -53,9 +54,7 @@ class Transfer(Attack):
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         surrogate, known = self._surrogate(victim, threat)
         found = self.attack.run_on(surrogate, x, y, known, rng)
-        if known.goal in ("untargeted", "targeted"):
-            # Inputs that break the surrogate alone say nothing about the ensemble.
-            victim.record("surrogate_broken", known.broken_by(surrogate.decisions(found), y).to(x))
+        record_broken(victim, surrogate, known, found, y)
         return found
 
     def _surrogate(self, victim: Victim, threat: Threat) -> tuple[Victim, Threat]:

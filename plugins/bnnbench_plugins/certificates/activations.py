@@ -134,13 +134,17 @@ class Sigmoid(Activation):
 
 
 class Softplus(Activation):
-    """log(1 + exp(beta x)) / beta, which torch replaces by x where beta x is above `threshold`."""
+    """log(1 + exp(beta x)) / beta, which torch replaces by x where beta x is above `threshold`.
 
-    convex = True
+    `beta` is not 0. It rises everywhere, and is convex for a positive beta and concave for a negative one. The two
+    differ by log(1 + exp(-beta x)) / |beta| where beta x is above the threshold, which is part of the error.
+    """
 
     def __init__(self, source: int, beta: float, threshold: float) -> None:
         super().__init__(source)
-        self.beta, self.cut = beta, math.log1p(math.exp(-threshold)) / beta
+        self.beta, self.convex = beta, beta > 0
+        # The logarithm, in a form that does not overflow.
+        self.replaced = (max(-threshold, 0.0) + math.log1p(math.exp(-abs(threshold)))) / abs(beta)
 
     def value(self, x: Tensor) -> Tensor:
         return F.softplus(self.beta * x, threshold=500) / self.beta
@@ -149,7 +153,7 @@ class Softplus(Activation):
         return [slope.clamp(0, 1).logit() / self.beta]
 
     def error(self, given: Interval, unit: float) -> Tensor:
-        return super().error(given, unit) * max(1.0, 1 / self.beta) + self.cut
+        return super().error(given, unit) * max(1.0, 1 / abs(self.beta)) + self.replaced
 
 
 class ELU(Activation):

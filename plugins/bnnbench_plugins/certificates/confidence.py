@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Literal, get_args
 
+from bnnbench.authoring import last_that_holds
+
 Method = Literal["chernoff", "massart", "clopper-pearson"]
 """The names of the bounds."""
 
@@ -61,13 +63,7 @@ def _log_choose(n: int, k: int) -> float:
 
 def _smallest(log_tail: Callable[[float], float], share: float, error: float) -> float:
     """The probability in (0, share) at which a rising log tail probability reaches log(error), from below."""
-    low, high = 0.0, share
-    for _ in range(60):
-        middle = (low + high) / 2
-        if middle in (low, high) or middle >= 1:
-            break
-        low, high = (low, middle) if log_tail(middle) >= math.log(error) else (middle, high)
-    return low
+    return last_that_holds(lambda p: log_tail(p) < math.log(error), 0.0, share)
 
 
 _BOUNDS: Mapping[str, Callable[[int, int, float], float]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -65,6 +66,14 @@ def _gelu(place: Place, approximate: str = "none") -> Step:
     if approximate != "none":
         raise place.refuse(f"approximate={approximate}")
     return Curved(place.source, F.gelu, GELU_CURVATURE)
+
+
+def _softplus(place: Place, beta: float = 1.0, threshold: float = 20.0) -> Step:
+    if beta == 0 or not math.isfinite(beta):
+        raise place.refuse(f"beta={beta:g}")
+    if math.isnan(threshold) or threshold == -math.inf:
+        raise place.refuse(f"threshold={threshold:g}")
+    return Softplus(place.source, beta, threshold)
 
 
 def _conv2d(
@@ -178,7 +187,7 @@ LAYERS: dict[type[nn.Module], Callable[[Any, Place], Step]] = {
     nn.ELU: lambda m, place: _elu(place, m.alpha),
     nn.GELU: lambda m, place: _gelu(place, m.approximate),
     nn.SiLU: lambda m, place: Curved(place.source, F.silu, SILU_CURVATURE),
-    nn.Softplus: lambda m, place: Softplus(place.source, m.beta, m.threshold),
+    nn.Softplus: lambda m, place: _softplus(place, m.beta, m.threshold),
     nn.Tanh: lambda m, place: Tanh(place.source),
     nn.Sigmoid: lambda m, place: Sigmoid(place.source),
 }
@@ -198,7 +207,7 @@ FUNCTIONS: dict[Any, Callable[..., Step]] = {
     F.elu: _elu,
     F.gelu: _gelu,
     F.silu: lambda place, inplace=False: Curved(place.source, F.silu, SILU_CURVATURE),
-    F.softplus: lambda place, beta=1.0, threshold=20.0: Softplus(place.source, beta, threshold),
+    F.softplus: _softplus,
     torch.tanh: lambda place: Tanh(place.source),
     torch.sigmoid: lambda place: Sigmoid(place.source),
     torch.flatten: lambda place, *_, **__: _same(place),

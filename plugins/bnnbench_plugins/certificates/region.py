@@ -51,7 +51,8 @@ class Region:
 
     def at(self, images: Tensor) -> Region:
         """The regions of the images at these positions."""
-        return Region(self.centre[images], self.box.at(images), self.radius, self.norm)
+        cut = None if self.cut is None else Cut(self.cut.slope[images], self.cut.limit[images])
+        return Region(self.centre[images], self.box.at(images), self.radius, self.norm, cut)
 
     def minimum(self, rows: Tensor) -> Tensor:
         """Lower bounds (N, R) of the products of rows (N, R, *shape) with the inputs of each region."""
@@ -68,8 +69,8 @@ class Region:
         return torch.maximum(least, inner(rows, self.centre) + self._least_step(rows)[1])
 
     def minimiser(self, rows: Tensor) -> Tensor:
-        """Inputs (N, R, *shape) at which the products with the rows are about minimal."""
-        if self.is_box:
+        """Inputs (N, R, *shape) at which the products with the rows are about minimal, without regard to a cut."""
+        if self.norm == "linf":
             return torch.where(rows > 0, self.box.lower[:, None], self.box.upper[:, None])
         return self.centre[:, None] + self._least_step(rows)[0]
 

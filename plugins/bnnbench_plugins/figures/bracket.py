@@ -9,7 +9,8 @@ import numpy as np
 
 from bnnbench import Axis, Figure, NotApplicable, Panel, Picture, Results, Series
 
-from .places import Place, places, with_interval
+from .places import Place, places
+from .shares import both_ends, care_in, with_interval
 
 
 class Bracket(Figure):
@@ -36,11 +37,13 @@ def _has(place: Place, kind: str) -> bool:
 def _picture(place: Place, series: Sequence[Series]) -> Picture:
     y = Axis("width of the bracket (% of the images)", percent=True, low=0.0)
     panel = Panel("", Axis(place.radius, low=0.0), series)
-    care = " Open markers: an outcome is missing." if any(any(one.open) for one in series) else ""
-    caption = (
-        "Images that no attack broke and no certificate proved: worst case less certified accuracy. "
-        f"Bands: 95% Wilson interval.{care} {place.about}"
-    )
+    parts = [
+        "Images that no attack broke and no certificate proved: worst case less certified accuracy, over the seeds "
+        "that have both. Bands: 95% Wilson interval.",
+        care_in(series),
+        place.about,
+    ]
+    caption = " ".join(filter(None, parts))
     return Picture(place.name, f"Width of the bracket against radius: {place.title}", y, [panel], caption)
 
 
@@ -56,16 +59,8 @@ def _series(place: Place) -> list[Series]:
 
 
 def _point(group: Any, line: Any) -> tuple[float, float, float, float, bool] | None:
-    """The width at the radius of a line with its interval, and whether an outcome is missing; None without a width.
-
-    It is the mean over the seeds that have both an attack and a certificate: other seeds have no bracket.
-    """
-    widths = []
-    for cells in line.all_by_seed.values():
-        robust = [cell.robust for cell in cells if cell.robust is not None]
-        certified = [cell.certified for cell in cells if cell.certified is not None]
-        if robust and certified:
-            widths.append(np.logical_and.reduce(robust) & ~np.logical_or.reduce(certified))
+    """The width at the radius of a line with its interval, and whether an outcome is missing; None without a width."""
+    widths = [ends.robust & ~ends.certified for ends in both_ends(line)]
     if not widths:
         return None
     interval = with_interval(float(np.mean(widths)), len(widths[0]))

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 from bnnbench import NotApplicable, Results, Threat
-from bnnbench.authoring import wilson
 
 PERCENTS = (0, 0.2, 0.4, 0.6, 0.8, 1)
 """The ticks of axes of shares."""
 _NORMS = {"linf": "l-infinity", "l2": "l2", "l1": "l1"}
 _ACCESS = {"gradient": "gradients", "scores": "scores alone", "decisions": "predicted classes alone"}
-_STREAMS = {
-    "fixed": "attacker and defender use the same draws",
-    "independent": "attacker and defender use different draws",
-    "fresh": "every query uses draws chosen anew",
-}
 
 
 @dataclass(frozen=True)
@@ -26,15 +20,21 @@ class Place:
 
     Attributes:
         group: all lines of the data set and network.
-        threat: what the threats of these lines share; the other fields are empty.
         lines: the lines, those of smaller radii first.
+        beside: the fields besides the radius in which the threats of these lines may differ.
         suffix: what tells the place from others of the same group, for names of files; may be empty.
     """
 
     group: Any
-    threat: Threat
     lines: Sequence[Any]
+    beside: Sequence[str]
     suffix: str
+
+    @property
+    def threat(self) -> Threat:
+        """One of the threats of these lines."""
+        threat: Threat = self.lines[0].threat
+        return threat
 
     @property
     def name(self) -> str:
@@ -70,18 +70,31 @@ class Place:
         return max(cell.figures["images"] for line in self.lines for cell in line.all if cell.ok)
 
     @property
+    def is_about_class(self) -> bool:
+        """Whether the attackers' goal is about the predicted class, and not about its uncertainty."""
+        return self.threat.goal in ("untargeted", "targeted")
+
+    @property
+    def robust(self) -> str:
+        """The label of an axis of robust accuracies."""
+        return "robust accuracy (%)" if self.threat.goal == "untargeted" else "images that withstood (%)"
+
+    @property
+    def withstood(self) -> str:
+        """The images that robust accuracies count, in words."""
+        return self.threat.aim.withstood
+
+    @property
     def about(self) -> str:
         """Threat, images, seeds and short posteriors in sentences, for captions."""
         threat, seeds = self.threat, len(self.group.seeds)
-        stream = _STREAMS[threat.stream]
-        if threat.stream == "fixed" and threat.attack_draws is not None:
-            stream = f"the attacker uses at most {threat.attack_draws} of the defender's draws"
+        asks = threat.queries is not None and "queries" not in self.beside
         words = [
             f"Threat: {self.norm} ball",
             f"the attacker is given {_ACCESS[threat.access]}",
-            "" if threat.queries is None else f"at most {threat.queries} queries per image",
-            stream,
-            "" if threat.goal == "untargeted" else f"goal: {threat.goal}",
+            f"at most {threat.queries} queries per image" if asks else "",
+            _stream(threat.stream, None if "attack_draws" in self.beside else threat.attack_draws),
+            "" if threat.goal == "untargeted" else f"goal: {threat.goal_text}",
         ]
         images = f"{self.images} test images{f', mean over {seeds} seeds' if seeds > 1 else ''}"
         short = " ~: short posterior (not converged), so about these draws only." if self._has_short else ""
@@ -107,37 +120,38 @@ def places(results: Results, beside: Iterable[str] = ()) -> list[Place]:
     return found
 
 
+def _stream(stream: str, attack_draws: int | None) -> str:
+    """The draws that attacker and defender use; without a limit if `attack_draws` is None."""
+    if stream == "fixed":
+        if attack_draws is None:
+            return "attacker and defender use the same draws"
+        return f"the attacker uses at most {attack_draws} of the defender's draws"
+    if stream == "fresh":
+        return f"every query uses {'' if attack_draws is None else f'{attack_draws} '}draws chosen anew"
+    most = "" if attack_draws is None else f", the attacker at most {attack_draws}"
+    return f"attacker and defender use different draws{most}"
+
+
 def _of_group(group: Any, beside: Sequence[str]) -> list[Place]:
     """The places of a group in which something has a result."""
-    shared: dict[Threat, list[Any]] = {}
+    names = [field.name for field in fields(Threat) if field.name not in ("epsilon", *beside)]
+    shared: dict[tuple[Any, ...], list[Any]] = {}
     for line in group.lines:
         if any(cell.ok for cell in line.all):
-            key = replace(line.threat, epsilon=0.0, **dict.fromkeys(beside))
-            shared.setdefault(key, []).append(line)
+            shared.setdefault(tuple(getattr(line.threat, name) for name in names), []).append(line)
+    differing = [place for place, values in enumerate(zip(*shared, strict=True)) if len(set(values)) > 1]
     return [
-        Place(group, threat, sorted(lines, key=lambda line: line.threat.epsilon), _suffix(threat, list(shared)))
-        for threat, lines in shared.items()
+        Place(
+            group,
+            sorted(lines, key=lambda line: line.threat.epsilon),
+            beside,
+            _suffix({names[place]: values[place] for place in differing}),
+        )
+        for values, lines in shared.items()
     ]
 
 
-def _suffix(threat: Threat, threats: Sequence[Threat]) -> str:
-    """The values of a threat in the fields in which threats differ."""
-    names = [field.name for field in fields(Threat) if len({getattr(one, field.name) for one in threats}) > 1]
-    values = {name: value for name in names if (value := getattr(threat, name)) is not None}
+def _suffix(differing: Mapping[str, Any]) -> str:
+    """The values of the fields in which the threats of a group differ."""
+    values = {name: value for name, value in differing.items() if value is not None}
     return "-".join(value if isinstance(value, str) else f"{name}-{value}" for name, value in values.items())
-
-
-def accuracy(cells: Sequence[Any], figure: str = "robust_accuracy") -> tuple[float, float, float] | None:
-    """The mean over seeds of a figure of cells, and its Wilson interval at the number of images.
-
-    None if one of them has no result, as tables show no number then.
-    """
-    if not cells or not all(cell.ok for cell in cells):
-        return None
-    values = [cell.figures[figure] for cell in cells]
-    return with_interval(sum(values) / len(values), cells[0].figures["images"])
-
-
-def with_interval(share: float, images: int) -> tuple[float, float, float]:
-    """A share of images, and the ends of its Wilson interval."""
-    return (share, *wilson(share * images, images))

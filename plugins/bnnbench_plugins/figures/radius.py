@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from bnnbench import Area, Axis, Figure, NotApplicable, Panel, Picture, Results, Series
 
-from .places import PERCENTS, Place, accuracy, places
+from .places import PERCENTS, Place, places
+from .shares import accuracy, both_ends, care_in, needs_care
 
 
 class Point(NamedTuple):
@@ -24,8 +25,8 @@ class Radius(Figure):
     """Robust accuracy against the radius: each attack, the worst case over attacks, and what certificates prove.
 
     One picture for each data set, network and threat apart from its radius, with a panel for each posterior. All lines
-    start at radius 0 from the clean accuracy. The truth lies in the hatched bracket between the certified accuracy and
-    the worst case.
+    start at radius 0 from the clean accuracy, unless the goal is about uncertainty. The truth lies in the hatched
+    bracket between the certified accuracy and the worst case of the seeds that have both.
     """
 
     def pictures(self, results: Results) -> list[Picture]:
@@ -40,19 +41,18 @@ def _pictures(place: Place) -> Iterator[Picture]:
     if not any(line.threat.epsilon for line in place.lines):
         return
     panels = [_panel(place, name, lines) for name, lines in place.posteriors.items()]
-    y = Axis("robust accuracy (%)", percent=True, low=0.0, high=1.0, ticks=PERCENTS)
+    y = Axis(place.robust, percent=True, low=0.0, high=1.0, ticks=PERCENTS)
     title = f"Robust accuracy against radius: {place.title}"
     yield Picture(place.name, title, y, panels, _caption(place, panels))
 
 
 def _panel(place: Place, posterior: str, lines: Sequence[Any]) -> Panel:
     """The panel of a posterior, whose lines have radii in rising order."""
-    group, start = place.group, _clean(lines)
-    combined = {column: _combined(group, lines, column, start) for column in ("worst", "certified")}
+    group, start = place.group, _clean(lines) if place.is_about_class else []
     series = [_series(label, _attack(group, lines, label, start)) for label in group.attacks]
-    series.append(_series("certified", combined["certified"], "bound"))
-    series.append(_series("worst", combined["worst"], "strong"))
-    return Panel(posterior, Axis(place.radius, low=0.0), [one for one in series if one], _bracket(combined))
+    series.append(_series("certified", _combined(group, lines, "certified", start), "bound"))
+    series.append(_series("worst", _combined(group, lines, "worst", start), "strong"))
+    return Panel(posterior, Axis(place.radius, low=0.0), [one for one in series if one], _bracket(lines, start))
 
 
 def _clean(lines: Sequence[Any]) -> list[Point]:
@@ -68,8 +68,7 @@ def _attack(group: Any, lines: Sequence[Any], label: str, start: list[Point]) ->
     for line in lines:
         cells = [cell for cell in line.cells if cell.spec.label == label]
         if (found := accuracy(cells)) is not None:
-            care = any(cell.refuted for cell in cells) or len(cells) < len(group.seeds)
-            points.append(Point(line.threat.epsilon, *found, care))
+            points.append(Point(line.threat.epsilon, *found, needs_care(group, cells)))
     return [*start, *points] if points else []
 
 
@@ -99,13 +98,17 @@ def _series(label: str, points: Sequence[Point], role: Any = "plain") -> Series 
     return Series(label, x, y, *band, role=role, open=is_open)
 
 
-def _bracket(combined: dict[str, list[Point]]) -> list[Area]:
-    """The area between what is certified and the worst case, at the radii that have both."""
-    low = {point.x: point.y for point in combined["certified"]}
-    both = [point for point in combined["worst"] if point.x in low]
-    if len(both) < 2:
-        return []
-    return [Area("bracket: the truth lies here", [p.x for p in both], [low[p.x] for p in both], [p.y for p in both])]
+def _bracket(lines: Sequence[Any], start: list[Point]) -> list[Area]:
+    """The area between what is certified and the worst case, at the radii that have both at some seed."""
+    points = [(point.x, point.y, point.y) for point in start]
+    for line in lines:
+        if ends := both_ends(line):
+            low, high = (
+                sum(float(part.mean()) for part in parts) / len(ends)
+                for parts in zip(*((one.certified, one.robust) for one in ends), strict=True)
+            )
+            points.append((line.threat.epsilon, low, high))
+    return [Area("bracket: the truth lies here", *zip(*points, strict=True))] if len(points) > 1 else []
 
 
 def _caption(place: Place, panels: Sequence[Panel]) -> str:
@@ -113,13 +116,13 @@ def _caption(place: Place, panels: Sequence[Panel]) -> str:
     series = [one for panel in panels for one in panel.series]
     worst = any(one.role == "strong" for one in series)
     certified = any(one.role == "bound" for one in series)
+    partial = any(0 < len(both_ends(line)) < len(place.group.seeds) for line in place.lines)
     parts = [
         place.about,
-        "worst: images right as they are and under every attack; grey band: its 95% Wilson interval." if worst else "",
+        f"worst, under all attacks: {place.withstood}; grey band: its 95% Wilson interval." if worst else "",
         "certified: images at which no attack in the ball can succeed (proof)." if certified else "",
-        "At radius 0: clean accuracy.",
-        "Open markers: no evidence, or an outcome is missing (see the table)."
-        if any(any(one.open) for one in series)
-        else "",
+        "The bracket is that of the seeds that have both." if partial else "",
+        "At radius 0: clean accuracy." if place.is_about_class else "",
+        care_in(series),
     ]
     return " ".join(filter(None, parts))

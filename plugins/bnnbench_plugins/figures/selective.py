@@ -8,6 +8,7 @@ from typing import Any, Literal
 from bnnbench import Axis, Figure, NotApplicable, Panel, Picture, Results, Series
 
 from .places import PERCENTS, Place, places
+from .shares import by_attack, care_in, lacks_seed, needs_care
 
 SHARES = tuple(share / 40 for share in range(1, 41))
 """The shares of the images at which the accuracy is computed."""
@@ -34,7 +35,9 @@ class Selective(Figure):
     def pictures(self, results: Results) -> list[Picture]:
         drawn = [one for place in places(results) if (one := self._picture(place)) is not None]
         if not drawn:
-            raise NotApplicable("no attack that goes on at misclassified images, such as pgd, has a result")
+            raise NotApplicable(
+                "no attack that goes on at misclassified images, such as pgd, has results of all its seeds"
+            )
         return drawn
 
     def _picture(self, place: Place) -> Picture | None:
@@ -45,22 +48,30 @@ class Selective(Figure):
             attacks = [(line, cells) for line in lines if line.threat.epsilon and (cells := _strongest(line))]
             if attacks:
                 used |= dict.fromkeys(cells[0].spec.label for _, cells in attacks)
-                clean = self._series("clean", attacks[0][1], attacked=False)
-                attacked = [self._series(f"attacked, radius {line.radius}", cells) for line, cells in attacks]
+                first = attacks[0][1]
+                series = [self._series("clean", first, lacks_seed(place.group, first), attacked=False)]
+                for line, cells in attacks:
+                    care = needs_care(place.group, cells) or _may_be_stronger(line, place.group)
+                    series.append(self._series(f"attacked, radius {line.radius}", cells, care))
                 axis = Axis("share of the images that is kept (%)", percent=True, low=0.0, high=1.0, ticks=PERCENTS)
-                panels.append(Panel(name, axis, [clean, *attacked]))
+                panels.append(Panel(name, axis, series))
         if not panels:
             return None
-        y = Axis("accuracy of the images kept (%)", percent=True, low=0.0, high=1.0, ticks=PERCENTS)
+        y = Axis("accuracy of kept images (%)", percent=True, low=0.0, high=1.0, ticks=PERCENTS)
         which = f"by {next(iter(used))}" if len(used) == 1 else f"by the strongest of {', '.join(used)} at each radius"
-        caption = (
+        aim = "class and not at the uncertainty"
+        if not place.is_about_class:
+            aim = f"uncertainty (goal: {place.threat.goal_text})"
+        parts = [
             f"The images that are kept have the least uncertainty: {_SCORES[self.score]}. Attacked {which}, which aims "
-            "at the class and not at the uncertainty. The accuracy is that of the attacked inputs, where at least "
-            f"{LEAST} images are kept. {place.about}"
-        )
+            f"at the {aim}. The accuracy is that of the attacked inputs, where at least {LEAST} images are kept.",
+            care_in([one for panel in panels for one in panel.series]),
+            place.about,
+        ]
+        caption = " ".join(filter(None, parts))
         return Picture(place.name, f"Selective accuracy: {place.title}", y, panels, caption)
 
-    def _series(self, label: str, cells: Sequence[Any], *, attacked: bool = True) -> Series:
+    def _series(self, label: str, cells: Sequence[Any], care: bool, *, attacked: bool = True) -> Series:
         """The accuracy at each share, the mean over the cells of all seeds."""
         outcomes = [cell.outcome for cell in cells]
         shares = [share for share in SHARES if share == 1 or share * len(outcomes[0]) >= LEAST]
@@ -68,17 +79,20 @@ class Selective(Figure):
             sum(one.selective_accuracy(share, score=self.score, attacked=attacked) for one in outcomes) / len(outcomes)
             for share in shares
         ]
-        return Series(label, shares, y, role="plain" if attacked else "strong")
+        return Series(label, shares, y, role="plain" if attacked else "strong", open=[care] * len(shares))
 
 
 def _strongest(line: Any) -> list[Any]:
     """The cells of the attack of the lowest robust accuracy among those of a line that go on; may be empty."""
-    by_attack: dict[str, list[Any]] = {}
-    for cell in line.cells:
-        by_attack.setdefault(cell.spec.label, []).append(cell)
-    going_on = [
-        cells for cells in by_attack.values() if all(cell.ok and not cell.spec.component.stops_early for cell in cells)
-    ]
-    return min(
-        going_on, key=lambda cells: sum(cell.figures["robust_accuracy"] for cell in cells) / len(cells), default=[]
-    )
+    whole = [cells for cells in _going_on(line) if all(cell.ok for cell in cells)]
+    return min(whole, key=lambda cells: sum(cell.figures["robust_accuracy"] for cell in cells) / len(cells), default=[])
+
+
+def _may_be_stronger(line: Any, group: Any) -> bool:
+    """Whether an attack of a line that goes on lacks a result, so that it might be the strongest."""
+    return any(lacks_seed(group, cells) for cells in _going_on(line))
+
+
+def _going_on(line: Any) -> list[list[Any]]:
+    """The cells of each attack of a line that goes on at misclassified images."""
+    return [cells for cells in by_attack(line.cells).values() if not cells[0].spec.component.stops_early]

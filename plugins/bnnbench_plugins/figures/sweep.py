@@ -8,7 +8,8 @@ from typing import Any
 
 from bnnbench import Axis, Figure, NotApplicable, Panel, Picture, Results, Series
 
-from .places import PERCENTS, Place, accuracy, places
+from .places import PERCENTS, Place, places
+from .shares import accuracy, by_attack, care_in, needs_care
 
 OF_THREATS = {"queries": "queries per image that the threat allows", "attack_draws": "draws that the attacker sees"}
 """The numbers of threats against which accuracies are drawn, and what they are."""
@@ -60,19 +61,22 @@ class Sweep(Figure):
 def _picture(place: Place, attack: str) -> Picture | None:
     """The picture of an attack and all its variants; None if none of its numbers has two values."""
     swept = [*_of_attack(place, attack), *_of_threats(place, attack)]
-    panels = [panel for panel in _panels(swept) if panel is not None]
+    panels = [panel for panel in _panels(swept, place.group) if panel is not None]
     if not panels:
         return None
-    y = Axis("robust accuracy (%)", percent=True, low=0.0, high=1.0, ticks=PERCENTS)
-    about = f"Attack: {attack}. Bands: 95% Wilson interval. {place.about}"
-    return Picture(f"{place.name}-{attack}", f"Robust accuracy under {attack}: {place.title}", y, panels, about)
+    y = Axis(place.robust, percent=True, low=0.0, high=1.0, ticks=PERCENTS)
+    care = care_in([one for panel in panels for one in panel.series])
+    counted = "" if place.threat.goal == "untargeted" else f"Shown are {place.withstood}."
+    parts = [f"Attack: {attack}. Bands: 95% Wilson interval.", counted, care, place.about]
+    caption = " ".join(filter(None, parts))
+    return Picture(f"{place.name}-{attack}", f"Robust accuracy under {attack}: {place.title}", y, panels, caption)
 
 
 def _of_attack(place: Place, attack: str) -> Iterator[Swept]:
     """Each cell of an attack that is swept over a number, once for each such number."""
     for name, lines in place.posteriors.items():
         for line in lines:
-            for label, cells in _by_label(line.cells).items():
+            for label, cells in by_attack(line.cells).items():
                 values = swept_values(cells[0].spec)
                 if label.partition("@")[0] != attack:
                     continue
@@ -98,20 +102,20 @@ def _of_threats(place: Place, attack: str) -> Iterator[Swept]:
                 if value is None:
                     continue
                 others = {one: x for one, x in asked.items() if one != field and x is not None}
-                for label, cells in _by_label(line.cells).items():
+                for label, cells in by_attack(line.cells).items():
                     # An attack that asks nothing does not depend on what it may ask.
                     if label.partition("@")[0] == attack and any(cell.figures["mean_passes"] for cell in cells):
                         title = _title(f"radius {line.radius}", others)
                         yield Swept(title, OF_THREATS[field], _title(name, _texts(label)), value, cells)
 
 
-def _panels(swept: Sequence[Swept]) -> Iterator[Panel | None]:
+def _panels(swept: Sequence[Swept], group: Any) -> Iterator[Panel | None]:
     """The panels, in the order in which they are first named; None for one of which no line has two points."""
     places: dict[tuple[str, str], list[Swept]] = {}
     for one in swept:
         places.setdefault((one.axis, one.panel), []).append(one)
     for (axis, title), members in places.items():
-        series = [*_series(members)]
+        series = [*_series(members, group)]
         if not any(len(one.x) > 1 for one in series):
             yield None
             continue
@@ -120,23 +124,16 @@ def _panels(swept: Sequence[Swept]) -> Iterator[Panel | None]:
         yield Panel(title, Axis(axis, log=log, ticks=values if len(values) <= 8 else ()), series)
 
 
-def _series(members: Sequence[Swept]) -> Iterator[Series]:
+def _series(members: Sequence[Swept], group: Any) -> Iterator[Series]:
     """A series for each line of a panel that has a result."""
     lines: dict[str, dict[float, Any]] = {}
     for one in members:
         if (found := accuracy(one.cells)) is not None:
-            lines.setdefault(one.line, {})[one.x] = (*found, any(cell.refuted for cell in one.cells))
+            lines.setdefault(one.line, {})[one.x] = (*found, needs_care(group, one.cells))
     for name, points in lines.items():
         x = sorted(points)
         y, low, high, care = zip(*(points[value] for value in x), strict=True)
         yield Series(name, x, y, low, high, open=care)
-
-
-def _by_label(cells: Sequence[Any]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
-    for cell in cells:
-        found.setdefault(cell.spec.label, []).append(cell)
-    return found
 
 
 def swept_values(spec: Any) -> dict[str, Any]:

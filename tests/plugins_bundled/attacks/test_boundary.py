@@ -87,6 +87,22 @@ def test_where_noise_gives_no_start_the_nearest_input_of_another_class_does() ->
     assert found.distance[:2] == pytest.approx([0.7, 0.7], abs=0.01)
 
 
+def test_under_a_target_the_start_is_an_input_of_the_target() -> None:
+    """Each class has a corner of its own, which noise never has: an input of a third class is no start."""
+
+    def corners(points: torch.Tensor) -> torch.Tensor:
+        first, last = (points[:, :32] > 0.9).all(1), (points[:, 32:] > 0.9).all(1)
+        return 2 * torch.stack([~first & ~last, first & ~last, last], 1).float() - 1
+
+    x = torch.full((3, 64), 0.2)
+    x[1, :32] = x[2, 32:] = 0.95  # The nearest input of another class is the second, of the target the third.
+    x[2, :32] = 0.3
+    threat = bb.Threat(epsilon=6.0, norm="l2", goal="targeted", target=2)
+    found = bb.attack("boundary").run(corners, x, torch.tensor([0, 1, 2]), threat, allow_whole_box=True)
+    assert found.success.all()
+    assert found.distance[0] == pytest.approx(0.7 * np.sqrt(32), rel=0.1)
+
+
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_results_lie_in_the_box_and_repeat_for_a_seed(shape: tuple[int, ...], norm: str) -> None:

@@ -10,6 +10,7 @@ import torch
 from hyperplanes import linear_problem
 
 import bnnbench as bb
+from bnnbench.core.rules.attack_run import craft
 
 SHAPES = [(2,), (1, 8, 8)]
 
@@ -125,3 +126,18 @@ def test_classes_that_are_first_met_in_a_later_round_are_learned() -> None:
 def test_twice_the_effort_is_one_round_more() -> None:
     stronger = bb.attack("substitute", rounds=3, queries=8).stronger()
     assert stronger == bb.attack("substitute", rounds=4, queries=16)
+
+
+def test_whether_the_substitute_is_broken_is_recorded_for_each_radius_and_not_counted() -> None:
+    predictive, x, y, exact = linear_problem((2,), images=60)
+    radii = [float(np.quantile(exact["linf"], share)) for share in (0.2, 0.8)]
+    threats = [decided(epsilon) for epsilon in radii]
+    made = craft(bb.attack("substitute"), predictive, x, y, threats, seed=0)
+    shares = [one.steps["surrogate_broken"] for one in made]
+    assert [share.shape for share in shares] == [(1, 60), (1, 60)]
+    assert 0 < shares[0].mean() < shares[1].mean()
+    # On a linear problem the substitute is nearly the victim, so nearly the same images are broken.
+    for one, share in zip(made, shares, strict=True):
+        broken = predictive.log_probs(one.inputs).argmax(-1) != y
+        assert (share[0].bool() == broken).double().mean() > 0.9
+        assert one.forward_passes.tolist() == [32] * len(x)

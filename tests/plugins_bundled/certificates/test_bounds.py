@@ -103,6 +103,16 @@ def test_least_products_over_a_region(kind: str) -> None:
             assert found[image, row] >= exact - (2e-2 if kind == "cut" else 1e-5)
 
 
+def test_regions_keep_their_cut() -> None:
+    """x + y is least at the corner (0, 0), and at least 1 where the cut -x - y <= -1 holds."""
+    corner = torch.zeros(3, 2, dtype=torch.float64)
+    limit = torch.tensor([0.0, -1.0, -2.0], dtype=torch.float64)
+    region = Region(corner + 0.5, Interval(corner, corner + 1), 0.5, "linf", Cut(corner - 1, limit))
+    some = region.at(torch.tensor([2, 1]))
+    assert torch.allclose(some.minimum(corner[:2, None] + 1)[:, 0], torch.tensor([2.0, 1.0], dtype=torch.float64))
+    assert torch.equal(region.minimiser(corner[:, None] + 1)[:, 0], corner)
+
+
 def _least(kind: str, row: Tensor, centre: Tensor, box: Interval, radius: float, slope: Tensor) -> float:
     bounds = list(zip(box.lower[0].tolist(), box.upper[0].tolist(), strict=True))
     if kind == "linf":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from bnnbench_plugins.figures import selective
@@ -243,21 +241,3 @@ def test_without_any_result_each_says_so() -> None:
     for name in ("radius", "bracket", "sweep", "distances", "selective"):
         with pytest.raises(bb.NotApplicable, match="no attack and no certificate has a result; bnnbench run computes"):
             drawn(name, [attacked("pgd", None)])
-
-
-def test_the_caption_says_the_threat() -> None:
-    threat = {"stream": "fixed", "attack_draws": 2, "queries": 9, "access": "decisions", "goal": "targeted"}
-    (picture,) = drawn("radius", [attacked("pgd", HALF, threat=threat)])
-    assert (
-        "Threat: l-infinity ball; the attacker is given predicted classes alone; at most 9 queries per image; "
-        "the attacker uses at most 2 of the defender's draws; goal: targeted. 10 test images."
-    ) in picture.caption
-    assert replace(bb.Threat(0.1, **threat), epsilon=0.1).queries == 9
-
-
-def test_the_width_of_a_bracket_is_that_of_the_seeds_that_have_both_ends() -> None:
-    """At seed 1 nothing is proven; where both ends are known, they meet."""
-    cells = [attacked("pgd", "1100000000"), proven("crown", "1100000000"), attacked("pgd", "1111111111", seed=1)]
-    (picture,) = drawn("bracket", cells)
-    assert series_of(picture) == {"sgd": {0.1: 0.0}}
-    assert list(picture.panels[0].series[0].open) == [True]
