@@ -122,9 +122,6 @@ class OneRestart(PlainSteps):
     steps: int = Field(default=30, ge=1)
     length: float = Field(default=0.02, gt=0)
 
-    def stronger(self) -> Self:
-        return self.model_copy(update={"restarts": 2 * self.restarts})
-
 
 class PlainGradient(PlainSteps):
     """PGD along the plain gradient of the cross-entropy in float32, as autograd gives it.

@@ -28,6 +28,13 @@ class WrongSign(Attack):
 
     def perturb(self, victim, x, y, threat, rng):
         return threat.project(x, x - threat.epsilon * threat.steepest(victim.direction(x, y, "log-margin")))
+
+
+class Fails(Attack):
+    \"\"\"Fails.\"\"\"
+
+    def perturb(self, victim, x, y, threat, rng):
+        raise RuntimeError("no luck")
 """
 
 
@@ -76,7 +83,7 @@ def test_the_table_fits_80_columns_and_names_figure_threshold_and_remedy(folder:
     text = " ".join(done.stdout.split())
     assert "UNTRUSTWORTHY (A1" in text
     assert "flag below 0.05); give weak more steps, or mend it" in text
-    assert "not looked at: A12 sample-mismatch: the attacker has the draws that defend" in text
+    assert "not looked at: A12 sample-mismatch: the reported attacker has all draws that defend already" in text
     markdown = called("audit", "-j", "0", "--format", "markdown", folder=folder).stdout
     assert "| posterior | eps | reported | truth within | verdict |" in markdown
 
@@ -87,6 +94,11 @@ def test_a_look_runs_nothing_and_says_what_could_not_be_seen(folder: Path) -> No
     assert done.returncode == 1
     assert {audit["verdict"] for audit in audits} == {"NO NUMBER"}
     assert {audit["refusal"] for audit in audits} == {"missing: not run yet"}
+    assert [audit["missing"] for audit in audits] == [dict.fromkeys(["fgsm", "weak"], "missing: not run yet")] * 2
+    table = " ".join(called("audit", "--look", "--store", "nothing", folder=folder).stdout.split())
+    assert "moons / fc: audit of the robust accuracy in % posterior" in table
+    assert "no number: fgsm, weak: missing: not run yet" in table
+    assert "is run by bnnbench audit without --look" in table
     assert not (folder / "nothing").exists()
 
 
@@ -95,3 +107,19 @@ def test_a_wrong_threshold_is_a_mistake_of_the_file(folder: Path) -> None:
     done = called("audit", "wrong.yaml", folder=folder)
     assert done.returncode == 2
     assert done.stderr == "wrong.yaml:7:18: checks.noise: noise has no parameter 'tires'; did you mean 'tries'?\n"
+
+
+def test_an_attack_that_fails_is_named_with_its_reason(folder: Path) -> None:
+    attacks = "attacks: {fgsm: , weak: {use: 'weak.py:Fails'}}"
+    lines = [attacks if line.startswith("attacks:") else line for line in TEXT.splitlines()]
+    (folder / "failing.yaml").write_text("\n".join(lines))
+    done = called("audit", "failing.yaml", "-j", "0", "--format", "json", folder=folder)
+    assert done.returncode == 1
+    for audit in json.loads(done.stdout):
+        assert audit["attacks"] == ["fgsm"]
+        assert audit["reported"] is not None
+        assert audit["missing"]["weak"].startswith("failed: ")
+        assert "no luck" in audit["missing"]["weak"]
+    table = " ".join(called("audit", "--look", "failing.yaml", folder=folder).stdout.split())
+    assert "+ partial: a seed, an attack or a certificate is missing" in table
+    assert "not in the number: weak: failed: " in table

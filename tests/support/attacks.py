@@ -14,7 +14,7 @@ LITTLE: dict[str, dict[str, Any]] = {
     "boundary": {"queries": 80},
     "carlini-wagner": {"steps": 10, "searches": 2},
     "fmn": {"steps": 15},
-    "nes": {"steps": 4, "samples": 10},
+    "nes": {"steps": 4, "samples": 8},
     "square": {"queries": 40},
     "substitute": {"attack": {"use": "apgd", "steps": 5}, "rounds": 2, "epochs": 5},
     "transfer": {"attack": {"use": "pgd", "steps": 5}},

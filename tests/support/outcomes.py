@@ -57,7 +57,8 @@ def cell(
     measurement, notes = spec.measurement, spec.measurement.notes(found) if found else {}
     robust, wrong = (found.robust, found.counterexample) if found else (None, None)
     figures = measurement.row(found)
-    return Cell(spec, status, "" if found else "on purpose", [], card, figures, notes, robust, counterexample=wrong)
+    made = Cell(spec, status, "" if found else "on purpose", [], card, figures, notes, robust, counterexample=wrong)
+    return replace(made, distance=found.distance, coordinates=1) if found else made
 
 
 def block_of(dataset: str, network: str, cells: Sequence[Cell]) -> tables.Block:

@@ -9,6 +9,7 @@ from bnnbench.core.threat import Threat
 from bnnbench.errors import one_line
 from bnnbench.evidence.audit.check import Look
 from bnnbench.measurements.findings import Severity
+from bnnbench.plugins.described import counted
 
 UNTRUSTWORTHY, NOT_REFUTED, NO_NUMBER = "UNTRUSTWORTHY", "NOT REFUTED", "NO NUMBER"
 """The verdicts. No verdict says that a network is robust."""
@@ -66,7 +67,11 @@ class Audit:
         unseen: the checks that had nothing to look at, by short name, with the reason.
         bracket: the bounds on the true share of robust images; None if there is no number.
         images: the number of images.
-        reported: the robust accuracy in the worst case over the reported attacks; None if there is none.
+        reported: the share of images that withstand all reported attacks, in [0, 1]; None if there is none. Under the
+            goal `untargeted` it is the robust accuracy in the worst case. The goal of the threat says which images
+            withstand.
+        attacks: the labels of the reported attacks in the number.
+        missing: the labels of the reported attacks that are not in the number, with the reasons.
         refusal: why there is no number; empty if there is one.
         dataset, network, posterior, radius, seed: what the audit is about, as its benchmarks file calls it; empty in a
             program.
@@ -78,6 +83,8 @@ class Audit:
     bracket: Bracket | None = None
     images: int = 0
     reported: float | None = None
+    attacks: tuple[str, ...] = ()
+    missing: dict[str, str] = field(default_factory=dict)
     refusal: str = ""
     dataset: str = ""
     network: str = ""
@@ -112,21 +119,57 @@ class Audit:
     def __repr__(self) -> str:
         return "\n".join(self.lines())
 
-    def lines(self) -> list[str]:
-        """The audit as text: the verdict and the bracket, then a line for each flag, and what was not looked at."""
+    def lines(self, *, seeds: bool = False) -> list[str]:
+        """The audit as text: the verdict and the bracket, then a line for each flag, and what was not looked at.
+
+        The seed is named if `seeds`.
+        """
         radius = f"{self.threat.norm} {self.radius or format(self.threat.epsilon, 'g')}"
         about = " ".join(filter(None, [self.dataset, self.network, self.posterior, radius]))
-        told = [f"{about}: {self.headline}"]
-        if self.refusal:
-            told.append(f"  {self.refusal}")
+        told = [f"{about}{f' (seed {self.seed})' if seeds else ''}: {self.headline}"]
+        if self.terms:
+            told.append(f"  threat: {self.terms}")
+        told += [f"  {line}" for line in self.left_out()]
         if self.reported is not None:
-            told.append(f"  reported {100 * self.reported:.1f}%, truth within {self.bracket}, {self.images} images")
+            of = f" ({', '.join(self.attacks)})" if self.attacks else ""
+            told.append(f"  reported {100 * self.reported:.1f}%{of}, truth within {self.bracket}, {self.images} images")
         told += [f"  {flag.severity}: {flag}" for flag in self.flags]
-        quiet = [flag.code for flag in self.looked if not flag.look.fired]
-        if quiet:
-            told.append(f"  not raised: {', '.join(quiet)}")
+        if self.quiet:
+            told.append(f"  not raised: {', '.join(self.quiet)}")
         told += [f"  not looked at: {code}: {reason}" for code, reason in self.unseen.items()]
         return told
+
+    def left_out(self) -> list[str]:
+        """Why there is no number, or which reported attacks are not in it: a line for each reason."""
+        labels: dict[str, list[str]] = {}
+        for label, reason in self.missing.items():
+            labels.setdefault(reason, []).append(label)
+        if not labels:
+            # A check that explains a refusal tells it whole.
+            told = any(flag.text == one_line(self.refusal, 500) for flag in self.flags)
+            return [] if told or not self.refusal else [self.refusal]
+        start = "no number" if self.reported is None else "not in the number"
+        return [f"{start}: {', '.join(of)}: {reason}" for reason, of in labels.items()]
+
+    @property
+    def quiet(self) -> list[str]:
+        """The short names of the flags of which no check is raised although one has looked, each once."""
+        raised = {flag.code for flag in self.flags}
+        return list(dict.fromkeys(flag.code for flag in self.looked if flag.code not in raised))
+
+    @property
+    def terms(self) -> str:
+        """What the threat is beside its ball, as far as it differs from the defaults; empty if it does not."""
+        threat = self.threat
+        counted_are = f"goal {threat.goal_text}: counted are {threat.aim.withstood}"
+        words = [
+            "" if threat.access == "gradient" else f"access {threat.access}",
+            "" if threat.queries is None else f"at most {threat.queries} queries per image",
+            "" if threat.stream == "fixed" else f"stream {threat.stream}",
+            "" if threat.attack_draws is None else f"the attacker sees {counted(threat.attack_draws, 'draw')}",
+            "" if threat.goal == "untargeted" else counted_are,
+        ]
+        return "; ".join(filter(None, words))
 
     def _repr_html_(self) -> str:
         first, *rest = self.lines()
@@ -138,7 +181,8 @@ class Audits(list[Audit]):
     """Several audits, in their order."""
 
     def __repr__(self) -> str:
-        return "\n".join(map(repr, self)) or "no audits"
+        seeds = len({audit.seed for audit in self}) > 1
+        return "\n".join(line for audit in self for line in audit.lines(seeds=seeds)) or "no audits"
 
     def _repr_html_(self) -> str:
         return "".join(audit._repr_html_() for audit in self)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bnnbench.core.attack import Attack
 from bnnbench.core.component import Component
 from bnnbench.core.threat import Threat
-from bnnbench.errors import NotApplicable
+from bnnbench.errors import NotApplicable, one_line
 from bnnbench.measurements.outcome import Outcome
 
 Find = Callable[[Component, Threat | None], Any]
@@ -54,21 +54,32 @@ class Case:
         found: Outcome = self._find(attack, threat or self.threat)
         return found
 
-    @functools.cached_property
+    @property
     def reported(self) -> dict[str, Outcome]:
         """The outcomes of the reported attacks by label; those without a result are left out.
 
         Raises `NotApplicable` if none has a result.
         """
-        found, reason = {}, "no attack was reported"
+        found, missing = self._split
+        if not found:
+            raise NotApplicable(next(reversed(missing.values()), "no attack was reported"))
+        return found
+
+    @property
+    def missing(self) -> dict[str, str]:
+        """The labels of the reported attacks without a result, with the reasons."""
+        return self._split[1]
+
+    @functools.cached_property
+    def _split(self) -> tuple[dict[str, Outcome], dict[str, str]]:
+        """The outcomes of the reported attacks by label, and the reasons of those that have none."""
+        found, missing = {}, {}
         for label, attack in self.attacks.items():
             try:
                 found[label] = self.outcome(attack)
             except NotApplicable as error:
-                reason = str(error)
-        if not found:
-            raise NotApplicable(reason)
-        return found
+                missing[label] = one_line(str(error), 300)
+        return found, missing
 
     def labels(self, *, having: Collection[str] = (), lacking: Collection[str] = ()) -> list[str]:
         """The labels of the reported attacks with outcomes that have one of some traits, and none of others.

@@ -32,10 +32,10 @@ def installed_checks(chosen: Mapping[str, Check] | None = None) -> dict[str, Che
     left = {name: check for name, check in found.items() if type(check) not in classes}
     # A label may be the name of another check, which looks too.
     left = {f"bnnbench:{name}" if name in chosen else name: check for name, check in left.items()}
-    return dict(sorted({**left, **chosen}.items(), key=lambda item: _order(item[1].flag)))
+    return dict(sorted({**left, **chosen}.items(), key=lambda item: place_of(item[1].flag)))
 
 
-def _order(flag: str) -> tuple[str, int, str]:
+def place_of(flag: str) -> tuple[str, int, str]:
     """The place of a flag among others: by its letters, then by its number."""
     letters = flag.rstrip("0123456789")
     return letters, int(flag[len(letters) :] or 0), flag
@@ -92,7 +92,7 @@ def audit_of(
     try:
         reported = case.standing()
     except NotApplicable as error:
-        return Audit(case.threat, [], refusal=str(error), **labels)
+        return Audit(case.threat, [], missing=case.missing, refusal=str(error), **labels)
     looked, unseen = [], {}
     for name, check in checks.items():
         try:
@@ -102,6 +102,8 @@ def audit_of(
             unseen[f"{check.flag} {name}"] = one_line(str(error), 300)
     bracket, contradiction = _bracket(case, checks, certificates, reported)
     looked += contradiction
+    if bracket.low is None and not contradiction:
+        unseen |= {f"bracket {name_of(one)}": reason for one in certificates if (reason := _why_not(case, one))}
     return Audit(
         case.threat,
         looked,
@@ -109,6 +111,8 @@ def audit_of(
         bracket=bracket,
         images=len(reported),
         reported=float(reported.mean()),
+        attacks=tuple(case.reported),
+        missing=case.missing,
         **labels,
     )
 
@@ -156,6 +160,21 @@ def _bracket(
         text = f"{wrong} images are proven robust that do not withstand: one of both is wrong (flag above 0)"
         return Bracket(None, high), [Flag("C1", "false-proof", "refutes", Look(True, wrong, 0, text))]
     return Bracket(float(certified.mean()), high), []
+
+
+def name_of(component: Component) -> str:
+    """The registered name of a component, or its class."""
+    recipe = registry().recipe(component.kind, component)
+    return recipe["use"].rpartition(":")[2] if recipe else type(component).__name__
+
+
+def _why_not(case: Case, certificate: Certificate) -> str:
+    """Why a certificate has no result in a case; empty if it has one."""
+    try:
+        case.result(certificate, case.threat)
+    except NotApplicable as error:
+        return one_line(str(error), 300)
+    return ""
 
 
 def _found(case: Case, component: Component, threat: Threat | None) -> Any | None:

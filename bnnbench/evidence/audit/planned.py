@@ -14,13 +14,12 @@ from bnnbench.errors import NotApplicable
 from bnnbench.evidence.audit.audit import Audits
 from bnnbench.evidence.audit.case import Case, Find
 from bnnbench.evidence.audit.check import Ask, Check
-from bnnbench.evidence.audit.looking import Checks, asked, asks_of, audit_of, bracketing, installed_checks
+from bnnbench.evidence.audit.looking import Checks, asked, asks_of, audit_of, bracketing, installed_checks, name_of
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.config import Config
 from bnnbench.matrix.plan import Plan
 from bnnbench.matrix.specs import CellSpec
-from bnnbench.plugins.installed import registry
 
 
 @dataclass(frozen=True)
@@ -61,12 +60,10 @@ class Subject:
 
     def asked(self, ask: Ask) -> CellSpec:
         """The cell of a measurement that a check asks for."""
-        recipe = registry().recipe(ask.component.kind, ask.component)
-        name = recipe["use"].rpartition(":")[2] if recipe else type(ask.component).__name__
         # A check may ask for any radius, the width of the box included.
         return replace(
             self.spec,
-            label=f"audit:{name}",
+            label=f"audit:{name_of(ask.component)}",
             component=ask.component,
             threat=ask.threat,
             radius="",

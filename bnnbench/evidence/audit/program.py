@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, overload
 
@@ -19,16 +19,13 @@ from bnnbench.errors import AccessRefused, BnnbenchError, Incompatible, NetworkE
 from bnnbench.evidence.audit.audit import Audit, Audits, Flag
 from bnnbench.evidence.audit.case import Case
 from bnnbench.evidence.audit.check import Check, Look
+from bnnbench.evidence.audit.given import attacks_of, checks_of, threats_of
 from bnnbench.evidence.audit.looking import asked, audit_of, bracketing, identity_of, installed_checks
 from bnnbench.measurements.asked import Asked, Radius, asked_of
 from bnnbench.measurements.defence import Defence
 from bnnbench.measurements.measurement import measurement_of
-from bnnbench.plugins.described import described
-from bnnbench.plugins.installed import registry
 from bnnbench.plugins.signals import contained
 
-ATTACKS = ("fgsm", "pgd", "standard")
-"""The attacks whose numbers are audited by default."""
 _SKIPPED = (Incompatible, AccessRefused, QueriesSpent)
 """Errors that say that a component does not fit a threat or a predictive."""
 
@@ -89,7 +86,8 @@ def audit(
 
     Args:
         predictive: a predictive, or a model of which `bnnbench.predictive` makes one, such as a torch module.
-        data: the data. Only the test sample is used.
+        data: the data. Attacks and checks see test images alone. The training sample is used by attacks that fit a
+            surrogate of their own, such as `transfer` with the source `posterior`.
         epsilon: the radius of an l-infinity ball in the data's units. Exactly one of `epsilon` and `threat` is given. A
             list gives a list of audits.
         threat: the threat model, or a list of threat models that differ in norm and epsilon alone.
@@ -101,8 +99,8 @@ def audit(
     Returns an `Audit` with `verdict` (`UNTRUSTWORTHY` or `NOT REFUTED`), `flags` and `bracket`. Raises as `evaluate`
     does, unless a check explains the error.
     """
-    reported = _attacks(attacks)
-    chosen = installed_checks(_checks(checks))
+    reported = attacks_of(attacks)
+    chosen = installed_checks(checks_of(checks))
     several = is_several(epsilon if threat is None else threat)
     try:
         asked_for = asked_of(
@@ -121,7 +119,7 @@ def audit(
         if not explained:
             raise
         # The threat may be wrong too; the network is refused first.
-        audits = [Audit(one, explained, refusal=str(error)) for one in _threats_of(epsilon, threat)]
+        audits = [Audit(one, explained, refusal=str(error)) for one in threats_of(epsilon, threat)]
         return Audits(audits) if several else audits[0]
     with shown_progress(progress, "audit") as report:
         audits = _audits(asked_for, data, reported, chosen, report)
@@ -156,6 +154,7 @@ class _Laboratory:
     def __init__(self, defence: Defence, data: Data) -> None:
         self._defence, self._data = defence, data
         self._results: dict[tuple[str, Threat | None], Any] = {}
+        self._defences = {_apart_from_radius(defence.threat): defence}
         self.tell: Callable[[int, str], None] = lambda done, name: None
 
     def result(self, component: Component, threat: Threat | None) -> Any:
@@ -177,13 +176,23 @@ class _Laboratory:
         return measurement_of(component).run(self._defence_under(threat), threats, "few")[0]
 
     def _defence_under(self, threat: Threat | None) -> Defence:
-        """The defence under a threat: another one if the threat has other draws. Measures are about all draws."""
-        defence = self._defence
-        threat = threat or replace(defence.threat, stream="fixed", attack_draws=None)
-        if threat.differs_in_radius_alone(defence.threat):
-            return defence
-        images = len(defence.sample.y)
-        return Defence(defence.predictive, self._data, threat, images=images, draws=defence.limit, seed=defence.seed)
+        """The defence under a threat, one for all threats that differ in norm and epsilon alone.
+
+        Measures are about all draws.
+        """
+        given = self._defence
+        threat = threat or replace(given.threat, stream="fixed", attack_draws=None)
+        place = _apart_from_radius(threat)
+        if place not in self._defences:
+            self._defences[place] = Defence(
+                given.predictive, self._data, threat, images=len(given.sample.y), draws=given.limit, seed=given.seed
+            )
+        return self._defences[place]
+
+
+def _apart_from_radius(threat: Threat) -> Threat:
+    """The same threat for all that differ in norm and epsilon alone."""
+    return replace(threat, norm="linf", epsilon=0.0)
 
 
 def _explained(checks: Mapping[str, Check], error: BnnbenchError) -> list[Flag]:
@@ -195,49 +204,4 @@ def _explained(checks: Mapping[str, Check], error: BnnbenchError) -> list[Flag]:
             look = check.explains(error)
         if isinstance(look, Look):
             found.append(Flag(check.flag, name, check.severity, look))
-    return found
-
-
-def _threats_of(epsilon: Any, threat: Any) -> list[Threat]:
-    given = epsilon if threat is None else threat
-    each = list(given) if is_several(given) else [given]
-    return [one if isinstance(one, Threat) else Threat(epsilon=one) for one in each]
-
-
-def _attacks(given: Any) -> dict[str, Attack]:
-    """The reported attacks by label, from what the argument `attacks` may be."""
-    if given is None:
-        given = ATTACKS
-    if isinstance(given, str | Attack):
-        given = [given]
-    if not isinstance(given, Iterable):
-        raise TypeError(f"attacks are attacks and their registered names, such as ['pgd'], not {described(given)}")
-    if not isinstance(given, Mapping):
-        given = {_label(one, place): one for place, one in enumerate(given)}
-    return {str(label): _as_attack(one) for label, one in given.items()}
-
-
-def _label(attack: Any, place: int) -> str:
-    """The label of an attack of a list: its registered name, or its class with its place."""
-    return attack if isinstance(attack, str) else f"{type(attack).__name__} {place}"
-
-
-def _as_attack(given: Any) -> Attack:
-    if isinstance(given, str):
-        return registry().create("attack", given, {})
-    meant = "an attack or its registered name, such as 'pgd'"
-    return arguments.instance_of(given, Attack, argument="each of attacks", meant=meant)
-
-
-def _checks(given: Any) -> dict[str, Check]:
-    """The checks by name, from what the argument `checks` may be. Raises `ValueError` for two of one class."""
-    listed = [given] if isinstance(given, Check) or not isinstance(given, Iterable) else list(given)
-    meant, found = "a check, such as bnnbench.check('noise', tries=10)", {}
-    for one in listed:
-        check = arguments.instance_of(one, Check, argument="each of checks", meant=meant)
-        recipe = registry().recipe("check", check)
-        name = recipe["use"].rpartition(":")[2] if recipe else type(check).__name__
-        if name in found:
-            raise ValueError(f"checks have two of '{name}'")
-        found[name] = check
     return found

@@ -49,7 +49,7 @@ class Averaging(Check):
         known, draws = figures["effective_draws"], values["draws"]
         effective = known or draws
         if effective < self.least_draws:
-            raise NotApplicable(f"{effective:.3g} effective draws are too few ({self.least_draws} are needed)")
+            raise NotApplicable(f"it needs {self.least_draws} effective draws, and there are {effective:.3g}")
         if not (values["square"] > 0).any():
             raise NotApplicable("all gradients are zero")
         low, high = figures["plateau_low"], figures["plateau_high"]

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from bnnbench import Ask, Case, Check, Look, Measure, NotApplicable, measure
+from bnnbench import Ask, Case, Check, Look, Measure, NotApplicable, Threat, measure
 
 
 class Planted(Check):
@@ -37,7 +37,7 @@ class Planted(Check):
 
         measures = self._measures(case)
         if not measures:
-            raise NotApplicable("it tests untargeted iterative attacks with gradients, and none is reported")
+            raise NotApplicable(self._why_not(case.threat))
         results, reason = [], ""
         for one in measures.values():
             try:
@@ -49,7 +49,10 @@ class Planted(Check):
         possible = results[0]["possible"]
         usable = int(possible.sum())
         if not usable:
-            raise NotApplicable("no point on the surface of the ball can be told from those inside by its features")
+            raise NotApplicable(
+                "no adversarial input can be planted: at no image do the network's features tell a point on the "
+                "surface of the ball from those inside"
+            )
         found = int(np.logical_or.reduce([one["found"] for one in results]).sum())
         by_chance = int(results[0]["random_found"].sum())
         p = float(binom.cdf(found, usable, self.success))
@@ -60,6 +63,17 @@ class Planted(Check):
         )
         remedy = "give the attack more steps or restarts, or mend it" if fired else ""
         return Look(fired, found / usable, self.success, text, remedy)
+
+    @staticmethod
+    def _why_not(threat: Threat) -> str:
+        """Why no reported attack can be tested under a threat."""
+        if threat.access != "gradient":
+            return "it tests attacks with gradients, and the attacker has none"
+        if threat.goal != "untargeted":
+            return f"planted inputs are of another class, which is not what the goal '{threat.goal}' asks for"
+        if threat.epsilon == 0:
+            return "a ball of radius 0 holds no input that could be planted"
+        return "it tests iterative attacks with gradients on the predictive itself, and none is reported"
 
     def _measures(self, case: Case) -> dict[str, Measure]:
         """The measure of each attack that is tested, by the attack's label."""

@@ -8,14 +8,15 @@ from typing import ClassVar
 from pydantic import Field
 
 from bnnbench import Ask, Attack, Case, Check, Look, NotApplicable, attack
-from bnnbench_plugins.checks.comparing import only
+from bnnbench_plugins.checks.comparing import advice, alike, joined, only, withstood
 
 
 class BlackBox(Check):
     """An attack without gradients breaks images that withstand all reported attacks with gradients.
 
-    The gradient is masked then (Athalye et al. 2018; Carlini et al. 2019). Each such image is a fact, not a chance, so
-    no test is made; a single image may be one where two attacks ended on different sides of a boundary.
+    The gradient is masked then (Athalye et al. 2018; Carlini et al. 2019). The attack is `square`, and reported attacks
+    without gradients count beside it, except noise (A2) and attacks on surrogates (A11). Each such image is a fact, not
+    a chance, so no test is made; a single image may be one where two attacks ended on different sides of a boundary.
     """
 
     flag: ClassVar[str] = "A8"
@@ -35,14 +36,17 @@ class BlackBox(Check):
         if not white:
             raise NotApplicable("no attack with gradients is reported")
         standing = case.standing(white)
-        further = only(case.outcome(self._square).robust, standing)
+        others = alike(case, self._square, ["gradient-free"], ["noise", "transfer"])
+        found = withstood(case, [self._square, *others.values()])
+        further = only(found.robust, standing)
         gain = 100 * further / len(standing)
         text = (
-            f"square with {self.queries} queries breaks {further} images of {len(standing)} that all attacks with "
-            f"gradients leave (flag from {self.images} images and above {self.points:g} points)"
+            f"{joined(f'square with {self.queries} queries', others)} breaks {further} images of {len(standing)} that "
+            f"all attacks with gradients leave (flag from {self.images} images and above {self.points:g} points)"
         )
         fired = further >= self.images and gain > self.points
-        return Look(fired, gain, self.points, text, "report `standard`, or mend the masked gradient" if fired else "")
+        remedy = advice(case, "report `square` or `standard` too, or mend the masked gradient") if fired else ""
+        return found.look(Look(fired, gain, self.points, text, remedy))
 
     @property
     def _square(self) -> Attack:

@@ -7,12 +7,15 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from bnnbench import Ask, Attack, Case, Look, attack
-from bnnbench_plugins.checks.comparing import FindsMore
+from bnnbench import Ask, Attack, Case, Look, NotApplicable, attack
+from bnnbench_plugins.checks.comparing import FindsMore, advice, alike, joined, withstood
 
 
 class Noise(FindsMore):
-    """The best of many random signs breaks images that withstand all attacks with gradients (Carlini et al. 2019)."""
+    """The best of many random signs breaks images that withstand all attacks with gradients (Carlini et al. 2019).
+
+    Reported attacks by noise count beside it.
+    """
 
     flag: ClassVar[str] = "A2"
 
@@ -23,10 +26,14 @@ class Noise(FindsMore):
         return [Ask(self._noise, case.threat)]
 
     def look(self, case: Case) -> Look:
-        standing = case.standing(case.labels(lacking=["noise", "gradient-free"]))
-        found = case.outcome(self._noise).robust
-        words = f"the best of {self.tries} random signs"
-        return self.more(found, standing, words, "the attack ascends nothing: mend it")
+        white = case.labels(lacking=["noise", "gradient-free"])
+        if not white:
+            raise NotApplicable("no attack with gradients is reported")
+        standing = case.standing(white)
+        others = alike(case, self._noise, ["noise"])
+        words = joined(f"the best of {self.tries} random signs", others)
+        found = withstood(case, [self._noise, *others.values()])
+        return self.more(found, standing, words, advice(case, "the attack ascends nothing: mend it"))
 
     @property
     def _noise(self) -> Attack:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-import numpy as np
-
 from bnnbench import Ask, Attack, Case, Look, NotApplicable, objective
-from bnnbench_plugins.checks.comparing import FindsMore
+from bnnbench_plugins.checks.comparing import FindsMore, withstood
 
 NAMES = ("predictive-nll", "expected-loss", "log-margin")
 """The objectives that every reported attack is run with."""
@@ -24,21 +22,28 @@ class Objectives(FindsMore):
     flag: ClassVar[str] = "A13"
 
     def asks(self, case: Case) -> Sequence[Ask]:
-        return [Ask(one, case.threat) for one in self._others(case)]
+        return [Ask(one, case.threat) for one in self._others(case.attacks.values())] if self._matter(case) else []
 
     def look(self, case: Case) -> Look:
-        others = self._others(case)
+        if not self._matter(case):
+            raise NotApplicable(f"all attacks follow the score to the goal '{case.threat.goal}', and no objective")
+        others = self._others(case.attacks[label] for label in case.reported)
         if not others:
-            raise NotApplicable("no reported attack follows one objective")
-        found = np.logical_and.reduce([case.outcome(one).robust for one in others])
+            raise NotApplicable("no reported attack is iterative and follows one objective")
+        found = withstood(case, others)
         return self.more(found, case.standing(), "the same attacks with other objectives", "report several objectives")
 
     @staticmethod
-    def _others(case: Case) -> list[Attack]:
+    def _matter(case: Case) -> bool:
+        """Whether an objective leads to the goal. To goals about uncertainty it is the score, whatever the attack."""
+        return case.threat.goal in ("untargeted", "targeted")
+
+    @staticmethod
+    def _others(attacks: Iterable[Attack]) -> list[Attack]:
         """Each iterative attack that follows one objective, with each of the other objectives."""
         return [
             one.model_copy(update={"objective": other})
-            for one in case.attacks.values()
+            for one in attacks
             if one.maximises is not None and one.traits & {"iterative"}
             for other in (objective(f"bnnbench:{name}") for name in NAMES)
             if other != one.maximises

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from bnnbench import Ask, Case, Check, Look, NotApplicable, Threat
 from bnnbench.authoring import mcnemar_more, wilson
-from bnnbench_plugins.checks.comparing import only
+from bnnbench_plugins.checks.comparing import Withstood, advice, only, withstood
 
 
 class RadiusRise(Check):
@@ -29,14 +28,21 @@ class RadiusRise(Check):
     def look(self, case: Case) -> Look:
         smaller = [one for one in case.radii if one.epsilon < case.threat.epsilon]
         if not smaller:
-            raise NotApplicable("no smaller radius is reported")
-        standing, pairs = case.standing(), []
+            raise NotApplicable("it compares with smaller radii, and the report has none")
+        standing, pairs, absent = case.standing(), [], ""
+        # An attack without an outcome at this radius must not count at the smaller ones.
+        attacks = [case.attacks[label] for label in case.reported]
         for one in smaller:
-            # An attack without an outcome at this radius must not count at the smaller one.
-            attacks = [case.attacks[label] for label in case.reported]
-            before = np.logical_and.reduce([case.outcome(attack, one).robust for attack in attacks])
-            counts = only(before, standing), only(standing, before)
+            try:
+                before = withstood(case, attacks, one)
+            except NotApplicable as error:
+                absent = str(error)
+                continue
+            absent = before.absent or absent
+            counts = only(before.robust, standing), only(standing, before.robust)
             pairs.append((mcnemar_more(*counts), counts, one.epsilon))
+        if not pairs:
+            raise NotApplicable(f"at the smaller radii the reported attacks have no outcome: {absent}")
         p, (more, fewer), epsilon = min(pairs)
         p = min(1.0, p * len(pairs))
         text = (
@@ -45,7 +51,7 @@ class RadiusRise(Check):
         )
         fired = p < self.significance
         remedy = "more steps, or more starts, at the larger radius" if fired else ""
-        return Look(fired, p, self.significance, text, remedy)
+        return Withstood(standing, absent).look(Look(fired, p, self.significance, text, remedy))
 
 
 class Unconstrained(Check):
@@ -66,20 +72,27 @@ class Unconstrained(Check):
         return [Ask(case.attacks[label], widest) for label in self._labels(case)] if widest and untargeted else []
 
     def look(self, case: Case) -> Look:
-        widest, labels = self._widest(case), self._labels(case)
+        widest, labels = self._widest(case), [label for label in self._labels(case) if label in case.reported]
         if case.threat.goal != "untargeted":
-            raise NotApplicable("a network need not give every class or score somewhere in the box")
-        if widest is None or not labels:
-            raise NotApplicable("it looks at gradient attacks in l-infinity balls in a known box")
-        robust = np.logical_and.reduce([case.outcome(case.attacks[label], widest).robust for label in labels])
-        standing, images = int(robust.sum()), len(robust)
+            raise NotApplicable(f"even without a limit, the goal '{case.threat.goal}' may be out of reach")
+        if case.threat.norm != "linf":
+            raise NotApplicable(f"it is about l-infinity balls, and this one is {case.threat.norm}")
+        if widest is None:
+            raise NotApplicable("the box of the inputs is not known, so neither is the ball that holds it")
+        if not labels:
+            raise NotApplicable("it runs iterative attacks with gradients, and none is reported")
+        found = withstood(case, [case.attacks[label] for label in labels], widest)
+        standing, images = int(found.robust.sum()), len(found.robust)
         low = 100 * wilson(standing, images)[0]
         text = (
             f"{standing} of {images} images withstand where any input is allowed: at least {low:.1f}% "
             f"(flag above {self.limit:g}%)"
         )
         fired = low > self.limit
-        return Look(fired, low, self.limit, text, "try restarts, `standard` and `square`" if fired else "")
+        if fired and found.absent:
+            raise NotApplicable(found.absent)  # What is left might have broken the images.
+        remedy = advice(case, "try restarts, `standard` and `square`")
+        return Look(fired, low, self.limit, text, remedy if fired else "")
 
     @staticmethod
     def _labels(case: Case) -> list[str]:

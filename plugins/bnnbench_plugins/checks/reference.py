@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from bnnbench import Ask, Attack, Case, Look, NotApplicable, attack
-from bnnbench_plugins.checks.comparing import FindsMore
+from bnnbench_plugins.checks.comparing import FindsMore, withstood
 
 
 class Reference(FindsMore):
@@ -24,7 +24,7 @@ class Reference(FindsMore):
     def look(self, case: Case) -> Look:
         if case.threat.access == "decisions":
             raise NotApplicable("the attacker has no scores")
-        found = case.outcome(self._standard).robust
+        found = withstood(case, [self._standard])
         return self.more(found, case.standing(), "the attack standard", "report `standard`")
 
     @property

@@ -33,7 +33,10 @@ class Unfinished(Check):
             if case.attacks[label].maximises is not None and (share := self._share(case, label)) is not None
         }
         if not shares:
-            raise NotApplicable("no reported attack has recorded an objective over enough steps")
+            raise NotApplicable(
+                f"no reported attack has recorded one objective over {self.least_steps} steps or more, at images that "
+                "withstand"
+            )
         # The worst case is unfinished only if every attack that it holds is.
         label = min(shares, key=lambda one: shares[one])
         share = shares[label]
@@ -70,14 +73,16 @@ class SilentSuccess(Check):
 
     def look(self, case: Case) -> Look:
         if case.threat.stream != "fixed" or any(one.attack_draws < one.draws for one in case.reported.values()):
-            raise NotApplicable("the attacker does not have all the draws that defend")
+            raise NotApplicable("the attacker does not have all draws that defend, so its success is none of theirs")
+        if case.threat.score == "mutual-information":
+            raise NotApplicable("an attack does not see the draws' entropies, so it records no success of this goal")
         recorded = {label: one for label, one in case.reported.items() if "broken" in one.steps}
         if not recorded:
             raise NotApplicable("no reported attack has recorded its successes")
         lost = {label: self._lost(one.steps["broken"], one.robust) for label, one in recorded.items()}
         label = max(lost, key=lambda one: lost[one])
         count = lost[label]
-        text = f"{label} broke {count} images on its way and returned inputs that are right (flag above 0)"
+        text = f"{label} broke {count} images on its way and returned inputs that do not (flag above 0)"
         return Look(count > 0, count, 0, text, f"let {label} return its best iterate" if count else "")
 
     @staticmethod

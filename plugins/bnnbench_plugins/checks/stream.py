@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from bnnbench import Ask, Case, Check, Look, NotApplicable, Threat
 from bnnbench.authoring import mcnemar_more
-from bnnbench_plugins.checks.comparing import only
+from bnnbench_plugins.checks.comparing import only, withstood
 
 
 class SampleMismatch(Check):
     """The reported attacker lacks some draws that defend, and one that has them breaks significantly more images.
 
-    The reported attacks are run again with all the draws that defend (stream `fixed`), and compared by McNemar's exact
-    test, one-sided.
+    The reported attacks are run again under the stream `fixed` with all draws, and compared by McNemar's exact test,
+    one-sided. Under `fixed`, all draws defend and the attacker has them. Under `independent` only some of them defend,
+    and under `fresh` others at each query, so the draws that defend differ too.
     """
 
     flag: ClassVar[str] = "A12"
@@ -33,18 +33,26 @@ class SampleMismatch(Check):
     def look(self, case: Case) -> Look:
         full = self._full(case)
         if full == case.threat:
-            raise NotApplicable("the attacker has the draws that defend")
+            raise NotApplicable("the reported attacker has all draws that defend already")
         # An attack without an outcome in the report must not count here.
-        found = np.logical_and.reduce([case.outcome(case.attacks[label], full).robust for label in case.reported])
+        found = withstood(case, [case.attacks[label] for label in case.reported], full)
         standing = case.standing()
-        more, fewer = only(found, standing), only(standing, found)
+        more, fewer = only(found.robust, standing), only(standing, found.robust)
         p = mcnemar_more(more, fewer)
+        fired = p < self.significance
+        whose, remedy = self._told(case.threat)
         text = (
-            f"with the draws that defend, the same attacks break {more} further images and leave {fewer} others "
+            f"{whose}, the same attacks break {more} further images and leave {fewer} others "
             f"(p {p:.2g}, flag below {self.significance:g})"
         )
-        fired = p < self.significance
-        return Look(fired, p, self.significance, text, "report the stream fixed" if fired else "")
+        return found.look(Look(fired, p, self.significance, text, remedy if fired else ""))
+
+    @staticmethod
+    def _told(threat: Threat) -> tuple[str, str]:
+        """What the attacker has who is compared with the reported one, and what to report."""
+        if threat.stream == "fixed":
+            return "with all draws that defend", "report the attacker that has all draws: leave out attack_draws"
+        return "under the stream fixed, where all draws defend and the attacker has them", "report the stream fixed"
 
     @staticmethod
     def _full(case: Case) -> Threat:

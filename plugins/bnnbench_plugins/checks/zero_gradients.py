@@ -24,7 +24,9 @@ class ZeroDirection(Check):
         label = max(counts, key=lambda one: counts[one])
         worst = counts[label]
         text = f"{label} had a direction of exactly zero at {worst} images that withstand (flag above 0)"
-        return Look(worst > 0, worst, 0, text, "follow `log-margin`, which does not saturate" if worst else "")
+        classes = case.threat.goal in ("untargeted", "targeted")
+        remedy = "follow `log-margin`, which does not saturate" if classes else "attack without gradients (`square`)"
+        return Look(worst > 0, worst, 0, text, remedy if worst else "")
 
 
 class ZeroGradient(Check):

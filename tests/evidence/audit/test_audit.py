@@ -90,3 +90,9 @@ def test_several_audits_are_printed_one_after_another() -> None:
     assert repr(audits) == f"{audits[0]!r}\n{audits[1]!r}"
     assert audits._repr_html_().count("<ul>") == 2
     assert repr(bb.Audits()) == "no audits"
+
+
+def test_a_refusal_that_a_check_explains_is_told_once() -> None:
+    refused = bb.Audit(THREAT, [flag("A7")], refusal="figure of A7")
+    assert repr(refused).count("figure of A7") == 1
+    assert "  another reason" in repr(bb.Audit(THREAT, [flag("A7")], refusal="another reason")).splitlines()

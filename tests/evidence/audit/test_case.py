@@ -20,6 +20,7 @@ def test_attacks_without_a_result_are_left_out() -> None:
 
     found = bb.Case(THREAT, {"fgsm": FGSM, "pgd": PGD}, find)
     assert list(found.reported) == ["pgd"]
+    assert found.missing == {"fgsm": "it was skipped"}
     assert found.standing().sum() == 5
     with pytest.raises(bb.NotApplicable, match="it was skipped"):
         _ = bb.Case(THREAT, {"fgsm": FGSM}, find).reported

@@ -51,7 +51,8 @@ def test_short_chains_are_said_to_be_taken_as_independent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("each", "message"), [(np.ones((4, 3)), "too few"), (np.zeros((9, 3)), "all gradients are zero")]
+    ("each", "message"),
+    [(np.ones((4, 3)), "needs 5 effective draws, and there are 4"), (np.zeros((9, 3)), "all gradients are zero")],
 )
 def test_without_enough_to_look_at_it_does_not_apply(each: np.ndarray, message: str) -> None:
     with pytest.raises(bb.NotApplicable, match=message):

@@ -53,11 +53,19 @@ def test_it_asks_for_the_measure_of_each_iterative_attack_with_gradients() -> No
     assert {(one["epsilon"], one["norm"]) for one in parameters} == {(0.2, "l2")}
 
 
-@pytest.mark.parametrize("threat", [bb.Threat(0.1, access="scores"), bb.Threat(0.1, goal="targeted"), bb.Threat(0.0)])
-def test_other_threats_are_not_looked_at(threat: bb.Threat) -> None:
-    case = case_of(ensemble(), images(), threat, {"pgd": bb.attack("pgd")})
+@pytest.mark.parametrize(
+    ("threat", "attack", "reason"),
+    [
+        (bb.Threat(0.1, access="scores"), "pgd", "the attacker has none"),
+        (bb.Threat(0.1, goal="targeted"), "pgd", "not what the goal 'targeted' asks for"),
+        (bb.Threat(0.0), "pgd", "a ball of radius 0"),
+        (bb.Threat(0.1), "fgsm", "iterative attacks with gradients on the predictive itself, and none is reported"),
+    ],
+)
+def test_what_is_not_looked_at_is_told(threat: bb.Threat, attack: str, reason: str) -> None:
+    case = case_of(ensemble(), images(), threat, {attack: bb.attack(attack)})
     assert list(bb.check("binarisation").asks(case)) == []
-    with pytest.raises(bb.NotApplicable, match="untargeted iterative"):
+    with pytest.raises(bb.NotApplicable, match=reason):
         bb.check("binarisation").look(case)
 
 

@@ -15,6 +15,7 @@ from tests.support.outcomes import outcome
 ALL, NONE, HALF = "1111111111", "0000000000", "1111100000"
 SMALLER, WIDEST = replace(THREAT, epsilon=0.05), replace(THREAT, epsilon=1.0)
 INDEPENDENT = replace(THREAT, stream="independent")
+FRESH = replace(THREAT, stream="fresh", attack_draws=2)
 SQUARE = bb.attack("square", queries=1000)
 STANDARD, TRANSFER = bb.attack("standard"), bb.attack("transfer")
 
@@ -69,7 +70,7 @@ def test_what_finds_more_needs_five_images(check: bb.Check, extra: bb.Attack) ->
 def test_a2_is_about_attacks_with_gradients() -> None:
     check = bb.check("noise")
     assert check.look(case({PGD: ALL, SQUARE: NONE}, {(NOISE, THREAT): HALF})).fired
-    with pytest.raises(bb.NotApplicable):
+    with pytest.raises(bb.NotApplicable, match="no attack with gradients"):
         check.look(case({SQUARE: ALL}, {(NOISE, THREAT): HALF}))
 
 
@@ -82,7 +83,7 @@ def test_a3_counts_images_that_fall_in_the_smaller_ball_alone() -> None:
     least = replace(THREAT, epsilon=0.01)
     look = check.look(case({PGD: ALL}, {(PGD, SMALLER): HALF, (PGD, least): ALL}, radii=[SMALLER, least]))
     assert (look.fired, look.figure) == (False, 2 / 32)
-    with pytest.raises(bb.NotApplicable, match="no smaller radius"):
+    with pytest.raises(bb.NotApplicable, match="smaller radii, and the report has none"):
         check.look(case({PGD: ALL}, radii=[WIDEST]))
 
 
@@ -93,10 +94,14 @@ def test_a3_no_image_withstands_any_perturbation() -> None:
     look = check.look(case({PGD: NONE}, {(PGD, WIDEST): "1000000000"}))
     assert (look.fired, look.figure) == (True, 100 * wilson(1, 10)[0])
     assert "1 of 10 images withstand" in look.text
-    with pytest.raises(bb.NotApplicable, match="l-infinity balls in a known box"):
+    with pytest.raises(bb.NotApplicable, match="the box of the inputs is not known"):
         check.look(case({PGD: ALL}, box=None))
-    with pytest.raises(bb.NotApplicable, match="l-infinity balls in a known box"):
+    with pytest.raises(bb.NotApplicable, match="iterative attacks with gradients, and none is reported"):
         check.look(case({FGSM: ALL}))
+    with pytest.raises(bb.NotApplicable, match="l-infinity balls, and this one is l2"):
+        check.look(case({PGD: ALL}, threat=replace(THREAT, norm="l2")))
+    with pytest.raises(bb.NotApplicable, match="the goal 'targeted' may be out of reach"):
+        check.look(case({PGD: ALL}, threat=replace(THREAT, goal="targeted")))
 
 
 def test_a4_an_attack_without_a_parameter_for_its_effort_is_left_out() -> None:
@@ -187,8 +192,13 @@ def test_a10_counts_successes_that_were_lost() -> None:
     look = check.look(case({PGD: stepped("1100000000", broken=broken)}))
     assert (look.fired, look.figure) == (True, 2)
     assert not check.look(case({PGD: stepped("0000111111", broken=broken)})).fired
-    fresh = replace(THREAT, stream="fresh", attack_draws=2)
-    for other in (case({PGD: ALL}), case({PGD: stepped(ALL, broken=broken)}, threat=fresh)):
+    # An attack sees the predictive alone, from which the mutual information is not known.
+    information = replace(THREAT, goal="raise-uncertainty", score="mutual-information")
+    for other in (
+        case({PGD: ALL}),
+        case({PGD: stepped(ALL, broken=broken)}, threat=FRESH),
+        case({PGD: stepped(ALL, broken=broken)}, threat=information),
+    ):
         with pytest.raises(bb.NotApplicable):
             check.look(other)
 
@@ -201,20 +211,33 @@ def test_a11_leaves_reported_transfers_out_of_the_white_box() -> None:
         bb.check("transfer").look(case({TRANSFER: NONE}, {(transfer, THREAT): NONE}))
 
 
-def test_a12_compares_with_the_attacker_who_has_the_draws() -> None:
+def test_a12_compares_with_the_attacker_who_has_all_draws() -> None:
     check = bb.check("sample-mismatch")
     look = check.look(case({PGD: ALL}, {(PGD, THREAT): HALF}, threat=INDEPENDENT))
-    assert (look.fired, look.figure) == (True, 1 / 32)
+    assert (look.fired, look.figure, look.remedy) == (True, 1 / 32, "report the stream fixed")
     look = check.look(case({PGD: "1111111110"}, {(PGD, THREAT): "1111100001"}, threat=INDEPENDENT))
     assert look.figure == 6 / 32
     assert "break 4 further images and leave 1 others" in look.text
-    few = replace(THREAT, attack_draws=1)
-    assert check.look(case({PGD: ALL}, {(PGD, THREAT): HALF}, threat=few)).fired
-    with pytest.raises(bb.NotApplicable, match="has the draws that defend"):
+    with pytest.raises(bb.NotApplicable, match="has all draws that defend already"):
         check.look(case({PGD: ALL}))
+
+
+@pytest.mark.parametrize(
+    ("threat", "whose", "remedy"),
+    [
+        (INDEPENDENT, "under the stream fixed, where all draws defend and the attacker has them, ", "stream fixed"),
+        (FRESH, "under the stream fixed, where all draws defend and the attacker has them, ", "stream fixed"),
+        (replace(THREAT, attack_draws=1), "with all draws that defend, ", "leave out attack_draws"),
+    ],
+)
+def test_a12_says_which_draws_defend(threat: bb.Threat, whose: str, remedy: str) -> None:
+    """Under `independent` and `fresh`, other draws defend than under `fixed`."""
+    look = bb.check("sample-mismatch").look(case({PGD: ALL}, {(PGD, THREAT): HALF}, threat=threat))
+    assert look.text.startswith(whose + "the same attacks break 5 further images")
+    assert look.remedy.endswith(remedy)
 
 
 def test_a13_needs_an_iterative_attack_with_one_objective() -> None:
     for attack in (FGSM, STANDARD, NOISE):
-        with pytest.raises(bb.NotApplicable, match="follows one objective"):
+        with pytest.raises(bb.NotApplicable, match="no reported attack is iterative and follows one objective"):
             bb.check("objectives").look(case({attack: ALL}))
