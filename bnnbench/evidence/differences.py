@@ -13,6 +13,7 @@ from bnnbench.errors import ConfigError, one_line
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.difference import Difference, Differences, Pair, Robust, difference_of
 from bnnbench.evidence.lines import Group, Line, groups
+from bnnbench.evidence.marks import short_mark
 from bnnbench.evidence.worst_case import worst_case
 from bnnbench.matrix.settings import LAST_COLUMN
 from bnnbench.measurements.findings import REFUTING
@@ -133,7 +134,7 @@ def _marks(runs: Runs, common: Sequence[tuple[str, int]]) -> str:
     """The marks of the common cells: `~` if a posterior is short, and those of findings that refute an outcome."""
     cells = [runs[run] for run in common]
     used = {mark for cell in cells for mark in cell.marks if mark in REFUTING}
-    return "~" * any(cell.card == "short" for cell in cells) + "".join(mark for mark in REFUTING if mark in used)
+    return short_mark(cells) + "".join(mark for mark in REFUTING if mark in used)
 
 
 def _robust(pair: Pair, runs: Runs, common: Sequence[tuple[str, int]]) -> Robust:

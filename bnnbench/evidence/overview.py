@@ -10,7 +10,7 @@ from html import escape
 from bnnbench.errors import clean
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.lines import KINDS, Group, Line, groups
-from bnnbench.evidence.marks import MARKS, marks_of
+from bnnbench.evidence.marks import MARKS, marks_of, short_mark
 from bnnbench.evidence.worst_case import Combined
 from bnnbench.matrix.settings import CERTIFIED_COLUMN, FIRST_COLUMN, LAST_COLUMN
 from bnnbench.measurements import findings
@@ -74,7 +74,7 @@ def _table(group: Group) -> Table:
     left = len(group.lines) - MOST_LINES
     cells = [cell for line in group.lines for cell in line.all]
     used = {mark for cell in cells for mark in cell.marks}
-    used |= {"~" for cell in cells if cell.card == "short"}
+    used |= {*short_mark(cells)}
     used |= {"+" for line in lines for text in line[_NAMES:] if "+" in text}
     notes = [f"... and {left} lines more"] if left > 0 else []
     return Table(title, heads, lines, notes + [f"{mark}  {meaning}" for mark, meaning in MARKS.items() if mark in used])
@@ -92,7 +92,7 @@ _WORDS = {
 
 def _texts(group: Group, line: Line) -> list[str]:
     """The texts of a line: posterior, radius, clean accuracy, robust accuracies, what is certified, worst case."""
-    mark = "~" if any(cell.card == "short" for cell in line.all) else ""
+    mark = short_mark(line.all)
     by_attack = [[cell for cell in line.cells if cell.spec.label == attack] for attack in group.attacks]
     return [
         line.posterior + mark,

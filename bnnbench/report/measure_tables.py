@@ -9,6 +9,7 @@ from typing import Any
 from bnnbench.core.threat import Threat
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.lines import has_line
+from bnnbench.evidence.marks import short_mark
 from bnnbench.evidence.results import Results
 from bnnbench.report.words import absences, norm_and_goal, posterior_notes, threat_names
 
@@ -54,13 +55,14 @@ def _grid(cells: Sequence[Cell], *, warn: bool = False) -> Grid:
     names = list(dict.fromkeys(name for cell in cells for name in cell.figures))
     lines = []
     for cell in shown:
-        short = "~" * (cell.card == "short")
         threat = "" if cell.spec.threat is None else threats.get(cell.spec.threat, "")
         own = {"eps": threat, "seed": str(cell.spec.seed)}
         place = ["all" if _is_skipped(cell) else own[head] for head in heads[1:]]
         texts = [figure_text(cell.figures.get(name)) for name in names]
-        lines.append([f"{cell.spec.posterior}{short}", *place, *(texts if cell.ok else _absent(cell, len(names)))])
-    marks = ["~"] * any(cell.card == "short" for cell in shown)
+        lines.append(
+            [f"{cell.spec.posterior}{short_mark([cell])}", *place, *(texts if cell.ok else _absent(cell, len(names)))]
+        )
+    marks = [*short_mark(shown)]
     columns = [*heads, *(name.replace("_", " ") for name in names)]
     notes = [*absences(cells), *(posterior_notes(cells) if warn else [])]
     return Grid(_title(cells[0], [*threats]), len(heads), columns, lines, marks, notes)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.lines import Group, groups
-from bnnbench.evidence.marks import MARKS, marks_of
+from bnnbench.evidence.marks import MARKS, marks_of, short_mark
 from bnnbench.evidence.metric_rows import metric_numbers
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.settings import FIRST_COLUMN
@@ -48,7 +48,7 @@ def _grid(group: Group, name: str, metric: Metric, numbers: Numbers) -> Grid:
 
     lines, used = [], ""
     for line in filter(lambda line: line.cells, group.lines):  # Others have certificates alone.
-        short = "~" * any(cell.card == "short" for cell in line.cells)
+        short = short_mark(line.cells)
         known = {cell.spec.seed: cell for cell in line.cells if cell.ok}
         figures = [figure([*known.values()], clean, OF_PREDICTIVE)] if sides else []
         for label in group.attacks:

@@ -9,7 +9,7 @@ from bnnbench.evidence import lines
 from bnnbench.evidence.audit.audit import Audit
 from bnnbench.evidence.audit.planned import free_audits
 from bnnbench.evidence.cell import Cell
-from bnnbench.evidence.marks import MARKS, marks_of
+from bnnbench.evidence.marks import MARKS, marks_of, short_mark
 from bnnbench.evidence.results import Results
 from bnnbench.evidence.worst_case import Accuracy, Combined, accuracy_of
 from bnnbench.matrix.settings import CERTIFIED_COLUMN, FIRST_COLUMN
@@ -120,7 +120,7 @@ def _block_of(group: lines.Group, audits: Sequence[Audit] = ()) -> Block:
     cells = [cell for line in group.lines for cell in line.all]
     names, rows, used, combined = threat_names(cells), [], "", [*group.combined(group.lines[0])]
     for line in group.lines:
-        mark = "~" if any(cell.card == "short" for cell in line.all) else ""
+        mark = short_mark(line.all)
         figures = [_clean(line, group.seeds)]
         for attack in group.attacks:
             figures.append(_attacked([cell for cell in line.cells if cell.spec.label == attack], group.seeds))
