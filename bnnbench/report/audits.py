@@ -57,12 +57,7 @@ def _notes(audits: Sequence[Audit]) -> list[str]:
     notes = lines.gathered("threat", [(audit, audit.terms) for audit in audits if audit.terms])
     notes += lines.gathered("", [(audit, reason) for audit in audits for reason in audit.left_out()])
     for code, name in dict.fromkeys((flag.code, flag.name) for audit in audits for flag in audit.flags):
-        for audit in audits:
-            notes += [
-                f"{'note ' * (flag.severity == 'note')}{code} {name}, {lines.about(audit)}: {_seen(flag)}"
-                for flag in audit.flags
-                if (flag.code, flag.name) == (code, name)
-            ]
+        notes += lines.raised(code, name)
     raised = {flag.code for audit in audits for flag in audit.flags}
     quiet = sorted({code for audit in audits for code in audit.quiet} - raised, key=place_of)
     notes += [f"looked at and not raised: {', '.join(quiet)}"] if quiet else []
@@ -108,6 +103,16 @@ class _Lines:
             f"{start}{': ' * bool(start)}{text}{self._which(found, among or len(self._audits))}"
             for text, found in where.items()
         ]
+
+    def raised(self, code: str, name: str) -> list[str]:
+        """A note for each text of a flag that is raised, which begins with the lines that it is about."""
+        where: dict[tuple[str, str], list[Audit]] = {}
+        for audit in self._audits:
+            for flag in audit.flags:
+                if (flag.code, flag.name) == (code, name):
+                    start = "note " * (flag.severity == "note")
+                    where.setdefault((f"{start}{code} {name}", _seen(flag)), []).append(audit)
+        return [f"{start}, {', '.join(map(self.about, found))}: {text}" for (start, text), found in where.items()]
 
     def _which(self, audits: Sequence[Audit], among: int) -> str:
         if len(audits) == among:

@@ -75,6 +75,16 @@ def test_flags_of_several_seeds_are_told_with_the_seed() -> None:
     assert texts[0] == "vi linf 0.1 (seed 0): NOT REFUTED"
 
 
+def test_a_flag_that_says_the_same_of_several_lines_is_told_once() -> None:
+    flag, other = Flag("A14", "averaging", "note", SHOWN), Flag("A14", "averaging", "note", replace(SHOWN, text="else"))
+    radii = [bb.Threat(epsilon=epsilon) for epsilon in (0.1, 0.2, 0.3)]
+    table = grid(*(audit(one, looked=[seen]) for one, seen in zip(radii, (flag, other, flag), strict=True)))
+    assert [note for note in table.notes if "A14" in note] == [
+        "note A14 averaging, vi at 0.1, vi at 0.3: figure and threshold",
+        "note A14 averaging, vi at 0.2: else",
+    ]
+
+
 def test_what_was_looked_at_and_raised_nowhere_is_listed_once() -> None:
     quiet = Flag("A2", "noise", "refutes", replace(SHOWN, fired=False))
     both = [Flag("A3", "one", "refutes", SHOWN), Flag("A3", "two", "refutes", replace(SHOWN, fired=False)), quiet]
