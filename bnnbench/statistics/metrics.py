@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from bnnbench.statistics.ranking import selective_curve, selective_risk
 
+FINEST = 2**53
+"""The largest number of bins of the unit interval between which float64 can tell."""
 Array = NDArray[np.floating]
 Labels = NDArray[np.integer]
 SCORES = ("entropy", "mutual-information", "max-probability")
@@ -59,6 +61,7 @@ def calibration_error(log_probs: Array, labels: Labels, bins: int = 15) -> float
     _check(log_probs, labels, some=True)
     confidence = np.exp(log_probs.max(-1))
     right = correct(log_probs, labels)
+    bins = min(int(bins), FINEST)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     gaps = [abs(float((right[place == b] - confidence[place == b]).sum())) for b in np.unique(place)]
     return sum(gaps) / len(labels)

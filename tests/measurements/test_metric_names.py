@@ -52,7 +52,6 @@ def test_a_metric_of_a_file_and_of_a_distribution(tmp_path: Path, monkeypatch: p
         ("ece@bins", "metric ece: 'bins' is no parameter; write NAME=VALUE after the @"),
         ("ece@bins=3,bins=4", "metric ece: 'bins' is given twice; give one value"),
         ("ece@bins=3, bins=3", "metric ece: 'bins' is given twice; give one value"),
-        ("ece@bins=1000000000000", "metric ece: bins: input should be less than or equal to 10000"),
         ("ece@bins=" + "[" * 100_000, "metric ece: bins: the value is nested too deeply: [[["),
         ("ece@bins=" + '{"a":' * 100_000, "metric ece: bins: the value is nested too deeply: {"),
         ("ece@bins=" + "[" * 500 + "]" * 500, "metric ece: bins: input should be a valid integer, not a list of 1"),

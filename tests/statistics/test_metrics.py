@@ -121,6 +121,14 @@ def test_bins_may_be_a_number_of_numpy() -> None:
     assert metrics.calibration_error(LOG_PROBS, LABELS, bins=np.int64(3)) == expected  # type: ignore[arg-type]
 
 
+def test_with_a_bin_for_each_confidence_the_calibration_error_is_the_mean_gap_whatever_the_number_of_bins() -> None:
+    confidence = np.exp(LOG_PROBS.max(-1))
+    assert len(set(confidence)) == len(confidence)
+    expected = np.abs(metrics.correct(LOG_PROBS, LABELS) - confidence).mean()
+    for bins in (10**6, 10**12, 10**30):
+        assert metrics.calibration_error(LOG_PROBS, LABELS, bins) == pytest.approx(expected)
+
+
 OF_LABELS = [
     metrics.correct,
     metrics.negative_log_likelihood,

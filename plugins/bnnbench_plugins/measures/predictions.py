@@ -45,7 +45,7 @@ class Predictions(Measure):
         "mutual_information",
     )
 
-    bins: int = Field(default=15, ge=1, le=10_000)
+    bins: int = Field(default=15, ge=1)
     """Bins of equal width into which confidences are sorted for the expected calibration error (Guo et al. 2017)."""
 
     def measure(self, defence: Defence) -> dict[str, Any]:

@@ -10,9 +10,6 @@ from pydantic import Field
 from bnnbench import Metric
 from bnnbench.authoring import metrics
 
-MOST_BINS = 10_000
-"""The largest number of bins: with more bins than images nearly each image has one of its own, and more say nothing."""
-
 
 class NegativeLogLikelihood(Metric):
     """The mean of -log p(label) over images, in nats."""
@@ -37,7 +34,7 @@ class CalibrationError(Metric):
 
     arrays: ClassVar[tuple[str, ...]] = ("log_probs", "label")
 
-    bins: int = Field(default=15, ge=1, le=MOST_BINS)
+    bins: int = Field(default=15, ge=1)
     """Bins of equal width into which confidences are sorted."""
 
     def number(self, arrays: Mapping[str, Any]) -> float:
