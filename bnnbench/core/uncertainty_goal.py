@@ -51,7 +51,7 @@ class UncertaintyGoal:
             attacked = "accepted or wrong" if self.keep_label else "accepted"
             return f"images right and accepted as they are, and {attacked} when attacked"
         accepted = "right" if self.keep_label else "wrong"
-        return f"images that are {accepted} and accepted neither as they are nor when attacked"
+        return f"images that are not both {accepted} and accepted, neither as they are nor when attacked"
 
     def check_draws(self, number: int) -> None:
         """Raise `Incompatible` for the mutual information of one draw."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from bnnbench.core.dataset import name_of
 from bnnbench.core.dependencies import Change, changed, field_of
-from bnnbench.errors import StoreError, message_of, one_line
+from bnnbench.errors import Incompatible, StoreError, message_of, one_line
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.clean_predictions import CleanPredictions
 from bnnbench.matrix.plan import CellSpec, FitSpec
@@ -89,6 +89,7 @@ class CellReader:
             self._check_fit(spec, fit)
             record = self._checked_record(spec, fit)
             result = self._loaded(spec, record)
+            _check_draws(result)
             return self._with_result(spec, record, result, level, why)
         except _NoResult as ending:
             return Cell(spec, ending.status, one_line(ending.reason), [], level, spec.measurement.row(None))
@@ -191,6 +192,17 @@ class CellReader:
             f"{name_of(spec.fit.dataset)} gave other test data for seed {spec.seed} than for seed {seed}: "
             "a seed varies the training sample alone"
         )
+
+
+def _check_draws(result: Any) -> None:
+    """Raise `_NoResult` for an outcome of too few draws for its goal, which a run of today would skip."""
+    if not isinstance(result, Outcome):
+        return
+    try:
+        for number in (result.attack_draws, result.draws):
+            result.goal.check_draws(int(number))
+    except Incompatible as error:
+        raise _NoResult("skipped", str(error)) from None
 
 
 def is_about(draws_sha256: str | None, fit: Mapping[str, Any]) -> bool:

@@ -11,6 +11,7 @@ from bnnbench.errors import clean
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.lines import KINDS, Group, Line, groups
 from bnnbench.evidence.marks import MARKS, marks_of, short_mark
+from bnnbench.evidence.threat_names import goal_notes, whole_names
 from bnnbench.evidence.worst_case import Combined
 from bnnbench.matrix.settings import CERTIFIED_COLUMN, FIRST_COLUMN, LAST_COLUMN
 from bnnbench.measurements import findings
@@ -66,22 +67,23 @@ def _tables(cells: Sequence[Cell]) -> list[Table]:
 
 
 def _table(group: Group) -> Table:
-    combined = [*group.combined(group.lines[0])]
-    about = "robust accuracy in %" if group.attacks else "accuracy in %"
+    cells = [cell for line in group.lines for cell in line.all]
+    names, goals, combined = whole_names(cells), goal_notes(cells), [*group.combined(group.lines[0])]
+    about = "images that withstood in %" if goals else "robust accuracy in %" if group.attacks else "accuracy in %"
     title = clean(f"{group.dataset} / {group.network}: {about}, and {_WORDS[tuple(combined)]}")
     heads = [clean(text) for text in ("posterior", "radius", FIRST_COLUMN, *group.attacks, *combined)]
-    lines = [[clean(text) for text in _texts(group, line)] for line in group.lines[:MOST_LINES]]
+    lines = [[clean(text) for text in _texts(group, line, names[line.threat])] for line in group.lines[:MOST_LINES]]
     left = len(group.lines) - MOST_LINES
-    cells = [cell for line in group.lines for cell in line.all]
     used = {mark for cell in cells for mark in cell.marks}
     used |= {*short_mark(cells)}
     used |= {"+" for line in lines for text in line[_NAMES:] if "+" in text}
     notes = [f"... and {left} lines more"] if left > 0 else []
+    notes += map(clean, goals)
     return Table(title, heads, lines, notes + [f"{mark}  {meaning}" for mark, meaning in MARKS.items() if mark in used])
 
 
 _NAMES = 2
-"""The number of columns that name a line: its posterior and its radius."""
+"""The number of columns that name a line: its posterior and its threat."""
 _WORDS = {
     (LAST_COLUMN,): "the worst case with its 95% interval",
     (CERTIFIED_COLUMN, LAST_COLUMN): "what is certified and the worst case with their 95% intervals",
@@ -90,13 +92,13 @@ _WORDS = {
 """What the last columns of a table hold, in words."""
 
 
-def _texts(group: Group, line: Line) -> list[str]:
-    """The texts of a line: posterior, radius, clean accuracy, robust accuracies, what is certified, worst case."""
+def _texts(group: Group, line: Line, threat: str) -> list[str]:
+    """The texts of a line: posterior, threat, clean accuracy, robust accuracies, what is certified, worst case."""
     mark = short_mark(line.all)
     by_attack = [[cell for cell in line.cells if cell.spec.label == attack] for attack in group.attacks]
     return [
         line.posterior + mark,
-        f"{line.threat.norm} {line.radius}",
+        threat,
         _mean("clean_accuracy", list(line.clean.values()), findings.OF_PREDICTIVE, group.seeds),
         *(_mean("robust_accuracy", cells, findings.OF_ATTACK, group.seeds) for cells in by_attack),
         *map(_combined, group.combined(line).values()),

@@ -35,7 +35,7 @@ UNCHANGED = FindingKind(
     "*",
     "refutes",
     "attack",
-    "the attack changed no image that was right: no evidence",
+    "the attack changed no image that is robust as it is: no evidence",
 )
 CONSTANT = FindingKind(
     "=",
@@ -125,7 +125,7 @@ def about(outcome: Judged) -> Findings:
         {
             ZERO_GRADIENT: f"plain gradient exactly zero at {zero} images" if zero else "",
             ZERO_DIRECTION: f"attack direction exactly zero at {still} images" if still else "",
-            UNCHANGED: "the attack changed no image that was right" if outcome.unchanged else "",
+            UNCHANGED: "the attack changed no image that is robust as it is" if outcome.unchanged else "",
             CONSTANT: _ONE_CLASS if outcome.constant else "",
             PROBABILITIES: _LIKE_PROBABILITIES if outcome.like_probabilities else "",
         }

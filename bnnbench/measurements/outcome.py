@@ -142,13 +142,13 @@ class Outcome(Uncertainty, PerImage):
 
     @property
     def unchanged(self) -> bool:
-        """Whether the attack left every image as it was that is classified correctly, though the ball has other points.
+        """Whether the attack left every image as it was that is robust as it is, though the ball has other points.
 
         Its queries may not have sufficed for one step.
         """
-        right = self.clean_correct
+        unbroken = self.robust_as_is
         moves = self.threat is None or self.threat.epsilon > 0
-        return bool(moves and right.any() and (self.distance[right] == 0).all())
+        return bool(moves and unbroken.any() and (self.distance[unbroken] == 0).all())
 
     @property
     def attacked_correct(self) -> NDArray[np.bool_]:
@@ -161,8 +161,16 @@ class Outcome(Uncertainty, PerImage):
 
         For an untargeted attack: whether both the clean and the attacked image are classified correctly.
         """
+        return self._robust(_Predicted(self.attacked_log_probs, self.attacked_entropy))
+
+    @property
+    def robust_as_is(self) -> NDArray[np.bool_]:
+        """Whether each image is robust against an attacker that changes nothing, (N,): whether it is to be broken."""
+        return self._robust(_Predicted(self.clean_log_probs, self.clean_entropy))
+
+    def _robust(self, attacked: _Predicted) -> NDArray[np.bool_]:
+        """Whether each image is robust if this is predicted at the attacked image, (N,)."""
         clean = _Predicted(self.clean_log_probs, self.clean_entropy)
-        attacked = _Predicted(self.attacked_log_probs, self.attacked_entropy)
         robust: NDArray[np.bool_] = self.goal.robust(clean, attacked, self.label)
         return robust
 

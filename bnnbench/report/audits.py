@@ -9,10 +9,10 @@ from typing import Any
 from bnnbench.core.threat import Threat
 from bnnbench.evidence.audit.audit import Audit, Flag
 from bnnbench.evidence.audit.looking import place_of
+from bnnbench.evidence.threat_names import names_of_threats
 from bnnbench.plugins.described import counted
 from bnnbench.report.markdown import markdown_grid
 from bnnbench.report.measure_tables import Grid
-from bnnbench.report.words import names_of_threats
 
 
 def audit_grids(audits: Sequence[Audit]) -> list[Grid]:

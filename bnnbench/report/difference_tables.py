@@ -9,10 +9,10 @@ from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.difference import Difference, Differences
 from bnnbench.evidence.lines import ATTACK
 from bnnbench.evidence.marks import MARKS
+from bnnbench.evidence.threat_names import threat_names
 from bnnbench.plugins.described import counted
 from bnnbench.report.difference_notes import points
 from bnnbench.report.measure_tables import Grid
-from bnnbench.report.words import threat_names
 
 _HEADS = {
     "posteriors": ["first", "second", "eps"],

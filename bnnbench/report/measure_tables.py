@@ -11,7 +11,8 @@ from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.lines import has_line
 from bnnbench.evidence.marks import short_mark
 from bnnbench.evidence.results import Results
-from bnnbench.report.words import absences, norm_and_goal, posterior_notes, threat_names
+from bnnbench.evidence.threat_names import threat_names
+from bnnbench.report.words import absences, norm_and_goal, posterior_notes
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from bnnbench.evidence.lines import Group, groups
 from bnnbench.evidence.marks import MARKS, marks_of, short_mark
 from bnnbench.evidence.metric_rows import metric_numbers
 from bnnbench.evidence.results import Results
+from bnnbench.evidence.threat_names import threat_names
 from bnnbench.matrix.settings import FIRST_COLUMN
 from bnnbench.measurements.findings import OF_ATTACK, OF_PREDICTIVE
 from bnnbench.measurements.metric import Metric, field_names, is_of_sides
 from bnnbench.report.measure_tables import Grid, figure_text, grids
-from bnnbench.report.words import threat_names
 
 Numbers = dict[int, dict[str, dict[str, float | None]]]
 """The numbers of each metric by field, for each cell by its `id`."""

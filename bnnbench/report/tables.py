@@ -11,13 +11,14 @@ from bnnbench.evidence.audit.planned import free_audits
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.marks import MARKS, marks_of, short_mark
 from bnnbench.evidence.results import Results
+from bnnbench.evidence.threat_names import threat_names, withstood
 from bnnbench.evidence.worst_case import Accuracy, Combined, accuracy_of
 from bnnbench.matrix.settings import CERTIFIED_COLUMN, FIRST_COLUMN
 from bnnbench.measurements.findings import OF_ATTACK, OF_PREDICTIVE
 from bnnbench.plugins.described import counted
 from bnnbench.report.difference_notes import difference_notes
 from bnnbench.report.flag_notes import flag_notes
-from bnnbench.report.words import about, notes, threat_names, withstood
+from bnnbench.report.words import about, notes
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from bnnbench.core.threat import Threat
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.lines import ATTACK, threat_of
+from bnnbench.evidence.threat_names import goal_notes
 from bnnbench.plugins.described import counted
 
 _NORMS = {
@@ -57,43 +58,9 @@ def _shared(words: Collection[str]) -> str:
     return next(iter(words)) if len(words) == 1 else ""
 
 
-def threat_names(cells: Sequence[Cell]) -> dict[Threat, str]:
-    """The name of each threat of a table of cells; see `names_of_threats`."""
-    return names_of_threats({threat_of(cell): cell.spec.epsilon_text for cell in cells})
-
-
-def names_of_threats(radii: Mapping[Threat, str]) -> dict[Threat, str]:
-    """The name of each threat: its radius, and what else threats differ in: norm, access, queries, draws or goal.
-
-    `radii` are the texts of the radii: a fraction stands as the file writes it. Numbers have six digits, or all if some
-    radii would look alike.
-    """
-    short = {threat: text if "/" in text else f"{threat.epsilon:g}" for threat, text in radii.items()}
-    distinct = len(set(short.values())) == len({threat.epsilon for threat in radii})
-    words = {
-        threat: (
-            short[threat] if distinct else text,
-            str(threat.norm),
-            str(threat.access),
-            f"{threat.queries or 'unlimited'} queries",
-            "all draws" if threat.attack_draws is None else counted(threat.attack_draws, "draw"),
-            threat.goal_text,
-        )
-        for threat, text in radii.items()
-    }
-    differing = [place for place in range(1, 6) if len({texts[place] for texts in words.values()}) > 1]
-    return {threat: " ".join([texts[0], *(texts[place] for place in differing)]) for threat, texts in words.items()}
-
-
-def withstood(cells: Sequence[Cell]) -> dict[str, str]:
-    """The images that count under each goal of attacks other than `untargeted`, by the goal in words."""
-    threats = [threat_of(cell) for cell in cells if cell.spec.kind == ATTACK]
-    return {threat.goal_text: threat.aim.withstood for threat in threats if threat.goal != "untargeted"}
-
-
 def notes(cells: Sequence[Cell]) -> list[str]:
     """The notes below a table: what numbers count, why cells have none, warnings about images, draws and posteriors."""
-    lines = [f"{goal}: numbers count {images}" for goal, images in withstood(cells).items()] + absences(cells)
+    lines = goal_notes(cells) + absences(cells)
     lines += dict.fromkeys(warning for cell in cells for warning in cell.warnings if warning.startswith("the test set"))
     if any(map(_is_weaker, _with_results([cell for cell in cells if cell.spec.kind == ATTACK]))):
         lines.append("with stream fixed and all draws the attacker is stronger: report that too, not this alone")

@@ -10,6 +10,7 @@ from known import random_ensemble, random_inputs
 
 import bnnbench as bb
 from bnnbench.authoring import GOALS, Maximising
+from bnnbench.core.ensemble.draw_split import split
 
 UNCERTAIN = ("raise-uncertainty", "lower-uncertainty")
 
@@ -110,6 +111,18 @@ def test_a_trial_with_few_draws_refuses_no_goal() -> None:
     threat = bb.Threat(0.1, goal="raise-uncertainty", score="mutual-information", stream="independent")
     outcome = bb.evaluate(predictive, bb.attack("fgsm"), bb.Data(test=(x, y % 3)), threat=threat)
     assert (outcome.draws, outcome.attack_draws) == (2, 2)
+
+
+def test_one_draw_that_defends_is_none_either_if_more_attack() -> None:
+    """Under `independent` the numbers of both are chosen apart: here four attack."""
+    predictive, (x, y) = random_ensemble(draws=8), random_inputs(images=4)
+    threat = bb.Threat(0.1, goal="raise-uncertainty", score="mutual-information", stream="independent")
+    with pytest.raises(bb.Incompatible, match="two draws or more that defend"):
+        split(threat, chains=1, per_chain=8, limit=1)
+    chosen = split(threat, chains=1, per_chain=8, limit=2)
+    assert (len(chosen.attack), len(chosen.evaluation)) == (4, 2)
+    with pytest.raises(bb.Incompatible, match="two draws or more that defend"):
+        bb.evaluate(predictive, bb.attack("fgsm"), bb.Data(test=(x, y)), threat=threat, draws=1)
 
 
 @pytest.mark.parametrize("attack", [bb.attack("transfer"), bb.attack("transfer", source="one-draw")])

@@ -164,3 +164,21 @@ def test_a_run_tells_what_attacks_of_other_balls_refute(
     cells = {(row["certificate"], row["posterior"], row["epsilon"]): row for row in proofs}
     assert f"'{attack}'{where}" in cells["hasty", "sgd", 0.05]["reason"]
     assert {row["status"] for row in proofs if row["certificate"] == "linear"} == {"ok"}
+
+
+@pytest.mark.parametrize("norm", ["l2", "l1"])
+def test_a_sound_proof_is_not_refuted_by_the_coordinates_of_an_attack(norm: str, tmp_path: Path) -> None:
+    """An input at linf distance 0.2 of two coordinates may lie at l2 distance 0.28 and l1 distance 0.4."""
+    file = tmp_path / "benchmarks.yaml"
+    file.write_text(
+        f"threats: [{{epsilon: 0.2, norm: {norm}}}, {{epsilon: 0.25}}]\n"
+        "evaluate: {images: 40}\ndatasets: {moons: {use: half-moons, train_size: 500, test_size: 100}}\n"
+        "networks: {fc: {hidden: [8], activation: relu}}\nposteriors: {sgd: {epochs: 50}}\nattacks: {fmn: }\n"
+        f"certificates: {{exact: }}\nexclude: [{{attack: fmn, norm: {norm}}}, {{certificate: exact, norm: linf}}]\n"
+    )
+    found = bb.run(file, store=tmp_path / "store", jobs=0)
+    attack, proof = (next(cell for cell in found.cells if cell.spec.kind == kind) for kind in ("attack", "certificate"))
+    assert [(cell.status, cell.reason) for cell in found.cells] == [("ok", "")] * 2
+    assert attack.coordinates == 2
+    # Taken for one coordinate, the attack would contradict the proof.
+    assert without_false_proofs([replace(attack, coordinates=1), proof])[1].status == "invalid"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from matrices import ONE_FIT
-from outcomes import cell, outcome
+from outcomes import cell, certified, outcome
 
 import bnnbench as bb
 from bnnbench.evidence import overview
@@ -55,6 +56,53 @@ def test_a_mean_that_lacks_a_seed_is_marked() -> None:
 def test_results_without_an_outcome_are_shown_too(cells: Sequence[overview.Cell]) -> None:
     assert overview.as_text("here", cells).startswith("Results(here: ")
     assert overview.as_html("here", cells).startswith("<p>Results(here: ")
+
+
+def under(*threats: dict[str, Any], attack: str = "fgsm") -> list[overview.Cell]:
+    """A cell under each of these threats."""
+    own = cell(attack, 0, outcome("1110000000"))
+    return [replace(own, spec=replace(own.spec, threat=bb.Threat(**{"epsilon": 0.2, **one}))) for one in threats]
+
+
+def radii(cells: Sequence[overview.Cell]) -> list[str]:
+    """The texts of the lines of the only table in the column `radius`."""
+    (table,) = overview._tables(cells)
+    return [line[1] for line in table.lines]
+
+
+def test_lines_that_differ_in_more_than_the_radius_say_in_what() -> None:
+    goals: list[dict[str, Any]] = [
+        {"goal": "targeted", "target": 1},
+        {"goal": "raise-uncertainty"},
+        {"goal": "lower-uncertainty"},
+    ]
+    told = ["targeted (target 1)", "raise-uncertainty", "lower-uncertainty"]
+    assert radii(under(*goals)) == [f"linf 0.2 {goal}" for goal in told]
+    assert radii(under({}, {"norm": "l2"}, {"epsilon": 0.1})) == ["linf 0.2", "l2 0.2", "linf 0.1"]
+    more: list[dict[str, Any]] = [{}, {"access": "scores"}, {"access": "scores", "queries": 7}, {"attack_draws": 2}]
+    found = radii(under(*more))
+    assert found[0] == "linf 0.2 gradient unlimited queries all draws"
+    assert found[2] == "linf 0.2 scores 7 queries all draws"
+    assert len(set(found)) == 4
+
+
+def test_what_all_lines_share_is_told_if_it_is_not_the_default() -> None:
+    """No sentence about the threat stands beside the table."""
+    scores = {"access": "scores", "queries": 7}
+    assert radii(under(scores, {**scores, "norm": "l1"})) == ["linf 0.2 scores 7 queries", "l1 0.2 scores 7 queries"]
+    assert radii(under({"goal": "targeted", "attack_draws": 2})) == ["linf 0.2 2 draws targeted"]
+
+
+def test_numbers_that_are_no_accuracies_are_not_called_so() -> None:
+    assert "moons / fc: robust accuracy in %, and" in overview.as_text("here", under({}))
+    assert "numbers count" not in overview.as_text("here", under({}))
+    for cells in (under({}, {"goal": "raise-uncertainty"}), under({"goal": "raise-uncertainty"})):
+        for text in (overview.as_text("here", cells), overview.as_html("here", cells)):
+            assert "moons / fc: images that withstood in %, and the worst case" in text
+            assert "robust accuracy" not in text
+            assert f"raise-uncertainty: numbers count {bb.Threat(0.2, goal='raise-uncertainty').aim.withstood}" in text
+    proofs = [certified("crown", 0, "1100000000")]
+    assert "moons / fc: accuracy in %, and what is certified" in overview.as_text("here", proofs)
 
 
 def test_long_tables_are_cut() -> None:

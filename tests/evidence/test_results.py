@@ -9,6 +9,7 @@ import pytest
 from matrices import ONE_FIT
 
 import bnnbench as bb
+from bnnbench.core.uncertainty_goal import UncertaintyGoal
 from bnnbench.errors import StoreError
 from bnnbench.evidence.cell_reader import CellReader
 from bnnbench.evidence.results import Results
@@ -88,3 +89,42 @@ def test_a_cell_whose_figures_raise_an_error_is_invalid(tmp_path: Path, monkeypa
     monkeypatch.setattr(AttackMeasurement, "row", failing)
     (cell,) = Results(run.plan, run.store).cells
     assert (cell.status, cell.reason) == ("invalid", "its figures cannot be computed: ZeroDivisionError: no images")
+
+
+FEW_DRAWS = """\
+datasets: {moons: {use: half-moons, train_size: 100, test_size: 60}}
+networks: {fc: {hidden: [4]}}
+posteriors: {sgd: {epochs: 1}, vi: {use: bayes-by-backprop, epochs: 1, draws: 4}}
+attacks: {fgsm: }
+threats:
+  - {epsilon: 0.1, goal: raise-uncertainty, score: mutual-information}
+  - {epsilon: 0.1, goal: raise-uncertainty, score: mutual-information, attack_draws: 1}
+  - {epsilon: 0.1, goal: lower-uncertainty, attack_draws: 1}
+"""
+
+
+@pytest.mark.parametrize(
+    ("evaluate", "ok"),
+    [
+        ("stream: fixed, draws: 4", ["sgd entropy 1", "vi mutual-information None", "vi entropy 1"]),
+        ("stream: fixed, draws: 1", ["sgd entropy 1", "vi entropy 1"]),
+        ("stream: independent, draws: 1", ["vi entropy 1"]),
+        ("stream: {fresh: 2}, draws: 4", ["sgd entropy 1", "vi mutual-information 2", "vi entropy 1"]),
+    ],
+)
+def test_a_stored_outcome_that_would_be_skipped_today_is_skipped(
+    evaluate: str, ok: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One file has one answer, whether its store is older than the check of the draws or not."""
+    file = tmp_path / "benchmarks.yaml"
+    file.write_text(f"evaluate: {{images: 10, {evaluate}}}\n{FEW_DRAWS}")
+    expected = bb.run(file, store=tmp_path / "new", jobs=0).rows()
+    with monkeypatch.context() as patched:
+        patched.setattr(UncertaintyGoal, "check_draws", lambda self, number: None)
+        before = bb.run(file, store=tmp_path / "old", jobs=0).rows()
+    found = bb.results(file, tmp_path / "old").rows()
+    names = [f"{row['posterior']} {row['score']} {row['attack_draws_asked']}" for row in found]
+    assert [name for name, row in zip(names, found, strict=True) if row["status"] == "ok"] == ok
+    assert sum(row["status"] == "ok" for row in before) > len(ok)
+    told = ("cell", "status", "reason", "robust_accuracy")
+    assert [[row[name] for name in told] for row in found] == [[row[name] for name in told] for row in expected]

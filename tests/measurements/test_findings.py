@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,7 +80,33 @@ def test_an_attack_that_changes_no_image_is_no_evidence() -> None:
 def test_a_budget_that_allows_no_step_of_an_attack_is_told() -> None:
     threat = bb.Threat(epsilon=0.1, access="scores", queries=20)
     found = bb.evaluate(linear_predictive(np.eye(2, 4), np.zeros(2)), bb.attack("nes"), small_data(), threat=threat)
-    assert "the attack changed no image that was right" in [str(finding) for finding in found.findings]
+    assert "the attack changed no image that is robust as it is" in [str(finding) for finding in found.findings]
+
+
+@pytest.mark.parametrize(
+    ("threat", "clean", "moved", "told"),
+    [
+        ({}, "1111100000", "0000011111", True),
+        ({}, "1111100000", "1000000000", False),
+        ({}, "0000000000", "0000000000", False),
+        ({"goal": "targeted"}, "1111100000", "0000011111", True),
+        # Images that are right have the entropy 0.33, wrong ones 0.50.
+        ({"goal": "raise-uncertainty", "level": 0.4}, "1111100000", "0000011111", True),
+        ({"goal": "raise-uncertainty", "level": 0.4}, "1111100000", "1000000000", False),
+        ({"goal": "raise-uncertainty", "level": 0.3}, "1111111111", "0000000000", False),  # All are rejected as is.
+        ({"goal": "lower-uncertainty", "level": 0.4}, "0000000000", "0000000000", True),  # None is right or accepted.
+        ({"goal": "lower-uncertainty", "level": 0.6}, "0000011111", "1111100000", True),
+        ({"goal": "lower-uncertainty", "level": 0.6}, "0000000000", "0000000000", False),
+        ({"goal": "lower-uncertainty", "level": 0.6, "keep_label": True}, "1111111111", "0000000000", False),
+    ],
+)
+def test_an_attack_is_no_evidence_if_it_changes_nothing_that_it_has_to_break(
+    threat: dict[str, Any], clean: str, moved: str, told: bool
+) -> None:
+    distance = np.array([0.1 * (bit == "1") for bit in moved])
+    found = dataclasses.replace(outcome(clean, clean), distance=distance, threat=bb.Threat(0.1, **threat))
+    assert ("*" in [finding.mark for finding in found.findings]) is told
+    assert np.array_equal(found.robust_as_is, found.robust)
 
 
 class Probabilities(bb.Predictive):

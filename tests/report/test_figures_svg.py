@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 import bnnbench as bb
 from bnnbench.report.figures.lettering import width_of, wrapped
@@ -78,6 +79,21 @@ def test_no_text_is_cut_or_lies_on_another_one(panels: int, labels: tuple[str, .
     for one, other in itertools.combinations(boxes, 2):
         shared = (min(one.x1, other.x1) - max(one.x0, other.x0), min(one.y1, other.y1) - max(one.y0, other.y0))
         assert min(shared) < 2
+
+
+@pytest.mark.parametrize("panels", [1, 3])
+def test_the_places_of_panels_are_settled(panels: int) -> None:
+    """Otherwise their last digits differ from time to time, and with them the bytes."""
+    with settings():
+        figure = laid_out(picture(panels))
+        places = [one.get_position().bounds for one in figure.axes]
+        for bounds in places:
+            assert bounds == pytest.approx([round(edge, 6) for edge in bounds], rel=0, abs=1e-14)
+        assert not isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine)
+        # A layout that were still active would make room for the label.
+        figure.axes[0].set_ylabel("\n" * 9)
+        FigureCanvasAgg(figure).draw()
+    assert [one.get_position().bounds for one in figure.axes] == places
 
 
 def drawn_axes(made: bb.Picture) -> Any:

@@ -178,7 +178,7 @@ def test_a_classifier_of_one_class_says_nothing_and_is_marked() -> None:
         ({"goal": "raise-uncertainty"}, "raise-uncertainty: numbers count images right and accepted as they are"),
         (
             {"goal": "lower-uncertainty", "keep_label": True},
-            "lower-uncertainty (keep label): numbers count images that are right and accepted neither as they are nor",
+            "lower-uncertainty (keep label): numbers count images that are not both right and accepted, neither as",
         ),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,11 @@ from bnnbench.core.component import Component
 from bnnbench.core.threat import Threat
 from bnnbench.errors import NotApplicable, one_line
 from bnnbench.measurements.outcome import Outcome
+
+
+class Contradicted(NotApplicable):
+    """A certificate has no result, since another result of the same fit contradicts what it proves."""
+
 
 Find = Callable[[Component, Threat | None], Any]
 """A function that gives the result of a component under a threat; it raises `NotApplicable` if there is none."""
@@ -26,7 +32,7 @@ class Case:
         threat: the threat.
         attacks: the reported attacks by label.
         radii: the threats of the report that differ from this one in epsilon alone, itself included, the smallest
-            first.
+            first. Others that are given are left out.
         box: the smallest and the largest value of an input; None if it is not known before the data are loaded.
     """
 
@@ -40,7 +46,8 @@ class Case:
         box: tuple[float, float] | None = None,
     ) -> None:
         self.threat, self.attacks, self.box, self._find = threat, dict(attacks), box, find
-        self.radii = sorted({threat, *radii}, key=lambda one: one.epsilon)
+        alike = {one for one in radii if replace(one, epsilon=threat.epsilon) == threat}
+        self.radii = sorted({threat, *alike}, key=lambda one: one.epsilon)
 
     def result(self, component: Component, threat: Threat | None = None) -> Any:
         """The result of a certificate or attack under a threat, or of a measure, which has none.

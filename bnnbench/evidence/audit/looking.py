@@ -6,16 +6,13 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from bnnbench.core.certificate import Certificate
 from bnnbench.core.component import Component
-from bnnbench.core.threat import Threat
 from bnnbench.errors import NotApplicable, message_of, one_line
-from bnnbench.evidence.audit.audit import Audit, Bracket, Flag
+from bnnbench.evidence.audit.audit import Audit, Flag
+from bnnbench.evidence.audit.bracket import Proofs, bracketed
 from bnnbench.evidence.audit.case import Case
 from bnnbench.evidence.audit.check import Ask, Check, Look
-from bnnbench.measurements.outcome import Outcome
 from bnnbench.plugins.installed import registry
 from bnnbench.plugins.kinds import KIND
 from bnnbench.plugins.signals import contained
@@ -39,17 +36,6 @@ def place_of(flag: str) -> tuple[str, int, str]:
     """The place of a flag among others: by its letters, then by its number."""
     letters = flag.rstrip("0123456789")
     return letters, int(flag[len(letters) :] or 0), flag
-
-
-CERTIFICATES = ("crown",)
-"""The names of the bundled certificates by which every audit bounds the truth from below."""
-
-
-def bracketing(given: Sequence[Certificate] = ()) -> list[Certificate]:
-    """The certificates of a bracket: those given, and the default ones of other classes, as far as installed."""
-    known, classes = registry().names("certificate"), {type(one) for one in given}
-    default = [registry().create("certificate", name, {}) for name in CERTIFICATES if name in known]
-    return [*given, *(one for one in default if type(one) not in classes)]
 
 
 def asked(case: Case, checks: Checks, certificates: Sequence[Certificate] = ()) -> list[Ask]:
@@ -85,9 +71,9 @@ def identity_of(component: Component) -> str:
 
 
 def audit_of(
-    case: Case, checks: Checks, certificates: Sequence[Certificate] = (), labels: Mapping[str, Any] | None = None
+    case: Case, checks: Checks, proofs: Proofs | None = None, labels: Mapping[str, Any] | None = None
 ) -> Audit:
-    """The audit of a case. `labels` are the fields of the audit that say what it is about."""
+    """The audit of a case. `proofs` are those of its bracket; `labels` are the fields that say what it is about."""
     labels = dict(labels or {})
     try:
         reported = case.standing()
@@ -100,14 +86,11 @@ def audit_of(
             looked.append(Flag(check.flag, name, check.severity, _looked(check, case)))
         except NotApplicable as error:
             unseen[f"{check.flag} {name}"] = one_line(str(error), 300)
-    bracket, contradiction = _bracket(case, checks, certificates, reported)
-    looked += contradiction
-    if bracket.low is None and not contradiction:
-        unseen |= {f"bracket {name_of(one)}": reason for one in certificates if (reason := _why_not(case, one))}
+    bracket, contradictions, unproven = bracketed(case, proofs or Proofs(), asked(case, checks), reported)
     return Audit(
         case.threat,
-        looked,
-        unseen,
+        [*looked, *contradictions],
+        {**unseen, **unproven},
         bracket=bracket,
         images=len(reported),
         reported=float(reported.mean()),
@@ -134,52 +117,7 @@ def _looked(check: Check, case: Case) -> Look:
     raise NotApplicable(f"the check failed: it gave {type(look).__name__}, not a Look")
 
 
-def _bracket(
-    case: Case, checks: Checks, certificates: Sequence[Certificate], reported: Any
-) -> tuple[Bracket, list[Flag]]:
-    """The bracket: what certificates prove, and what withstands every attack that was run under the threat.
-
-    If an image is proven robust that does not withstand, a flag says so, and the bracket has no lower end.
-    """
-    standing = reported
-    for ask in asked(case, checks):
-        if ask.threat == case.threat:
-            found = _found(case, ask.component, ask.threat)
-            if isinstance(found, Outcome):
-                standing = standing & found.robust
-    proven = [found for one in certificates if (found := _found(case, one, case.threat)) is not None]
-    for found in proven:
-        # What a certificate refutes is of another class than the label: not always the goal of a targeted attack.
-        if found.counterexample is not None and case.threat.goal == "untargeted":
-            standing = standing & ~found.counterexample
-    high = float(standing.mean())
-    if not proven:
-        return Bracket(None, high), []
-    certified = np.logical_or.reduce([found.holds for found in proven])
-    if wrong := int((certified & ~standing).sum()):
-        text = f"{wrong} images are proven robust that do not withstand: one of both is wrong (flag above 0)"
-        return Bracket(None, high), [Flag("C1", "false-proof", "refutes", Look(True, wrong, 0, text))]
-    return Bracket(float(certified.mean()), high), []
-
-
 def name_of(component: Component) -> str:
     """The registered name of a component, or its class."""
     recipe = registry().recipe(component.kind, component)
     return recipe["use"].rpartition(":")[2] if recipe else type(component).__name__
-
-
-def _why_not(case: Case, certificate: Certificate) -> str:
-    """Why a certificate has no result in a case; empty if it has one."""
-    try:
-        case.result(certificate, case.threat)
-    except NotApplicable as error:
-        return one_line(str(error), 300)
-    return ""
-
-
-def _found(case: Case, component: Component, threat: Threat | None) -> Any | None:
-    """A result; None if there is none."""
-    try:
-        return case.result(component, threat)
-    except NotApplicable:
-        return None

@@ -12,9 +12,10 @@ from bnnbench.core.component import Component
 from bnnbench.core.threat import Threat
 from bnnbench.errors import NotApplicable
 from bnnbench.evidence.audit.audit import Audits
-from bnnbench.evidence.audit.case import Case, Find
+from bnnbench.evidence.audit.bracket import Proofs
+from bnnbench.evidence.audit.case import Case, Contradicted, Find
 from bnnbench.evidence.audit.check import Ask, Check
-from bnnbench.evidence.audit.looking import Checks, asked, asks_of, audit_of, bracketing, installed_checks, name_of
+from bnnbench.evidence.audit.looking import Checks, asked, asks_of, audit_of, installed_checks, name_of
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.config import Config
@@ -27,7 +28,7 @@ class Subject:
     """What one audit is about: the cells of attacks and certificates on one fit under one threat."""
 
     attacks: dict[str, CellSpec]
-    certificates: list[Certificate]
+    proofs: Proofs
     radii: list[Threat]
 
     @property
@@ -86,7 +87,7 @@ def subjects(plan: Plan) -> list[Subject]:
     """The subjects of the audits of a plan, in the order of the file."""
     # Labels tell subjects apart: two labels may stand for one fit.
     attacks: dict[Place, dict[str, CellSpec]] = {}
-    certificates: dict[Place, list[Certificate]] = {}
+    certificates: dict[Place, dict[str, Certificate]] = {}
     for spec in plan.cells:
         if spec.threat is None:
             continue
@@ -94,15 +95,15 @@ def subjects(plan: Plan) -> list[Subject]:
         if isinstance(spec.component, Attack):
             attacks.setdefault(place, {})[spec.label] = spec
         elif isinstance(spec.component, Certificate) and spec.about_predictive:
-            certificates.setdefault(place, []).append(spec.component)
+            certificates.setdefault(place, {})[spec.label] = spec.component
     radii: dict[Labels, list[Threat]] = {}
     for fit, threat in attacks:
         radii.setdefault(fit, []).append(threat)
     return [
         Subject(
             cells,
-            bracketing(certificates.get((fit, threat), [])),
-            [one for one in radii[fit] if replace(one, epsilon=threat.epsilon) == threat],
+            Proofs.beside(certificates.get((fit, threat), {})),
+            radii[fit],
         )
         for (fit, threat), cells in attacks.items()
     ]
@@ -113,7 +114,7 @@ def extended(plan: Plan) -> Plan:
     checks, known = checks_of(plan.config), {spec.key for spec in plan.cells}
     further: dict[str, CellSpec] = {}
     for subject in subjects(plan):
-        for ask in asked(subject.case(_not_yet), checks, subject.certificates):
+        for ask in asked(subject.case(_not_yet), checks, list(subject.proofs.all.values())):
             spec = subject.asked(ask)
             if spec.key not in known:
                 further.setdefault(spec.key, spec)
@@ -137,7 +138,7 @@ def free_audits(results: Results) -> Audits:
     found = []
     for case, _, _, labels in _cases(results, checks):
         free = {name: check for name, check in checks.items() if _is_free(check, case)}
-        found.append(audit_of(case, free, [], labels))
+        found.append(audit_of(case, free, labels=labels))
     return Audits(found)
 
 
@@ -149,7 +150,7 @@ def _is_free(check: Check, case: Case) -> bool:
         return False
 
 
-def _cases(results: Results, checks: Checks) -> Iterator[tuple[Case, Checks, list[Certificate], Mapping[str, Any]]]:
+def _cases(results: Results, checks: Checks) -> Iterator[tuple[Case, Checks, Proofs, Mapping[str, Any]]]:
     """The arguments of `audit_of` for each subject."""
     cells = {cell.spec.key: cell for cell in results.cells}
     for subject in subjects(results.plan):
@@ -158,18 +159,22 @@ def _cases(results: Results, checks: Checks) -> Iterator[tuple[Case, Checks, lis
         def find(component: Component, threat: Threat | None, subject: Subject = subject, kept: Any = kept) -> Any:
             spec = subject.asked(Ask(component, threat))
             if spec.key not in kept:  # Several checks look at one outcome.
-                kept[spec.key] = _result(cells[spec.key] if spec.key in cells else results.cell(spec))
+                kept[spec.key] = _result(results, cells[spec.key] if spec.key in cells else results.cell(spec))
             if isinstance(kept[spec.key], NotApplicable):
                 raise kept[spec.key]
             return kept[spec.key]
 
-        yield subject.case(find), checks, subject.certificates, subject.labels
+        yield subject.case(find), checks, subject.proofs, subject.labels
 
 
-def _result(cell: Cell) -> Any:
+def _result(results: Results, cell: Cell) -> Any:
     """The result of a cell; a `NotApplicable` that says why there is none."""
-    found = cell.outcome
-    return NotApplicable(f"{cell.status}: {cell.reason}") if found is None else found
+    if (found := cell.outcome) is not None:
+        return found
+    # The store has a result that other cells contradict.
+    if cell.status == "invalid" and results.cell(cell.spec).ok:
+        return Contradicted(cell.reason)
+    return NotApplicable(f"{cell.status}: {cell.reason}")
 
 
 def _attack(spec: CellSpec) -> Attack:

@@ -17,10 +17,11 @@ from bnnbench.core.progress_bar import shown_progress
 from bnnbench.core.threat import Threat
 from bnnbench.errors import AccessRefused, BnnbenchError, Incompatible, NetworkError, NotApplicable, QueriesSpent
 from bnnbench.evidence.audit.audit import Audit, Audits, Flag
+from bnnbench.evidence.audit.bracket import Proofs
 from bnnbench.evidence.audit.case import Case
 from bnnbench.evidence.audit.check import Check, Look
 from bnnbench.evidence.audit.given import attacks_of, checks_of, threats_of
-from bnnbench.evidence.audit.looking import asked, audit_of, bracketing, identity_of, installed_checks
+from bnnbench.evidence.audit.looking import asked, audit_of, identity_of, installed_checks
 from bnnbench.measurements.asked import Asked, Radius, asked_of
 from bnnbench.measurements.defence import Defence
 from bnnbench.measurements.measurement import measurement_of
@@ -130,7 +131,7 @@ def _audits(
     asked_for: Asked, data: Data, reported: Mapping[str, Attack], checks: Mapping[str, Check], report: Progress
 ) -> list[Audit]:
     """The audits under each threat, from measurements that are made when a check first asks for them."""
-    certificates = bracketing()
+    proofs = Proofs.beside({})
     laboratory = _Laboratory(asked_for.defence, data)
     cases = [
         Case(threat, reported, laboratory.result, radii=asked_for.threats, box=data.bounds)
@@ -141,11 +142,11 @@ def _audits(
         for case in cases
         for component, threat in [
             *((attack, case.threat) for attack in reported.values()),
-            *((ask.component, ask.threat) for ask in asked(case, checks, certificates)),
+            *((ask.component, ask.threat) for ask in asked(case, checks, list(proofs.all.values()))),
         ]
     }
     laboratory.tell = lambda done, name: report(done, len(planned), name)
-    return [audit_of(case, checks, certificates) for case in cases]
+    return [audit_of(case, checks, proofs) for case in cases]
 
 
 class _Laboratory:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
+import numpy as np
 from pydantic import Field
 
 from bnnbench import Ask, Attack, Case, Check, Look, NotApplicable, attack
@@ -45,8 +46,21 @@ class BlackBox(Check):
             f"all attacks with gradients leave (flag from {self.images} images and above {self.points:g} points)"
         )
         fired = further >= self.images and gain > self.points
-        remedy = advice(case, "report `square` or `standard` too, or mend the masked gradient") if fired else ""
+        remedy = advice(case, self._remedy(case, found.robust, white)) if fired else ""
         return found.look(Look(fired, gain, self.points, text, remedy))
+
+    def _remedy(self, case: Case, robust: np.ndarray, white: Collection[str]) -> str:
+        """What to do about images that fall to attacks without gradients and withstand those with gradients (`white`).
+
+        `robust` (N,) says which withstand the former.
+        """
+        if not only(robust, case.standing()):
+            others = ", ".join(label for label in case.reported if label not in white)
+            return f"the number counts these images already ({others}): mend the masked gradient"
+        reported = {type(case.attacks[label]) for label in case.reported}
+        left = [name for name in ("square", "standard") if type(attack(f"bnnbench:{name}")) not in reported]
+        told = " or ".join(f"`{name}`" for name in left) or f"`square` with {self.queries} queries"
+        return f"report {told} too, or mend the masked gradient"
 
     @property
     def _square(self) -> Attack:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bnnbench import Case, Check, Look, NotApplicable
+from bnnbench import Case, Check, Look, NotApplicable, attack
 
 
 class SurrogateFailure(Check):
@@ -32,8 +32,22 @@ class SurrogateFailure(Check):
         broken = np.logical_or.reduce([(np.nan_to_num(steps.astype(float)) > 0).any(0) for steps in recorded])
         lost = int((broken & case.standing()).sum())
         text = f"{lost} images of {len(broken)} withstand by inputs that break the surrogate (flag above 0)"
-        return Look(lost > 0, lost, 0, text, "attack the predictive itself, as `pgd` does" if lost else "")
+        return Look(lost > 0, lost, 0, text, _remedy(case) if lost else "")
 
     @staticmethod
     def _records(case: Case, label: str) -> bool:
         return "surrogate_broken" in case.reported[label].steps
+
+
+_BY_ACCESS = {"gradient": "pgd", "scores": "square", "decisions": "boundary"}
+"""An attack on the predictive itself, by what the threat lets an attacker see."""
+
+
+def _remedy(case: Case) -> str:
+    """What to do: to attack the predictive itself, with an attack that the threat and the predictive allow if any."""
+    name = _BY_ACCESS[case.threat.access]
+    if name == "pgd" and any(outcome.zero_gradient is None for outcome in case.reported.values()):
+        name = "square"  # The predictive gives no gradient.
+    one = attack(f"bnnbench:{name}")
+    known = case.threat.norm in one.norms and case.threat.goal in one.goals
+    return f"attack the predictive itself{f', as `{name}` does' if known else ''}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,10 @@ from .shares import care_in, needs_care, with_interval
 class Distances(Figure):
     """The share of images whose smallest adversarial distance is at most d, against d.
 
-    The distance of an image at which the goal is reached as it is, such as a misclassified one, counts as 0. Only
-    attacks with the trait `minimal-norm` look for the smallest distance. An outcome knows distances up to its radius
-    alone, so the outcomes of the largest radius are used. One picture for each data set, network and threat apart from
-    its radius, with a panel for each attack and a line for each posterior.
+    The distance of an image that is not robust as it is, such as a misclassified one, counts as 0. Only attacks with
+    the trait `minimal-norm` look for the smallest distance. An outcome knows distances up to its radius alone, so the
+    outcomes of the largest radius are used. One picture for each data set, network and threat apart from its radius,
+    with a panel for each attack and a line for each posterior.
     """
 
     def pictures(self, results: Results) -> list[Picture]:
@@ -34,10 +33,9 @@ class Distances(Figure):
 
 def _picture(place: Place, panels: Sequence[Panel]) -> Picture:
     y = Axis("images broken within distance d (%)", percent=True, low=0.0, high=1.0, ticks=PERCENTS)
-    as_it_is = "it is misclassified as it is" if place.is_about_class else "the goal is reached as it is"
     parts = [
-        f"The smallest distance at which the attack broke an image; 0 if {as_it_is}. Each line ends at the largest "
-        "radius with results of all seeds of the attack. Bands: 95% Wilson interval at each distance.",
+        "The smallest distance at which the attack broke an image; 0 if it is not robust as it is. Each line ends at "
+        "the largest radius with results of all seeds of the attack. Bands: 95% Wilson interval at each distance.",
         care_in([one for panel in panels for one in panel.series]),
         place.about,
     ]
@@ -70,9 +68,7 @@ def _series(place: Place, name: str, lines: Sequence[Any], label: str) -> Series
 
 def smallest(outcome: Any) -> Any:
     """The smallest distance at which each image is not robust, (N,): 0 as it is, infinity if it was not broken."""
-    clean = SimpleNamespace(log_probs=outcome.clean_log_probs, entropy=outcome.clean_entropy)
-    robust_as_is = outcome.goal.robust(clean, clean, outcome.label)
-    return np.where(outcome.robust, np.inf, np.where(robust_as_is, outcome.distance, 0.0))
+    return np.where(outcome.robust, np.inf, np.where(outcome.robust_as_is, outcome.distance, 0.0))
 
 
 def _cumulative(name: str, distances: Sequence[Any], radius: float, care: bool) -> Series:

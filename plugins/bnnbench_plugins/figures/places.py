@@ -77,7 +77,17 @@ class Place:
     @property
     def robust(self) -> str:
         """The label of an axis of robust accuracies."""
-        return "robust accuracy (%)" if self.threat.goal == "untargeted" else "images that withstood (%)"
+        return f"{self._shares} (%)"
+
+    @property
+    def robust_title(self) -> str:
+        """What robust accuracies are, at the start of a title."""
+        return self._shares.capitalize()
+
+    @property
+    def _shares(self) -> str:
+        """What robust accuracies are: only those of untargeted attacks are accuracies."""
+        return "robust accuracy" if self.threat.goal == "untargeted" else "images that withstood"
 
     @property
     def withstood(self) -> str:

@@ -42,7 +42,7 @@ def _pictures(place: Place) -> Iterator[Picture]:
         return
     panels = [_panel(place, name, lines) for name, lines in place.posteriors.items()]
     y = Axis(place.robust, percent=True, low=0.0, high=1.0, ticks=PERCENTS)
-    title = f"Robust accuracy against radius: {place.title}"
+    title = f"{place.robust_title} against radius: {place.title}"
     yield Picture(place.name, title, y, panels, _caption(place, panels))
 
 

@@ -69,7 +69,8 @@ def _picture(place: Place, attack: str) -> Picture | None:
     counted = "" if place.threat.goal == "untargeted" else f"Shown are {place.withstood}."
     parts = [f"Attack: {attack}. Bands: 95% Wilson interval.", counted, care, place.about]
     caption = " ".join(filter(None, parts))
-    return Picture(f"{place.name}-{attack}", f"Robust accuracy under {attack}: {place.title}", y, panels, caption)
+    title = f"{place.robust_title} under {attack}: {place.title}"
+    return Picture(f"{place.name}-{attack}", title, y, panels, caption)
 
 
 def _of_attack(place: Place, attack: str) -> Iterator[Swept]:

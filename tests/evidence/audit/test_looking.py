@@ -1,9 +1,8 @@
-"""Checks of third parties, thresholds that are replaced, and the bracket."""
+"""Checks of third parties, and thresholds that are replaced."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,9 +11,7 @@ import pytest
 import bnnbench as bb
 from bnnbench.evidence.audit.check import Ask
 from bnnbench.evidence.audit.looking import asked, audit_of, installed_checks
-from bnnbench.measurements.certification import Certification
-from tests.support.handmade import FGSM, NOISE, PGD, THREAT, case
-from tests.support.outcomes import outcome
+from tests.support.handmade import NOISE, PGD, THREAT, case
 from tests.support.proofs import Linear
 
 ALL, NONE = "1111111111", "0000000000"
@@ -131,45 +128,3 @@ def test_without_a_number_no_check_looks() -> None:
 def test_what_several_checks_ask_for_is_asked_once() -> None:
     asks = asked(case({PGD: ALL}), {"one": Told(), "other": Told(share=0.1)}, [Linear()])
     assert [one.component for one in asks] == [Linear(), NOISE]
-
-
-def certified(proven: str, refuted: str | None = None) -> Certification:
-    made = outcome(ALL)
-    bits = [None if text is None else np.array([bit == "1" for bit in text]) for text in (proven, refuted)]
-    return Certification(
-        index=made.index,
-        label=made.label,
-        clean_log_probs=made.clean_log_probs,
-        clean_entropy=made.clean_entropy,
-        certified=bits[0],
-        bound=None,
-        refuted=bits[1],
-        draws=3,
-    )
-
-
-def test_the_bracket_lies_between_what_is_proven_and_what_withstands_every_attack() -> None:
-    further = {(Linear(), THREAT): certified("1100000000", "0000100000"), (NOISE, THREAT): "1111100000"}
-    found = audit_of(case({FGSM: "1111111000", PGD: "1111111100"}, further), {"told": Told()}, [Linear()])
-    assert found.reported == 0.7
-    assert found.bracket is not None
-    assert (found.bracket.low, found.bracket.high) == (0.2, 0.4)
-    assert found.images == 10
-
-
-def test_what_was_run_under_another_threat_is_not_in_the_bracket() -> None:
-    class Wider(Told):
-        def asks(self, case: bb.Case) -> Sequence[Ask]:
-            return [Ask(NOISE, replace(THREAT, epsilon=1.0))]
-
-    found = audit_of(case({PGD: ALL}, {(NOISE, replace(THREAT, epsilon=1.0)): NONE}), {"told": Wider()})
-    assert found.bracket is not None
-    assert (found.bracket.low, found.bracket.high) == (None, 1.0)
-
-
-def test_a_proof_that_an_attack_disproves_is_a_flag_and_no_bound() -> None:
-    found = audit_of(case({PGD: "0111111111"}, {(Linear(), THREAT): certified("1100000000")}), {}, [Linear()])
-    assert found.headline == "UNTRUSTWORTHY (C1)"
-    assert "1 images are proven robust that do not withstand" in found.flags[0].text
-    assert found.bracket is not None
-    assert (found.bracket.low, found.bracket.high) == (None, 0.9)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 
 import bnnbench as bb
+from bnnbench.errors import AccessRefused, Incompatible
+from bnnbench.testing.canaries import CANARIES
 from tests.support.handmade import FGSM, NOISE, PGD, THREAT, case
 from tests.support.outcomes import outcome
 
@@ -138,3 +142,74 @@ def test_a13_asks_for_nothing_where_attacks_follow_no_objective(goal: str) -> No
     assert check.asks(about) == []
     with pytest.raises(bb.NotApplicable, match=f"follow the score to the goal '{goal}'"):
         check.look(about)
+
+
+@pytest.mark.parametrize(
+    "reported", [SQUARE, NES, bb.attack("square", queries=50)], ids=["own", "nes", "fewer queries"]
+)
+def test_a8_advises_no_attack_whose_images_are_reported_already(reported: bb.Attack) -> None:
+    check, label = bb.check("black-box"), f"{type(reported).__name__} 1"
+    for own in ({} if reported == SQUARE else {(SQUARE, THREAT): "1111100111"}, {}):
+        look = check.look(case({PGD: ALL, reported: HALF}, own))
+        assert look.fired
+        assert look.remedy == f"the number counts these images already ({label}): mend the masked gradient"
+
+
+STANDARD, FEWER = bb.attack("standard"), bb.attack("square", queries=50)
+
+
+@pytest.mark.parametrize(
+    ("reported", "advised"),
+    [
+        ([], "`square` or `standard`"),
+        ([NES], "`square` or `standard`"),
+        ([FEWER], "`standard`"),
+        ([STANDARD], "`square`"),
+        ([FEWER, STANDARD], "`square` with 1000 queries"),
+    ],
+)
+def test_a8_advises_an_attack_that_is_not_reported(reported: list[bb.Attack], advised: str) -> None:
+    """The images that it breaks withstand all that is reported."""
+    look = bb.check("black-box").look(case(dict.fromkeys([PGD, *reported], ALL), {(SQUARE, THREAT): HALF}))
+    assert look.remedy == f"report {advised} too, or mend the masked gradient"
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, "pgd"),
+        ({"access": "scores"}, "square"),
+        ({"access": "decisions"}, "boundary"),
+        ({"access": "decisions", "norm": "l2"}, "boundary"),
+        ({"access": "decisions", "norm": "l1"}, ""),
+        ({"access": "decisions", "goal": "raise-uncertainty"}, ""),
+    ],
+)
+@pytest.mark.parametrize("differentiable", [True, False])
+def test_p5_advises_an_attack_that_the_threat_allows(changes: dict[str, str], name: str, differentiable: bool) -> None:
+    threat = bb.Threat(**{"epsilon": 0.1, "bounds": (0, 1), **changes})  # type: ignore[arg-type]
+    gradient = outcome(ALL).zero_gradient if differentiable else None
+    found = replace(outcome(ALL), zero_gradient=gradient, steps={"surrogate_broken": np.ones((1, 10))})
+    look = bb.check("surrogate-failure").look(case({SUBSTITUTE: found}, threat=threat))
+    name = "square" if name == "pgd" and not differentiable else name
+    assert look.fired
+    assert look.remedy == f"attack the predictive itself{f', as `{name}` does' if name else ''}"
+
+
+def allowed(threat: bb.Threat, name: str) -> bool:
+    """Whether an attack runs under a threat."""
+    canary = CANARIES["linear"](seed=0)
+    try:
+        bb.evaluate(canary.model, bb.attack(name), canary.data, threat=threat, images=3)
+    except (AccessRefused, Incompatible):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("access", ["gradient", "scores", "decisions"])
+def test_what_p5_advises_runs(access: Any) -> None:
+    threat = bb.Threat(epsilon=0.1, bounds=(0, 1), access=access)
+    found = replace(outcome(ALL), steps={"surrogate_broken": np.ones((1, 10))})
+    remedy = bb.check("surrogate-failure").look(case({SUBSTITUTE: found}, threat=threat)).remedy
+    assert allowed(threat, remedy.split("`")[1])
+    assert allowed(threat, "pgd") == (access == "gradient")

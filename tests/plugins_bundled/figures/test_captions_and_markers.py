@@ -9,7 +9,7 @@ import pytest
 from drawn import attacked, drawn, proven, series_of
 
 import bnnbench as bb
-from bnnbench.report.words import threat_names
+from bnnbench.evidence.threat_names import threat_names
 
 HALF, NONE = "1111100000", "0" * 10
 UNCERTAIN = {"goal": "lower-uncertainty", "score": "mutual-information", "keep_label": True, "level": 0.25}
@@ -41,6 +41,15 @@ def test_captions_name_the_goal_as_tables_do(name: str, threat: dict[str, Any]) 
     if name in ("radius", "sweep"):
         assert cells[0].spec.threat.aim.withstood in picture.caption
         assert picture.y.label == "images that withstood (%)"
+        assert picture.title.startswith("Images that withstood ")
+    assert "obust accuracy" not in f"{picture.title} {picture.y.label} {picture.caption}"
+
+
+@pytest.mark.parametrize("name", ["radius", "sweep"])
+def test_an_accuracy_is_called_one(name: str) -> None:
+    (picture,) = drawn(name, cells_for(name))
+    assert picture.title.startswith("Robust accuracy ")
+    assert picture.y.label == "robust accuracy (%)"
 
 
 def test_selective_says_what_the_attack_aims_at() -> None:
@@ -58,7 +67,13 @@ def test_robust_accuracy_starts_from_the_clean_accuracy_only_if_that_is_what_it_
         assert ("At radius 0: clean accuracy." in picture.caption) is start
 
 
-def test_the_distance_is_0_where_the_goal_is_reached_as_it_is() -> None:
+@pytest.mark.parametrize("threat", [{}, *GOALS])
+def test_the_caption_of_distances_says_what_counts_as_0_under_each_goal(threat: dict[str, Any]) -> None:
+    (picture,) = drawn("distances", cells_for("distances", threat=threat))
+    assert "at which the attack broke an image; 0 if it is not robust as it is." in picture.caption
+
+
+def test_the_distance_is_0_where_an_image_is_not_robust_as_it_is() -> None:
     """The clean images are certain: their entropy is 0.33 or 0.50, and the level that decides is given."""
     distance = np.linspace(0.01, 0.1, 10)
     for level, share in ((0.3, 1.0), (0.4, 0.5)):  # Of the goal to raise the entropy at images that are right.
