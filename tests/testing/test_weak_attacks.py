@@ -53,6 +53,5 @@ def test_corners_of_the_ball_are_all_that_is_seen() -> None:
     assert set(np.unique(np.abs(found.numpy() - 0.5))) == {0.125}
 
 
-def test_more_effort_is_more_steps_or_restarts() -> None:
+def test_more_effort_is_more_steps() -> None:
     assert PlainSteps(steps=3).stronger() == PlainSteps(steps=6)
-    assert weak_attacks.OneRestart().stronger() == weak_attacks.OneRestart(restarts=2)

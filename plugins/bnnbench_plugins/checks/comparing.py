@@ -28,7 +28,7 @@ def advice(case: Case, otherwise: str) -> str:
     return otherwise
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Withstood:
     """The images (N,) that withstand some attacks, as far as these have outcomes.
 

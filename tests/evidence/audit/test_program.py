@@ -133,7 +133,7 @@ def test_the_goal_decides_which_images_count() -> None:
     assert found.reported == pytest.approx(1 - wanted.mean())
     assert found.bracket is not None
     assert (found.bracket.low, found.bracket.high) == (None, found.reported)
-    assert "counted are images that are not both right and accepted neither" in repr(found)
+    assert "counted are images that are not both right and accepted, neither" in repr(found)
     assert "not looked at: bracket crown: " in repr(found)
 
 

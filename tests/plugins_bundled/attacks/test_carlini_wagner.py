@@ -72,5 +72,5 @@ def test_one_run_gives_the_exact_robust_accuracy_at_all_radii() -> None:
 
 def test_another_norm_is_incompatible() -> None:
     predictive, x, y, _ = linear_problem((2,))
-    with pytest.raises(bb.Incompatible, match="CarliniWagner is not defined for the linf norm, but for l2"):
+    with pytest.raises(bb.Incompatible, match="attack carlini-wagner is not defined for the linf norm, but for l2"):
         bb.attack("carlini-wagner")(predictive, x, y, bb.Threat(epsilon=0.1))
