@@ -21,9 +21,14 @@ def only(breaking: Any, standing: Any) -> int:
     return int((standing & ~breaking).sum())
 
 
+def lacks_draws(case: Case) -> bool:
+    """Whether the attacker of the reported attacks lacks some of the draws that defend."""
+    return case.threat.stream != "fixed" or any(one.attack_draws < one.draws for one in case.reported.values())
+
+
 def advice(case: Case, otherwise: str) -> str:
     """What to do about attacks that fail: to give them the draws that defend if they lack some, or something else."""
-    if case.threat.stream != "fixed" or any(one.attack_draws < one.draws for one in case.reported.values()):
+    if lacks_draws(case):
         return "the attacker lacks draws that defend: report one that has them (A12)"
     return otherwise
 

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from bnnbench import Case, Check, Look, NotApplicable
+from bnnbench_plugins.checks.comparing import lacks_draws
 
 
 class Unfinished(Check):
@@ -72,7 +73,7 @@ class SilentSuccess(Check):
     flag: ClassVar[str] = "A10"
 
     def look(self, case: Case) -> Look:
-        if case.threat.stream != "fixed" or any(one.attack_draws < one.draws for one in case.reported.values()):
+        if lacks_draws(case):
             raise NotApplicable("the attacker does not have all draws that defend, so its success is none of theirs")
         if case.threat.score == "mutual-information":
             raise NotApplicable("an attack does not see the draws' entropies, so it records no success of this goal")
