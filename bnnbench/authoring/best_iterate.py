@@ -43,6 +43,11 @@ class Best:
         self.everywhere = torch.arange(len(x), device=x.device)
 
     @property
+    def value(self) -> Tensor:
+        """The objective (N,) of each image's best inputs; minus infinity before any candidate."""
+        return self._best_value
+
+    @property
     def unbroken(self) -> Tensor:
         """The positions of the images for which no candidate has reached the goal."""
         return self.everywhere[~self._best_broken]

@@ -50,11 +50,22 @@ def test_the_number_of_images_that_stand_falls_from_stage_to_stage() -> None:
     predictive, (x, y) = random_ensemble(), random_inputs(images=60)
     (crafted,) = craft(bb.attack("standard"), predictive, x, y, [bb.Threat(epsilon=0.05)], seed=0)
     standing = crafted.steps["standing"]
-    assert len(standing) == 8
+    assert len(standing) == 10  # The clean inputs and nine stages.
     assert (standing.diff(dim=0) <= 0).all()
     broken = predictive.log_probs(crafted.inputs).argmax(-1) != y
     assert torch.equal(standing[-1] == 0, broken)
     assert torch.equal(crafted.inputs[standing[0] == 0], x[standing[0] == 0])  # Wrong as they are: left alone.
+
+
+def test_long_runs_are_for_images_that_short_ones_brought_near() -> None:
+    predictive, x, y, exact = linear_problem((6,), images=60)
+    epsilon = float(np.median(exact["linf"]))
+    passes = np.asarray(bb.attack("standard").run(predictive, x, y, bb.Threat(epsilon)).passes)
+    far, near = exact["linf"] > 2.5 * epsilon, (exact["linf"] > 1.01 * epsilon) & (exact["linf"] < 1.1 * epsilon)
+    assert far.any()
+    assert near.any()
+    assert passes[far].max() < 500
+    assert passes[near].min() > 1000
 
 
 def test_a_gradient_that_is_zero_everywhere_does_not_protect() -> None:
