@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bnnbench.core.attack import Attack
@@ -13,8 +13,9 @@ from bnnbench.core.objective import Objective, value_of
 from bnnbench.core.standard_settings import standard_settings
 from bnnbench.core.threat import Threat
 from bnnbench.measurements.defence import Defence
-from bnnbench.measurements.measurement import Context, Keep, Measurement, Notes
+from bnnbench.measurements.measurement import Keep
 from bnnbench.measurements.outcome import OUTCOME, Outcome
+from bnnbench.measurements.per_image import PerImageMeasurement
 from bnnbench.measurements.schema import Schema
 
 if TYPE_CHECKING:
@@ -26,11 +27,29 @@ KEPT_INPUTS = 16
 """The number of perturbed inputs that an outcome keeps, unless all are asked for."""
 
 
-class AttackMeasurement(Measurement):
+class AttackMeasurement(PerImageMeasurement):
     """Perturbs test images and scores them. One run serves threats that differ only in norm and epsilon."""
 
-    needs_threat: ClassVar[bool] = True
     schema: Schema = OUTCOME
+    result: ClassVar[type[Any]] = Outcome
+    figure_names: ClassVar[tuple[str, ...]] = (
+        "images",
+        "draws",
+        "attack_draws",
+        "clean_accuracy",
+        "clean_low",
+        "clean_high",
+        "robust_accuracy",
+        "low",
+        "high",
+        "attacked_accuracy",
+        "softmax_robustness",
+        "zero_gradient_share",
+        "zero_direction_share",
+        "mean_passes",
+        "mean_gradient_passes",
+    )
+    ends: ClassVar[tuple[str, str]] = ("low", "high")
     component: Attack
 
     @standard_settings()
@@ -62,52 +81,9 @@ class AttackMeasurement(Measurement):
         progress(steps, steps)
         return outcomes
 
-    def restored(self, values: Mapping[str, Any], context: Context) -> Outcome:
-        """The outcome with these arrays and numbers, and with the threat and labels of the context."""
-        return Outcome(
-            **values,
-            threat=context.threat,
-            dataset=context.dataset,
-            posterior=context.posterior,
-            attack=context.label,
-        )
-
-    def row(self, result: Outcome | None) -> dict[str, Any]:
-        """The figures of an outcome by name: accuracies with intervals, shares of zero gradients, mean passes."""
-        if result is None:
-            return dict.fromkeys(_FIGURES)
-        low, high = result.interval
-        clean_low, clean_high = result.clean_interval
-        bounds = {"low": low, "high": high, "clean_low": clean_low, "clean_high": clean_high, "images": len(result)}
-        return {name: bounds[name] if name in bounds else getattr(result, name) for name in _FIGURES}
-
-    def notes(self, result: Outcome) -> Notes:
-        """The marks of the outcome's findings, with their texts."""
-        return {finding.mark: finding.text for finding in result.findings}
-
     def may_differ(self, one: Threat, other: Threat) -> bool:
         """Whether the threats differ in norm and epsilon alone."""
         return one.differs_in_radius_alone(other)
-
-
-_FIGURES = (
-    "images",
-    "draws",
-    "attack_draws",
-    "clean_accuracy",
-    "clean_low",
-    "clean_high",
-    "robust_accuracy",
-    "low",
-    "high",
-    "attacked_accuracy",
-    "softmax_robustness",
-    "zero_gradient_share",
-    "zero_direction_share",
-    "mean_passes",
-    "mean_gradient_passes",
-)
-"""The figures of a row, in the order of its columns."""
 
 
 def _outcome(attack: Attack, defence: Defence, threat: Threat, crafted: Crafted, keep: Keep) -> Outcome:

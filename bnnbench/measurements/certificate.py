@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +14,8 @@ from bnnbench.errors import ContractBreach, Incompatible
 from bnnbench.measurements.certification import CERTIFICATION, Certification
 from bnnbench.measurements.defence import Defence
 from bnnbench.measurements.lent import lent
-from bnnbench.measurements.measurement import Context, Keep, Measurement, Notes
+from bnnbench.measurements.measurement import Keep
+from bnnbench.measurements.per_image import PerImageMeasurement
 from bnnbench.measurements.proof import checked_against, checked_form, same_proof
 from bnnbench.measurements.schema import Schema
 
@@ -27,11 +28,24 @@ _DECIDED = ("untargeted", "targeted")
 """The goals that cannot be reached at an image which is given its label in the whole ball."""
 
 
-class CertificateMeasurement(Measurement):
+class CertificateMeasurement(PerImageMeasurement):
     """Proves robustness at test images. Each cell is a task of its own, since radii share no work."""
 
-    needs_threat: ClassVar[bool] = True
     schema: Schema = CERTIFICATION
+    result: ClassVar[type[Any]] = Certification
+    figure_names: ClassVar[tuple[str, ...]] = (
+        "images",
+        "draws",
+        "clean_accuracy",
+        "clean_low",
+        "clean_high",
+        "certified_accuracy",
+        "certified_low",
+        "certified_high",
+        "refuted_share",
+        "mean_bound",
+    )
+    ends: ClassVar[tuple[str, str]] = ("certified_low", "certified_high")
     component: Certificate
 
     def run(
@@ -60,39 +74,6 @@ class CertificateMeasurement(Measurement):
         if threat.goal not in _DECIDED:
             return threat
         return Threat(threat.epsilon, threat.norm, threat.bounds, threat.stream, threat.attack_draws)
-
-    def restored(self, values: Mapping[str, Any], context: Context) -> Certification:
-        """The certification with these arrays and numbers, and with the threat and labels of the context."""
-        return Certification(
-            **values,
-            threat=context.threat,
-            dataset=context.dataset,
-            posterior=context.posterior,
-            certificate=context.label,
-        )
-
-    def row(self, result: Certification | None) -> dict[str, Any]:
-        """The figures of a certification by name: accuracies with intervals, the share refuted, the mean bound."""
-        if result is None:
-            return dict.fromkeys(_FIGURES)
-        clean, certified = result.clean_interval, result.interval
-        values = {
-            "images": len(result),
-            "draws": result.draws,
-            "clean_accuracy": result.clean_accuracy,
-            "clean_low": clean[0],
-            "clean_high": clean[1],
-            "certified_accuracy": result.certified_accuracy,
-            "certified_low": certified[0],
-            "certified_high": certified[1],
-            "refuted_share": result.refuted_share,
-            "mean_bound": result.mean_bound,
-        }
-        return {name: values[name] for name in _FIGURES}
-
-    def notes(self, result: Certification) -> Notes:
-        """The marks of the certification's findings, with their texts."""
-        return {finding.mark: finding.text for finding in result.findings}
 
     @property
     def _name(self) -> str:
@@ -149,21 +130,6 @@ class CertificateMeasurement(Measurement):
         with lent(defence, self._name, x, y) as lending:
             made = self.component.prove(lending.predictive, list(draws), x, y, accepted(self.judged_under(threat)))
         return checked_form(made, len(y), self._name)
-
-
-_FIGURES = (
-    "images",
-    "draws",
-    "clean_accuracy",
-    "clean_low",
-    "clean_high",
-    "certified_accuracy",
-    "certified_low",
-    "certified_high",
-    "refuted_share",
-    "mean_bound",
-)
-"""The figures of a row, in the order of its columns."""
 
 
 def accepted(threat: Threat) -> Threat:

@@ -1,8 +1,9 @@
-"""What outcomes of attacks and certifications share: results for each image, with the predictions at clean images."""
+"""What attacks and certificates share: results for each image, and how their cells are restored and shown."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, SupportsIndex, TypeVar, overload
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from bnnbench.core.threat import Threat
 from bnnbench.measurements.findings import Findings
+from bnnbench.measurements.measurement import Context, Measurement, Notes
 from bnnbench.measurements.shown import frame_of, lines_of, table_of
 from bnnbench.statistics import metrics
 from bnnbench.statistics.intervals import wilson
@@ -143,3 +145,35 @@ class Curve(list[Result], Generic[Result]):
     def frame(self) -> pandas.DataFrame:
         """A pandas data frame with a row for each image of each result; `epsilon` tells the results apart."""
         return frame_of(self)
+
+
+class PerImageMeasurement(Measurement):
+    """The base of measurements whose results are `PerImage`: what is the same in how these are restored and shown."""
+
+    needs_threat: ClassVar[bool] = True
+    result: ClassVar[type[Any]]
+    """The class of the results, a `PerImage`."""
+    figure_names: ClassVar[tuple[str, ...]]
+    """The figures of a row, in the order of its columns: attributes of a result, `images`, and ends of intervals."""
+    ends: ClassVar[tuple[str, str]]
+    """The names of the two figures that are the ends of the interval of a result's share."""
+
+    def restored(self, values: Mapping[str, Any], context: Context) -> Any:
+        """The result with these arrays and numbers, and with the threat and labels of the context.
+
+        The component is not looked at: figures of stored results are shown where it is not installed, too.
+        """
+        labels = {"dataset": context.dataset, "posterior": context.posterior, self.result.kind: context.label}
+        return self.result(**values, **labels, threat=context.threat)
+
+    def row(self, result: Any | None) -> dict[str, Any]:
+        """The figures of a result by name: accuracies with intervals, and what else `figure_names` names."""
+        if result is None:
+            return dict.fromkeys(self.figure_names)
+        ends = dict(zip(("clean_low", "clean_high", *self.ends), result.clean_interval + result.interval, strict=True))
+        figures = {"images": len(result), **ends}
+        return {name: figures[name] if name in figures else getattr(result, name) for name in self.figure_names}
+
+    def notes(self, result: Any) -> Notes:
+        """The marks of the result's findings, with their texts."""
+        return {finding.mark: finding.text for finding in result.findings}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bnnbench.core.radius import level_text, short_radius
 from bnnbench.errors import clean
+from bnnbench.plugins.described import counted
 
 if TYPE_CHECKING:
     import pandas
@@ -22,7 +23,8 @@ def lines_of(result: Any) -> str:
     about = f"{_radius(result)}: " if result.threat else ""
     first = (
         f"{type(result).__name__}({clean(result.method) or result.kind}, {about}{result.word} {result.share:.3f} "
-        f"[{low:.3f}, {high:.3f}], clean {result.clean_accuracy:.3f}, {len(result)} images, {_draws(result)})"
+        f"[{low:.3f}, {high:.3f}], clean {result.clean_accuracy:.3f}, {len(result)} images, "
+        f"{counted(result.draws, 'draw')})"
     )
     return f"{first}\n  {result.findings.in_a_line}" if result.findings else first
 
@@ -76,7 +78,3 @@ def _row(tag: str, texts: Sequence[str]) -> str:
 def _radius(result: Any) -> str:
     assert result.threat is not None
     return f"{result.threat.norm} {short_radius(result.threat.epsilon)}"
-
-
-def _draws(result: Any) -> str:
-    return "1 draw" if result.draws == 1 else f"{result.draws} draws"

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from bnnbench.core.broadcasting import per_image
 from bnnbench.core.ensemble import batching
 from bnnbench.core.ensemble.chunks import Chunk
 from bnnbench.core.ensemble.protocol import Ensemble
@@ -69,7 +70,7 @@ def true_gradient(ensemble: Ensemble, chunk: Chunk, y: Tensor, objective: Object
     if weighted is None:
         return plain_gradient(ensemble, chunk, y, objective, objective.value).direction
     factor = _scale(objective, weighted, y).to(weighted.total.dtype)
-    return weighted.total.mul_(factor.view(-1, *[1] * (weighted.total.ndim - 1)))
+    return weighted.total.mul_(per_image(factor, weighted.total))
 
 
 def declares(objective: Objective, form: str) -> bool:
@@ -124,7 +125,7 @@ def _weighted(ensemble: Ensemble, chunk: Chunk, y: Tensor, objective: Objective)
         for (_, pull), weight, slope in zip(passes, group_weights.split(sizes), slopes.split(sizes), strict=True):
             top = torch.maximum(largest, weight.amax(0))
             if (top > largest).any():
-                total.mul_(_relative(largest, top).view(-1, *[1] * (total.ndim - 1)))
+                total.mul_(per_image(_relative(largest, top), total))
             # Pulling back is linear, so the weights are applied to the few logits instead of to every pixel.
             pull(slope.mul_(_relative(weight, top)[..., None]), total)
             largest = top

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bnnbench.core.ball import TOLERANCE
+from bnnbench.core.broadcasting import per_image
 from bnnbench.core.goals import UNDECLARED
 from bnnbench.core.threat import Threat
 from bnnbench.core.user_code.local_modules import name_in_messages
@@ -104,7 +105,7 @@ def slack_of(threat: Threat, dtype: torch.dtype) -> float:
 def within_radius(x: Tensor, nearest: Tensor, threat: Threat) -> Tensor:
     """The nearest inputs found where they lie in the threat's ball, and their projections into the ball elsewhere."""
     inside = threat.distance(x, nearest) <= threat.epsilon
-    return nearest.where(inside.view(-1, *[1] * (x.ndim - 1)), threat.project(x, nearest))
+    return nearest.where(per_image(inside, x), threat.project(x, nearest))
 
 
 def _check_goal(attack: Attacker, goal: str) -> None:

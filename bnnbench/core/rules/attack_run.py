@@ -68,9 +68,8 @@ def craft(
     """Attack inputs x (N, *shape) with labels y (N,) under threats that differ in norm and epsilon alone.
 
     `limit` is the largest number of draws that defend; under `fixed` the same ones attack. `own_fits` are those of the
-    attacker. Raises `ContractBreach` if
-    the attack breaks a rule, `Incompatible` if there are too few draws for the stream or the attack cannot pursue the
-    goal, `ValueError` for inputs outside the box.
+    attacker. Raises `ContractBreach` if the attack breaks a rule, `Incompatible` if there are too few draws for the
+    stream or the attack cannot pursue the goal, `ValueError` for inputs outside the box.
     """
     _check_inputs(x, y, threats)
     classes = batching.footprint(predictive, x[:1].to(predictive.device, predictive.dtype)).classes

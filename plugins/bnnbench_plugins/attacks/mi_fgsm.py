@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from bnnbench.authoring import Best, Maximising
+from bnnbench.authoring import Best, Maximising, per_image
 
 if TYPE_CHECKING:
     import torch
@@ -66,5 +66,5 @@ class MomentumFastGradientSign(Maximising):
 
 def _of_length_one(direction: Tensor) -> Tensor:
     """A direction (N, *shape) divided by its l1 length; zero where it is zero."""
-    length = direction.double().flatten(1).abs().sum(1).view(-1, *[1] * (direction.ndim - 1))
+    length = per_image(direction.double().flatten(1).abs().sum(1), direction)
     return (direction / length.where(length > 0, 1.0)).to(direction)

@@ -125,7 +125,7 @@ class Windows:
         """
         inside = self._inside(share, numbers.corners)
         bump = _bump(self._offsets(share, numbers.corners), self._lengths(share), numbers.axis)[:, None].to(x) * inside
-        bump = bump / bump.flatten(1).norm(dim=1).view(-1, *[1] * (bump.ndim - 1))
+        bump = bump / per_image(bump.flatten(1).norm(dim=1), bump)
         signs = numbers.signs.view(*numbers.signs.shape, *[1] * len(self.sides)) / math.sqrt(self.channels)
         return (bump * signs).reshape(x.shape)
 
@@ -185,7 +185,7 @@ def _bump(offsets: list[Tensor], lengths: Tensor, axis: Tensor) -> Tensor:
     most = int(reach.max()) + 1
     falls = 1 / torch.arange(1, most + 1, device=axis.device).square()
     heights = torch.cat([falls.new_zeros(1), falls]).cumsum(0)
-    top = heights[reach + 1].view(-1, *[1] * (distance.ndim - 1))
+    top = per_image(heights[reach + 1], distance)
     return _combined(signs, torch.mul) * (top - heights[distance.clamp(max=most)])
 
 

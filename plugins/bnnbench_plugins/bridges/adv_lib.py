@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bnnbench_plugins.bridges.bridge import Bridge, Foreign, Run
+from bnnbench_plugins.bridges.bridge import Bridge, Foreign, P, Run
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-P = {"linf": math.inf, "l2": 2, "l1": 1}
-"""adv-lib's numbers for norms."""
 NORMS = {
     "alma": ("l2", "l1"),
     "apgd": ("linf", "l2", "l1"),
@@ -63,19 +59,17 @@ class AdvLib(Bridge):
     """The name of the function in `adv_lib.attacks`."""
 
     @classmethod
-    def attacks(cls) -> Mapping[str, Foreign]:
-        return _attacks_of(cls.imported())
+    def attacks_in(cls, module: Any) -> Mapping[str, Foreign]:
+        return {
+            name: Foreign(one, frozenset(NORMS.get(name, ())), nearest=_nearest(one))
+            for name, one in vars(module).items()
+            if inspect.isfunction(one)
+        }
 
     @classmethod
     def made(cls, foreign: Foreign, arguments: Mapping[str, Any], run: Run) -> Tensor:
         perturbed: Tensor = foreign.call(**arguments)
         return perturbed
-
-
-@functools.cache
-def _attacks_of(attacks: Any) -> dict[str, Foreign]:
-    found = {name: one for name, one in vars(attacks).items() if inspect.isfunction(one)}
-    return {name: Foreign(one, frozenset(NORMS.get(name, ())), nearest=_nearest(one)) for name, one in found.items()}
 
 
 def _nearest(attack: Callable[..., Any]) -> bool:

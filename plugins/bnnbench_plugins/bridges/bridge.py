@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from bnnbench import Threat, Victim
+
+P = {"linf": math.inf, "l2": 2, "l1": 1}
+"""The number p of each norm, by which libraries name it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Run:
     epsilon: float | None
     seed: int
 
-    @cached_property
+    @functools.cached_property
     def classes(self) -> int:
         """The number of classes, from a query of one image."""
         return int(self.model(self.x[:1]).shape[-1])
@@ -92,6 +96,11 @@ class Bridge(Attack):
     @classmethod
     def attacks(cls) -> Mapping[str, Foreign]:
         """The attacks of the library by name. Raises `ImportError` if it cannot be imported."""
+        return _attacks_of(cls, cls.imported())
+
+    @classmethod
+    def attacks_in(cls, module: Any) -> Mapping[str, Foreign]:
+        """The attacks of the library's module by name; they are looked for once."""
         raise NotImplementedError
 
     @classmethod
@@ -194,6 +203,11 @@ class Bridge(Attack):
         chosen = {name: value for name, value in given.items() if value is not None}
         perturbed: Tensor = self.made(foreign, chosen | self.parameters, run)
         return perturbed
+
+
+@functools.cache
+def _attacks_of(bridge: type[Bridge], module: Any) -> Mapping[str, Foreign]:
+    return bridge.attacks_in(module)
 
 
 def _signature(foreign: Foreign) -> dict[str, inspect.Parameter]:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from bnnbench_plugins.bridges.bridge import Bridge, Foreign, Run
+from bnnbench_plugins.bridges.bridge import Bridge, Foreign, P, Run
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-P = {"linf": math.inf, "l2": 2, "l1": 1}
-"""Foolbox's numbers for norms."""
 
 
 def _distance(run: Run) -> Any:
@@ -40,8 +35,14 @@ class Foolbox(Bridge):
     """The name of the class in `foolbox.attacks`."""
 
     @classmethod
-    def attacks(cls) -> Mapping[str, Foreign]:
-        return _attacks_of(cls.imported())
+    def attacks_in(cls, module: Any) -> Mapping[str, Foreign]:
+        base, steps = module.attacks.base, module.attacks.gradient_descent_base.BaseGradientDescent
+        radius, nearest = base.FixedEpsilonAttack, base.MinimizationAttack
+        return {
+            name: Foreign(one, _norms(one), nearest=issubclass(one, nearest), stops_early=not issubclass(one, steps))
+            for name, one in vars(module.attacks).items()
+            if inspect.isclass(one) and issubclass(one, (radius, nearest)) and not inspect.isabstract(one)
+        }
 
     @classmethod
     def made(cls, foreign: Foreign, arguments: Mapping[str, Any], run: Run) -> Tensor:
@@ -49,19 +50,6 @@ class Foolbox(Bridge):
         model = foolbox.PyTorchModel(run.model, bounds=(0, 1), device=run.x.device)
         _, clipped, _ = foreign.call(**arguments)(model, run.x, run.y, epsilons=run.epsilon)
         return clipped
-
-
-@functools.cache
-def _attacks_of(foolbox: Any) -> dict[str, Foreign]:
-    base, steps = foolbox.attacks.base, foolbox.attacks.gradient_descent_base.BaseGradientDescent
-    kinds = (base.FixedEpsilonAttack, base.MinimizationAttack)
-    return {
-        name: Foreign(
-            one, _norms(one), nearest=issubclass(one, base.MinimizationAttack), stops_early=not issubclass(one, steps)
-        )
-        for name, one in vars(foolbox.attacks).items()
-        if inspect.isclass(one) and issubclass(one, kinds) and not inspect.isabstract(one)
-    }
 
 
 def _norms(attack: Any) -> frozenset[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -45,35 +44,30 @@ class PyAutoAttack(Bridge):
     """A version of AutoAttack, or one of its attacks."""
 
     @classmethod
-    def attacks(cls) -> Mapping[str, Foreign]:
-        return _attacks_of(cls.imported())
+    def attacks_in(cls, module: Any) -> Mapping[str, Foreign]:
+        from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
+        from pyautoattack.fab_pt import FABAttack_PT
+        from pyautoattack.square import SquareAttack
+
+        def version(name: str) -> Callable[..., Version]:
+            return partial(Version, name)
+
+        return {
+            "standard": Foreign(version("standard"), NORMS, classes=4),
+            "plus": Foreign(version("plus"), NORMS, classes=4),
+            "rand": Foreign(version("rand"), NORMS, classes=3),
+            "apgd-ce": Foreign(partial(APGDAttack, loss="ce"), NORMS),
+            "apgd-dlr": Foreign(partial(APGDAttack, loss="dlr"), NORMS, classes=3),
+            "apgd-t": Foreign(APGDAttack_targeted, NORMS, classes=4),
+            "fab": Foreign(FABAttack_PT, NORMS),
+            "fab-t": Foreign(partial(FABAttack_PT, targeted=True), NORMS),
+            "square": Foreign(SquareAttack, NORMS),
+        }
 
     @classmethod
     def made(cls, foreign: Foreign, arguments: Mapping[str, Any], run: Run) -> Tensor:
         perturbed: Tensor = foreign.call(**arguments).perturb(run.x, run.y)
         return perturbed
-
-
-@functools.cache
-def _attacks_of(pyautoattack: Any) -> dict[str, Foreign]:
-    from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
-    from pyautoattack.fab_pt import FABAttack_PT
-    from pyautoattack.square import SquareAttack
-
-    def version(name: str) -> Callable[..., Version]:
-        return partial(Version, name)
-
-    return {
-        "standard": Foreign(version("standard"), NORMS, classes=4),
-        "plus": Foreign(version("plus"), NORMS, classes=4),
-        "rand": Foreign(version("rand"), NORMS, classes=3),
-        "apgd-ce": Foreign(partial(APGDAttack, loss="ce"), NORMS),
-        "apgd-dlr": Foreign(partial(APGDAttack, loss="dlr"), NORMS, classes=3),
-        "apgd-t": Foreign(APGDAttack_targeted, NORMS, classes=4),
-        "fab": Foreign(FABAttack_PT, NORMS),
-        "fab-t": Foreign(partial(FABAttack_PT, targeted=True), NORMS),
-        "square": Foreign(SquareAttack, NORMS),
-    }
 
 
 class Version:

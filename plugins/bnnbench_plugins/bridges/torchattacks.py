@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -61,19 +60,13 @@ class TorchAttacks(Bridge):
     """The name of the class in `torchattacks`."""
 
     @classmethod
-    def attacks(cls) -> Mapping[str, Foreign]:
-        return _attacks_of(cls.imported())
+    def attacks_in(cls, module: Any) -> Mapping[str, Foreign]:
+        return {name: _foreign(getattr(module, name)) for name in module.__all__ if name not in module.__wrapper__}
 
     @classmethod
     def made(cls, foreign: Foreign, arguments: Mapping[str, Any], run: Run) -> Tensor:
         perturbed: Tensor = foreign.call(**arguments)(run.x, run.y)
         return perturbed
-
-
-@functools.cache
-def _attacks_of(torchattacks: Any) -> dict[str, Foreign]:
-    classes = {name: getattr(torchattacks, name) for name in torchattacks.__all__}
-    return {name: _foreign(one) for name, one in classes.items() if name not in torchattacks.__wrapper__}
 
 
 def _foreign(attack: Any) -> Foreign:
