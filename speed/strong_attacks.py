@@ -69,8 +69,9 @@ def report(store: str) -> str:
     if missing:
         first = missing[0]
         raise SystemExit(f"{len(missing)} cells are not ok: {first['attack']} on {fit_of(first)} is {first['status']}")
+    spent = {row["cell"]: row["cpu_seconds"] for row in results.rows("times")}
     for row in rows:
-        row["cpu_seconds"] = (results.store.record("cells", row["cell"]) or {})["cpu_seconds"]
+        row["cpu_seconds"] = spent[row["cell"]]
     attacks = list(dict.fromkeys(row["attack"] for row in rows))
     rows.sort(key=lambda row: row["epsilon"])
     rows.sort(key=fit_of)

@@ -32,6 +32,7 @@ class Rows(StrEnum):
     cells = "cells"
     worst = "worst"
     images = "images"
+    times = "times"
 
 
 FigureFolder = Annotated[
@@ -53,7 +54,9 @@ def report(
     form: Annotated[Format, typer.Option("--format", help="Format of the report.")] = Format.table,
     rows: Annotated[
         Rows | None,
-        typer.Option("--rows", help="Rows of csv and json: cells (default), worst cases over attacks, or images."),
+        typer.Option(
+            "--rows", help="Rows of csv and json: cells (default), worst cases over attacks, images, or times of cells."
+        ),
     ] = None,
     metrics: Metrics = None,
     figures: FigureFolder = None,

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from bnnbench.core.arrays import array_of
 from bnnbench.plugins.described import described
 
 
@@ -32,8 +33,8 @@ class Draws:
 
     Args:
         arrays: name -> array of shape (chains, draws, *weight). For the default predictive the names are those of the
-            network's `state_dict`. Torch tensors and anything that `numpy.asarray` takes are accepted; bfloat16, which
-            numpy does not have, becomes float32.
+            network's `state_dict`. Torch tensors and anything that `numpy.asarray` takes are accepted; bfloat16 and
+            floats of 8 bits, which numpy does not have, become float32.
         shared: name -> array without the two leading axes, such as buffers or the inputs of a Gaussian process.
         diagnostics: name -> number, text, or array of shape (chains,) or (chains, draws). The posterior card reads
             `divergences` (flags, or numbers of transitions), `acceptance` (probabilities), `gradients` (their number),
@@ -82,23 +83,14 @@ class Draws:
 
 
 def as_numpy(array: Any, name: str) -> np.ndarray:
-    """A tensor or anything that `numpy.asarray` takes as a contiguous array of real numbers.
+    """A tensor or anything that `array_of` takes as a contiguous array of real numbers.
 
     Raises `TypeError`, with the name of the array, if it is something else.
     """
-    if hasattr(array, "detach"):
-        array = array.detach().cpu()
-        # Every bfloat16 is a float32 too.
-        array = (array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy()
     try:
-        found = np.asarray(array)
-        if found.dtype.name == "bfloat16":
-            found = found.astype(np.float32)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"the draws of '{name}' are no array: {error}") from error
-    if found.dtype.kind not in "biuf":
-        given = described(array) if found.dtype.kind in "OUS" else f"of type {found.dtype}"
-        raise TypeError(f"the draws of '{name}' are no array of real numbers but {given}")
+        found = array_of(array, f"the draws of '{name}'")
+    except ValueError as error:
+        raise TypeError(str(error)) from error
     return np.ascontiguousarray(found).reshape(found.shape)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bnnbench.core.given import dense, refuse_masked
-from bnnbench.plugins.described import described, plain
+from bnnbench.core.arrays import array_of, as_given, dense, tensor_of_array
+from bnnbench.plugins.described import described
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,7 +27,7 @@ def labels(value: Any, count: int, *, argument: str = "labels", classes: int | N
 
     y = dense(value, argument) if isinstance(value, torch.Tensor) else _integers(value, argument)
     if y.dtype == torch.bool or y.is_floating_point() or y.is_complex():
-        raise TypeError(f"{argument} are {_type(y)}, not integers{_as_integers(y)}")
+        raise TypeError(f"{argument} are {_type(value, y)}, not integers{_as_integers(y)}")
     if y.shape != (count,):
         raise ValueError(f"{argument} of shape {tuple(y.shape)} for {count} inputs{_flattened(y, count)}")
     y = y.to(torch.int64)
@@ -42,28 +42,19 @@ def labels(value: Any, count: int, *, argument: str = "labels", classes: int | N
 
 def _integers(value: Any, argument: str) -> Tensor:
     """Labels that are not a tensor yet, as one. Raises `TypeError` if they are not numbers."""
-    import numpy as np
-    import torch
-
-    if isinstance(value, list | tuple) and value and isinstance(value[0], torch.Tensor):
-        value = [item.tolist() for item in value]
-    refuse_masked(value, argument)
     try:
-        array = np.asarray(value)
-    except (TypeError, ValueError) as error:
+        array = as_given(value, argument)
+    except ValueError as error:
         raise TypeError(f"{argument} are a list of unequal parts, not one integer for each input") from error
-    if array.dtype.kind == "O":
-        items = [plain(item) for item in array.ravel()]
-        if items and all(type(item) is int for item in items):
-            array = np.array(items).reshape(array.shape)
     if array.dtype.kind in "USO" and array.size and array.ndim:
         first = array.ravel()[0]
         raise TypeError(f"{argument} are not integers: the first is {described(first)}{_numbered(first)}")
-    if array.dtype.kind not in "biufc" or array.ndim == 0:
+    if array.ndim == 0:
         raise TypeError(f"{argument} are one integer for each input, not {described(value)}")
-    if array.dtype.kind in "iu":
-        array = array.astype(np.int64)
-    return torch.from_numpy(np.array(array, array.dtype.newbyteorder("=")))
+    if array.dtype.kind == "c":
+        raise TypeError(f"{argument} are {array.dtype}, not integers")
+    array = array_of(array, argument)
+    return tensor_of_array(array.astype("i8") if array.dtype.kind == "u" else array)
 
 
 def _numbered(first: Any) -> str:
@@ -75,8 +66,9 @@ def _numbered(first: Any) -> str:
     return "; numpy.unique(y, return_inverse=True)[1] numbers them: training and test labels together"
 
 
-def _type(y: Tensor) -> str:
-    return str(y.dtype).removeprefix("torch.")
+def _type(given: Any, y: Tensor) -> str:
+    """The type of the numbers that were given, from which y was made."""
+    return str(getattr(given, "dtype", y.dtype)).removeprefix("torch.")
 
 
 def _as_integers(y: Tensor) -> str:

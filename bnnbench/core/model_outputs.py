@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
+from bnnbench.core.arrays import array_of, is_tensor, refuse_masked, stacked, strided, tensor_of_array
 from bnnbench.core.network_outputs import Outputs, as_logits, check_meaning, described_output, named
 from bnnbench.errors import NetworkError, one_line
 from bnnbench.plugins.described import described
@@ -57,7 +58,7 @@ class LogitsOf:
                     f"output= fails on what {self.name} returns, {described_output(returned)}: "
                     f"{type(error).__name__}: {one_line(str(error), 200)}"
                 ) from error
-        values = returned if isinstance(returned, torch.Tensor) else self._as_tensor(returned)
+        values = self._as_tensor(returned, images)
         self._check_shape(values, images)
         if not values.is_floating_point() or values.dtype in (torch.float16, torch.bfloat16):
             values = values.to(torch.float32)  # Logarithms in half precision would be coarse.
@@ -84,22 +85,28 @@ class LogitsOf:
             return self.logits(returned, len(returned))
         return returned
 
-    def _as_tensor(self, returned: Any) -> Tensor:
-        import numpy as np
-        import torch
-
+    def _as_tensor(self, returned: Any, images: int) -> Tensor:
+        """The array in what a model returned as a tensor, with its graph."""
+        argument, parts = f"the outputs of {self.name}", isinstance(returned, list | tuple)
+        if parts and len(returned) == images and all(is_tensor(row) and row.ndim == 1 for row in returned):
+            returned = stacked(returned)
+        try:
+            refuse_masked(returned, argument)
+            if is_tensor(returned):
+                return strided(returned, argument)
+        except TypeError as error:
+            raise NetworkError(str(error)) from None
         wrong = f"{self.name} returns {described_output(returned)}, not one array of scores (N, classes)"
         if isinstance(returned, Mapping | str | bytes) or returned is None or not hasattr(returned, "__len__"):
             raise NetworkError(f"{wrong}{self._remedy(returned)}")
         try:
-            array = np.asarray(returned)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise NetworkError(f"{wrong}{self._remedy(returned)}") from error
-        if array.dtype.kind not in "biuf" or (array.ndim > 2 and isinstance(returned, list | tuple)):
+            array = array_of(returned, argument)
+        except (TypeError, ValueError) as error:
+            told = str(error) if hasattr(returned, "shape") else f"{wrong}{self._remedy(returned)}"
+            raise NetworkError(told) from error
+        if array.ndim > 2 and parts:
             raise NetworkError(f"{wrong}{self._remedy(returned)}")
-        if array.dtype.kind == "f":
-            array = array.astype(np.float64 if array.dtype.itemsize > 4 else np.float32)
-        return torch.from_numpy(array.astype(np.int64) if array.dtype.kind in "ui" else array)
+        return tensor_of_array(array)
 
     def _check_shape(self, values: Tensor, images: int) -> None:
         shape, hint = tuple(values.shape), ""

@@ -6,14 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from bnnbench.core.arrays import as_given, check_real, dense, precision_of, stacked
 from bnnbench.core.box import FLOAT32, SHOWN, check_finite, check_in_box
-from bnnbench.core.given import dense, refuse_masked
 from bnnbench.core.labels import labels
 from bnnbench.errors import InvalidData
-from bnnbench.plugins.described import described, plain
+from bnnbench.plugins.described import described
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 CHANCE = 1e-6
@@ -50,58 +49,30 @@ def _inputs(name: str, given: Any) -> tuple[Tensor, float, bool]:
     """Inputs as a float32 tensor, the precision of the type that they had, and whether that was a byte."""
     import torch
 
-    if isinstance(given, list | tuple) and given and all(isinstance(one, torch.Tensor) for one in given):
-        if len({one.shape for one in given}) > 1:
-            raise InvalidData(f"{name} inputs do not all have one shape")
-        given = torch.stack(list(given))
-    if not isinstance(given, torch.Tensor):
-        return _from_array(name, given)
-    if given.is_complex():
-        raise InvalidData(f"{name} inputs are {given.dtype}, not real numbers")
+    argument, given = f"{name} inputs", stacked(given)
     try:
-        x = dense(given, f"{name} inputs")
-    except TypeError as error:
+        if not isinstance(given, torch.Tensor):
+            return _from_array(argument, given)
+        x = dense(given, argument)
+        if x.is_complex():
+            raise TypeError(f"{argument} are {x.dtype}, not real numbers")
+    except (TypeError, ValueError) as error:
         raise InvalidData(str(error)) from None
-    precision = torch.finfo(x.dtype).eps if x.is_floating_point() else FLOAT32
+    precision = torch.finfo(given.dtype).eps if given.is_floating_point() else FLOAT32
     return x.cpu().to(torch.float32).contiguous(), precision, x.dtype == torch.uint8
 
 
-def _from_array(name: str, given: Any) -> tuple[Tensor, float, bool]:
+def _from_array(argument: str, given: Any) -> tuple[Tensor, float, bool]:
     import numpy as np
     import torch
 
-    try:
-        refuse_masked(given, f"{name} inputs")
-        array = np.asarray(given)
-    except TypeError as error:
-        raise InvalidData(str(error)) from None
-    except ValueError:
-        raise InvalidData(f"{name} inputs do not all have one shape") from None
-    if array.dtype.kind == "O":
-        array = _unboxed(name, array, given)
-    if array.dtype.kind in "USMmc" or array.dtype.fields:
-        raise InvalidData(f"{name} inputs are not real numbers{_first(array)}")
-    precision = float(np.finfo(array.dtype).eps) if array.dtype.kind == "f" else FLOAT32
+    array = as_given(given, argument)
+    check_real(array, given, argument)
     with np.errstate(over="ignore"):  # What is too large becomes infinite, which is told with its position.
         numbers = np.ascontiguousarray(array.astype(np.float32, copy=False)).reshape(array.shape)
     # torch warns of arrays that are not writeable.
     tensor = torch.from_numpy(numbers if numbers.flags.writeable else numbers.copy())
-    return tensor, precision, array.dtype == np.uint8
-
-
-def _unboxed(name: str, array: np.ndarray, given: Any) -> np.ndarray:
-    """An array of Python objects as one of numbers: a table may hold a column of integers and one of floats."""
-    import numpy as np
-
-    items = [plain(item) for item in array.ravel()]
-    if array.ndim == 0 or not all(isinstance(item, bool | int | float) for item in items):
-        other = next((item for item in items if not isinstance(item, bool | int | float)), given)
-        raise InvalidData(f"{name} inputs are not real numbers but {described(given if array.ndim == 0 else other)}")
-    return np.array(items, float).reshape(array.shape)
-
-
-def _first(array: np.ndarray) -> str:
-    return f": the first is {described(array.ravel()[0])}" if array.size else ""
+    return tensor, precision_of(array) or FLOAT32, array.dtype == np.uint8
 
 
 def _one_number_each(x: Tensor, labels: Any) -> str:

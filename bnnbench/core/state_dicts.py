@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bnnbench.core.arguments import instance_of
+from bnnbench.core.arrays import array_of, dense
 from bnnbench.core.draws import Draws, as_numpy
-from bnnbench.core.given import dense
 from bnnbench.core.same_architecture import tensors_of
 from bnnbench.errors import clean
 from bnnbench.plugins.described import described
@@ -42,9 +42,9 @@ def stacked(
     states = [_own_names(one, own) for one in ([weights] if isinstance(weights, Mapping) else weights)]
     first = states[0]
     _check_names(first, own, dict(network.named_parameters()))
-    if len(states) == 1 and any(np.shape(first[name]) != tuple(own[name].shape) for name in first.keys() & own.keys()):
+    if len(states) == 1 and any(_shape(first[name]) != tuple(own[name].shape) for name in first.keys() & own.keys()):
         draws = {name: as_array(array) for name, array in first.items()}
-        sizes = {np.shape(array)[:1] for array in draws.values()}
+        sizes = {array.shape[:1] for array in draws.values()}
         if len(sizes) == 1 and sizes != {()}:
             return draws, sizes.pop()[0]
     for number, state in enumerate(states):
@@ -69,7 +69,7 @@ def as_draws(given: Any, network: Any) -> Draws:
             "bnnbench.predictive(state_dicts, network=network) is the predictive of a list of state_dicts"
         )
     shapes = {name: tuple(np.shape(value)) for name, value in network.state_dict().items()}
-    if given and all(shapes.get(name) == tuple(np.shape(array)) for name, array in given.items()):
+    if given and all(shapes.get(name) == _shape(array) for name, array in given.items()):
         raise ValueError(
             "draws have arrays (S, *weight), and these have no axis of draws; "
             "bnnbench.predictive(state_dict, network=network) is the predictive of one state_dict"
@@ -82,9 +82,14 @@ def as_array(array: Any) -> np.ndarray:
     import torch
 
     if not isinstance(array, torch.Tensor):
-        return np.asarray(array)
+        return array_of(array, "weights")
     value = dense(array, "weights")
     return (value.float() if value.dtype in (torch.float16, torch.bfloat16) else value).cpu().numpy()
+
+
+def _shape(array: Any) -> tuple[int, ...]:
+    """The shape of a weight, which may be a list of tensors, of which numpy cannot tell it."""
+    return tuple(np.shape(array if hasattr(array, "shape") else as_array(array)))
 
 
 def _own_names(state: Mapping[str, Any], own: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -125,8 +130,8 @@ def _check(state: Mapping[str, Any], number: int, first: Mapping[str, Any], own:
         odd = _listed(sorted(map(str, state.keys() ^ first.keys())))
         raise ValueError(f"state_dict {number} does not have the names of state_dict 0: {odd}")
     for name, array in state.items():
-        if name in own and np.shape(array) != tuple(own[name].shape):
+        if name in own and _shape(array) != tuple(own[name].shape):
             meant = tuple(own[name].shape)
             raise ValueError(
-                f"state_dict {number}: {clean(name)} has shape {tuple(np.shape(array))}, the network's weight {meant}"
+                f"state_dict {number}: {clean(name)} has shape {_shape(array)}, the network's weight {meant}"
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +17,17 @@ from bnnbench.store import codec
 from bnnbench.store.store import CELLS, Store
 
 
+def times_of(record: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """The seconds and the CPU seconds of a record; None for what is no number."""
+    seconds, cpu_seconds = (record.get(name) for name in ("seconds", "cpu_seconds"))
+    return _number(seconds), _number(cpu_seconds)
+
+
+def _number(value: Any) -> float | None:
+    """A value of a record as a finite number; None for anything else."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
 @dataclass(frozen=True, eq=False)
 class Cell:
     """A cell of a plan with its status: `ok`, `failed`, `timeout`, `invalid`, `skipped` or `missing`.
@@ -25,7 +38,8 @@ class Cell:
     certificate proves that all do, and `counterexample` (N,) at which an input of another class than the label was
     found; they are None for other measurements. `distance` (N,) is that of the attacked images in the threat's norm,
     and `coordinates` their number of coordinates; they are None and 0 for all but attacks. `sample` is a checksum of
-    the positions and labels of its images. Other arrays stay on disk until `outcome` loads them.
+    the positions and labels of its images. `seconds` and `cpu_seconds` are the cell's share of the time of the task
+    that computed it, None without a result. Other arrays stay on disk until `outcome` loads them.
     """
 
     spec: CellSpec
@@ -43,6 +57,8 @@ class Cell:
     sample: str = ""
     distance: np.ndarray | None = None
     coordinates: int = 0
+    seconds: float | None = None
+    cpu_seconds: float | None = None
 
     @property
     def ok(self) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from bnnbench.core.dataset import name_of
 from bnnbench.core.dependencies import Change, changed, field_of
 from bnnbench.errors import Incompatible, StoreError, message_of, one_line
-from bnnbench.evidence.cell import Cell
+from bnnbench.evidence.cell import Cell, times_of
 from bnnbench.evidence.clean_predictions import CleanPredictions
 from bnnbench.matrix.plan import CellSpec, FitSpec
 from bnnbench.measurements.outcome import Outcome
@@ -174,7 +174,7 @@ class CellReader:
         warnings += notes.values()
         rhat = card.get("rhat") if isinstance(card.get("rhat"), int | float) else None
         kept = (robust, self._store, rhat, certified, counterexample, sample_checksum(result), *_distances(result))
-        return Cell(spec, "ok", "", warnings, level, figures, notes, *kept)
+        return Cell(spec, "ok", "", warnings, level, figures, notes, *kept, *times_of(record))
 
     def _other_test_data(self, spec: CellSpec, fit: Mapping[str, Any] | None) -> str | None:
         """A message if a fit has other test data than the first fit of its data set in the plan; otherwise None.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -61,16 +62,17 @@ class Results:
         """Every cell of the plan, in the order of the file."""
         if self._cells is None:
             cells = [self._reader.cell(spec) for spec in self.plan.cells]
-            self._cells = without_false_proofs([*cells, *self._left_out(cells)])[: len(cells)]
+            proven = any(cell.certified is not None for cell in cells)
+            self._cells = without_false_proofs([*cells, *(self._left_out if proven else [])])[: len(cells)]
         return self._cells
 
-    def _left_out(self, cells: Sequence[Cell]) -> list[Cell]:
-        """The cells that `only` has left out and that may contradict certificates among these cells."""
-        fits = {cell.spec.fit.key for cell in cells if cell.certified is not None}
-        if not (self.plan.only and fits):
+    @functools.cached_property
+    def _left_out(self) -> list[Cell]:
+        """The cells that `only` has left out and that may contradict a certificate on a fit of the plan."""
+        if not self.plan.only:
             return []
         own = {spec.key for spec in self.plan.cells}
-        specs = [spec for spec in make_plan(self.plan.config).cells if spec.fit.key in fits and spec.threat]
+        specs = [spec for spec in make_plan(self.plan.config).cells if spec.fit.key in self.plan.fits and spec.threat]
         return [self._reader.cell(spec) for spec in specs if spec.key not in own]
 
     @property
@@ -81,6 +83,18 @@ class Results:
     def cell(self, spec: CellSpec) -> Cell:
         """A cell, which need not be one of the plan, with its status in the store."""
         return self._reader.cell(spec)
+
+    def checked(self, spec: CellSpec) -> Cell:
+        """A cell, which need not be one of the plan; a certificate that a cell of the file contradicts is `invalid`."""
+        if (own := self._by_key.get(spec.key)) is not None:
+            return own
+        cell = self.cell(spec)
+        return cell if cell.certified is None else without_false_proofs([cell, *self.cells, *self._left_out])[0]
+
+    @functools.cached_property
+    def _by_key(self) -> dict[str, Cell]:
+        """The cells of the plan by key."""
+        return {cell.spec.key: cell for cell in self.cells}
 
     def known(self, kind: str, key: str) -> dict[str, Any] | None:
         """The main fields of a record; None if there is no record."""
@@ -94,7 +108,8 @@ class Results:
         """Rows by column in a fixed order: the objects that `report --format json --rows KIND` prints.
 
         `cells`: a row for each cell, with metrics at the end. `worst`: one for each worst case over attacks, as tables
-        show it. `images`: one for each image of each fit and threat. Raises `ValueError` for any other kind.
+        show it. `images`: one for each image of each fit and threat. `times`: the seconds of each cell. Raises
+        `ValueError` for any other kind.
         """
         if kind not in ROWS:
             raise ValueError(f"there are no rows '{kind}': choose one of {', '.join(ROWS)}")

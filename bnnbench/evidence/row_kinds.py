@@ -1,4 +1,4 @@
-"""The kinds of rows in reports: a row for each cell, for each worst case, or for each image."""
+"""The kinds of rows in reports: a row for each cell, for each worst case, or for each image; and the times of cells."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ Row = dict[str, Any]
 Cards = Callable[[FitSpec], Mapping[str, Any]]
 """A function that gives the posterior card of a fit; empty if it has none."""
 
+_NAMES = (
+    *("dataset", "network", "posterior", "epsilon", "norm", "stream", "seed", "status"),
+    *("fit", "cell", "access", "goal", "kind", "queries", "epsilon_text"),
+)
+"""The columns of rows of cells that name a cell."""
 _LEVELS = ("degenerate", "short", "single", "independent", "converged")
 """The levels of cards, the worst first."""
 
@@ -53,10 +58,20 @@ def image_rows(cells: Sequence[Cell], cards: Cards) -> list[Row]:
     ]
 
 
+def time_rows(cells: Sequence[Cell], cards: Cards) -> list[Row]:
+    """A row for each cell with its time. Rows of cells have none: they are the same for each run of a matrix."""
+    return [
+        {name: value for name, value in cell.row().items() if name in (*_NAMES, cell.spec.kind)}
+        | {"seconds": cell.seconds, "cpu_seconds": cell.cpu_seconds}
+        for cell in cells
+    ]
+
+
 ROWS: dict[str, Callable[[Sequence[Cell], Cards], list[Row]]] = {
     "cells": cell_rows,
     "worst": worst_rows,
     "images": image_rows,
+    "times": time_rows,
 }
 """The function that makes the rows of each kind."""
 

@@ -10,7 +10,7 @@ from bnnbench.core.box import same_box
 from bnnbench.core.dataset import Data
 from bnnbench.core.foreign import predictive as made_predictive
 from bnnbench.core.foreign import refuse_bare_layer
-from bnnbench.core.given import as_threats, is_several, threats_alone
+from bnnbench.core.given import as_threats, is_several, listed, threats_alone
 from bnnbench.core.threat import Threat
 from bnnbench.core.whole_box import check_radius
 from bnnbench.measurements.defence import Defence
@@ -54,7 +54,7 @@ def asked_of(
     made, seed = made_predictive(predictive), seeds.check_seed(seed)
     if made.bounds is not None and not same_box(made.bounds, data.bounds):
         raise ValueError(f"the predictive's bounds are {list(made.bounds)}, those of the data {list(data.bounds)}")
-    threats = [one.with_box(data.bounds) for one in _threats(epsilon, threat)]
+    threats = [one.with_box(data.bounds) for one in threats_of(epsilon, threat)]
     for one in threats:
         check_radius(one, data.bounds, data.shape, allow_whole_box=allow_whole_box)
     images = arguments.integer(images, argument="images", least=1)
@@ -64,11 +64,11 @@ def asked_of(
     return Asked(defence, threats, is_several(epsilon if threat is None else threat))
 
 
-def _threats(epsilon: Any, threat: Any) -> list[Threat]:
+def threats_of(epsilon: Any, threat: Any) -> list[Threat]:
     """The threats of the arguments `epsilon` and `threat`, one of which is None. Raises as `asked_of` does."""
     if threat is not None:
         return as_threats(threats_alone(threat), argument="threat")
-    radii = list(epsilon) if is_several(epsilon) else [epsilon]
+    radii = listed(epsilon, "epsilon")
     if any(isinstance(one, Threat) for one in radii):
         raise TypeError("epsilon is a radius, not a Threat; give it as threat=")
     return as_threats(radii, argument="epsilon")

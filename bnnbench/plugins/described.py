@@ -22,6 +22,8 @@ def plain(value: Any) -> Any:
     """
     if not (hasattr(value, "dtype") and hasattr(value, "item") and getattr(value, "shape", None) == ()):
         return value
+    if getattr(value, "mask", False):
+        return value  # numpy gives 0 for a masked value.
     try:
         found = value.item()
     except (RuntimeError, TypeError, ValueError):

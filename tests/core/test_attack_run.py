@@ -80,7 +80,7 @@ def test_wrong_arguments_of_attacks_are_named() -> None:
         attack.run(PREDICTIVE, X, Y[:3], 0.1)
     with pytest.raises(TypeError, match="predictive is a predictive, a torch module"):
         attack.run("predictive", X, Y, 0.1)
-    with pytest.raises(TypeError, match="inputs are an array"):
+    with pytest.raises(TypeError, match="inputs are not real numbers"):
         attack.run(PREDICTIVE, "inputs", Y, 0.1)
     with pytest.raises(bb.InvalidData, match=r"inputs lie in .*, outside the box \[0, 1\]: scale the inputs"):
         attack.run(PREDICTIVE, X + 1, Y, 0.1)

@@ -34,9 +34,9 @@ def test_arrays_of_any_library_are_draws(array: Any) -> None:
     ("arguments", "error", "told"),
     [
         (([{"weight": np.ones((1, 2))}],), TypeError, "arrays of Draws is a mapping from names to arrays"),
-        (({"weight": "text"},), TypeError, "the draws of 'weight' are no array of real numbers but 'text'"),
-        (({"weight": [[1.0], [2.0, 3.0]]},), TypeError, "the draws of 'weight' are no array"),
-        (({"weight": np.ones((1, 2), complex)},), TypeError, "no array of real numbers but of type complex128"),
+        (({"weight": "text"},), TypeError, "the draws of 'weight' are not real numbers but 'text'"),
+        (({"weight": [[1.0], [2.0, 3.0]]},), TypeError, "the draws of 'weight' do not all have one shape"),
+        (({"weight": np.ones((1, 2), complex)},), TypeError, "the draws of 'weight' are complex128, not real numbers"),
         (({},), ValueError, "arrays is empty"),
         (({"weight": np.float32(1)},), ValueError, "must all lead with the same"),
         (({"weight": np.ones((0, 2))},), ValueError, "there are no draws"),

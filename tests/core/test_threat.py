@@ -181,3 +181,9 @@ def test_the_cores_own_moves_keep_the_cores_rules(
         assert threat.distance(x, made).max() <= threat.epsilon + slack
         assert low <= made.min()
         assert made.max() <= high
+
+
+@pytest.mark.parametrize("masked", [np.ma.masked, np.ma.array(0.1, mask=True)])
+def test_a_masked_radius_is_no_number(masked: object) -> None:
+    with pytest.raises(ValueError, match="epsilon is one number"):
+        bb.Threat(epsilon=masked)  # type: ignore[arg-type]

@@ -11,9 +11,11 @@ import pytest
 from outcomes import cell, outcome
 
 import bnnbench as bb
+from bnnbench.cli.report import Rows
 from bnnbench.evidence.results import Results
-from bnnbench.evidence.row_kinds import card_figures, cell_rows, worst_rows
+from bnnbench.evidence.row_kinds import ROWS, card_figures, cell_rows, worst_rows
 from bnnbench.report import tables
+from bnnbench.store.store import Store
 
 TEXT = """\
 seeds: [0, 1]
@@ -50,6 +52,24 @@ def test_rows_of_cells_end_with_the_worst_case_of_their_seed(results: Results) -
         assert row["worst_accuracy"] <= min(one["robust_accuracy"] for one in line)
         assert not row["worst_partial"]
     assert {(row["epsilon_text"], row["epsilon"]) for row in attacked} == {("8/255", 8 / 255), ("0.1", 0.1)}
+
+
+def test_times_have_rows_of_their_own(results: Results) -> None:
+    """Rows of cells are the same for each run of a matrix, and times are not."""
+    rows = results.rows()
+    assert not {"seconds", "cpu_seconds"} & {name for row in rows for name in row}
+    times = results.rows("times")
+    for row, time in zip(rows, times, strict=True):
+        names = [name for name in row if name in time]
+        assert names == list(time)[:-2]
+        assert {"dataset", "network", "posterior", row["kind"], "seed", "status", "cell", "kind"} <= set(names)
+        assert [time[name] for name in names] == [row[name] for name in names]
+        record = results.store.record("cells", row["cell"])
+        assert record is not None
+        assert (time["seconds"], time["cpu_seconds"]) == (record["seconds"], record["cpu_seconds"])
+        assert time["cpu_seconds"] > 0
+    missing = Results(results.plan, Store(results.store.path / "none")).rows("times")
+    assert {(row["status"], row["seconds"], row["cpu_seconds"]) for row in missing} == {("missing", None, None)}
 
 
 def test_rows_of_the_worst_case_are_the_last_column_of_the_table(results: Results) -> None:
@@ -137,3 +157,7 @@ def test_numbers_that_are_not_finite_are_absent_from_rows_of_images() -> None:
     assert _plain(np.array([0.5, np.nan, np.inf])) == [0.5, None, None]
     assert _plain(np.array([1, 2])) == [1, 2]
     assert _plain(np.full(2, None)) == [None, None]
+
+
+def test_the_command_line_offers_every_kind_of_rows() -> None:
+    assert [kind.value for kind in Rows] == list(ROWS)

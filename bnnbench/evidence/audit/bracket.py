@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from bnnbench.core.attack import Attack
 from bnnbench.core.certificate import Certificate
-from bnnbench.core.component import Component
 from bnnbench.core.threat import Threat
 from bnnbench.errors import NotApplicable, one_line
 from bnnbench.evidence.audit.audit import Bracket, Flag
@@ -23,6 +22,7 @@ from bnnbench.evidence.audit.check import Ask, Look
 from bnnbench.evidence.false_proofs import longest
 from bnnbench.measurements.certification import Certification
 from bnnbench.measurements.outcome import Outcome
+from bnnbench.plugins.described import counted
 from bnnbench.plugins.installed import registry
 
 CERTIFICATES = ("crown",)
@@ -31,24 +31,38 @@ CERTIFICATES = ("crown",)
 
 @dataclass(frozen=True)
 class Proofs:
-    """The certificates of a bracket by name: those of the report, and the default ones that are run beside them."""
+    """The certificates of a bracket by name: those of the report, and the default ones that are run beside them.
+
+    `left_out` are others of the file: they count if the store has their results, and are never run.
+    """
 
     reported: Mapping[str, Certificate] = field(default_factory=dict)
     default: Mapping[str, Certificate] = field(default_factory=dict)
+    left_out: Mapping[str, Certificate] = field(default_factory=dict)
 
     @classmethod
-    def beside(cls, reported: Mapping[str, Certificate]) -> Self:
-        """The certificates of a report, and the default ones of other classes, as far as installed."""
+    def beside(cls, reported: Mapping[str, Certificate], left_out: Mapping[str, Certificate] | None = None) -> Self:
+        """The certificates of a report, those left out, and default ones of other classes, as far as installed."""
         known, classes = registry().names("certificate"), {type(one) for one in reported.values()}
         made = {name: registry().create("certificate", name, {}) for name in CERTIFICATES if name in known}
-        left = {name: one for name, one in made.items() if type(one) not in classes}
+        default = {name: one for name, one in made.items() if type(one) not in classes}
+        run = [*reported.values(), *default.values()]
+        left = {name: one for name, one in (left_out or {}).items() if one not in run}
         # A label may be the name of a default certificate.
-        return cls(reported, {f"bnnbench:{name}" if name in reported else name: one for name, one in left.items()})
+        labels = {*reported, *left}
+        return cls(
+            reported, {f"bnnbench:{name}" if name in labels else name: one for name, one in default.items()}, left
+        )
+
+    @property
+    def run(self) -> dict[str, Certificate]:
+        """Those that an audit runs, those of the report first."""
+        return {**self.reported, **self.default}
 
     @property
     def all(self) -> dict[str, Certificate]:
         """All of them, those of the report first."""
-        return {**self.reported, **self.default}
+        return {**self.run, **self.left_out}
 
 
 class Bracketed(NamedTuple):
@@ -60,22 +74,21 @@ class Bracketed(NamedTuple):
 
 
 def bracketed(case: Case, proofs: Proofs, asks: Sequence[Ask], reported: NDArray[np.bool_]) -> Bracketed:
-    """The bracket of a case: what certificates prove, and what withstands every attack that was run under the threat.
+    """The bracket of a case: what certificates prove, and what withstands every attack that is known.
 
     `asks` are what checks ask for, and `reported` (N,) says which images withstand all reported attacks. If another
     result contradicts a proof, a flag says so, and the bracket has no lower end. A default certificate without a result
     is named only where nothing else is proven.
     """
     proven, absent = _proven(case, proofs)
-    standing = _standing(case, asks, reported, list(proven.values()))
+    attacks = _outcomes(case, asks)
+    standing = _standing(case, attacks, reported, list(proven.values()))
     false = [str(reason) for reason in absent.values() if isinstance(reason, Contradicted)]
-    flags = [_false_proof(len(false), f"{'; '.join(false)} (flag above 0 such certificates)")] if false else []
+    false += _contradicted(proven, ~standing | _misclassified(case, attacks))
+    flags = [_false_proofs(false)] if false else []
     certified = np.logical_or.reduce([np.zeros_like(standing), *(found.holds for found in proven.values())])
-    if certified.any() and (wrong := int((certified & (~standing | _broken_inside(case, asks))).sum())):
-        text = f"{wrong} images are proven robust that do not withstand: one of both is wrong (flag above 0)"
-        flags.append(_false_proof(wrong, text))
     low = float(certified.mean()) if proven and not flags else None
-    named = proofs.reported if proven or flags else proofs.all
+    named = proofs.reported if proven or flags else proofs.run
     unseen = {
         f"bracket {name}": one_line(str(absent[name]), 300)
         for name in named
@@ -95,13 +108,35 @@ def _proven(case: Case, proofs: Proofs) -> tuple[dict[str, Certification], dict[
     return proven, reasons
 
 
+def _outcomes(case: Case, asks: Sequence[Ask]) -> list[tuple[Threat, Outcome]]:
+    """The threats and outcomes of attacks, as far as they have any, on the draws that defend in the case.
+
+    They are the attacks that checks ask for, and those reported at all radii.
+    """
+    asked = [*itertools.product(case.attacks.values(), case.radii), *((ask.component, ask.threat) for ask in asks)]
+    found = []
+    for component, threat in asked:
+        if isinstance(component, Attack) and threat is not None and threat.stream == case.threat.stream:
+            with contextlib.suppress(NotApplicable):
+                found.append((threat, case.outcome(component, threat)))
+    return found
+
+
 def _standing(
-    case: Case, asks: Sequence[Ask], reported: NDArray[np.bool_], proven: Sequence[Certification]
+    case: Case,
+    attacks: Sequence[tuple[Threat, Outcome]],
+    reported: NDArray[np.bool_],
+    proven: Sequence[Certification],
 ) -> NDArray[np.bool_]:
-    """The images (N,) of the reported ones that withstand what checks ask for too, and that no certificate refutes."""
+    """The images (N,) of the reported ones that no attack of the threat breaks at any radius by an input in the ball.
+
+    Those that a certificate refutes are not among them.
+    """
     standing = reported
-    for _, found in _outcomes(case, ((ask.component, ask.threat) for ask in asks if ask.threat == case.threat)):
-        standing = standing & found.robust
+    for threat, found in attacks:
+        # Another goal is another question, and another access would be another attacker.
+        if threat.differs_in_radius_alone(case.threat):
+            standing = standing & (found.robust | ~_inside(threat, found, case.threat))
     for one in proven:
         # What a certificate refutes is of another class than the label: not always the goal of a targeted attack.
         if one.counterexample is not None and case.threat.goal == "untargeted":
@@ -109,34 +144,34 @@ def _standing(
     return standing
 
 
-def _broken_inside(case: Case, asks: Sequence[Ask]) -> NDArray[np.bool_]:
-    """Where an attack under another threat has found an input of another class that surely lies in the case's ball.
-
-    They are the attacks that checks ask for, and those reported at the other radii.
-    """
-    others = [*itertools.product(case.attacks.values(), case.radii), *((ask.component, ask.threat) for ask in asks)]
-    same_draws = [(one, threat) for one, threat in others if threat and threat.stream == case.threat.stream]
-    inside = [_inside(threat, found, case.threat) for threat, found in _outcomes(case, same_draws)]
-    return np.logical_or.reduce(inside)
+def _misclassified(case: Case, attacks: Sequence[tuple[Threat, Outcome]]) -> NDArray[np.bool_]:
+    """Where an attack, whatever its threat, has found an input of another class in the case's ball, (N,)."""
+    found = [outcome.counterexample & _inside(threat, outcome, case.threat) for threat, outcome in attacks]
+    return np.logical_or.reduce(found)
 
 
 def _inside(threat: Threat, found: Outcome, outer: Threat) -> NDArray[np.bool_]:
-    """Where an attack under a threat has found an input of another class that surely lies in the ball of another one.
+    """Whether each input that an attack under a threat has found surely lies in the ball of another threat, (N,).
 
     It does if its own ball does, or if its distance says so.
     """
     ratio = longest(threat.norm, outer.norm, math.prod(found.inputs.shape[1:]))
     nested = ratio <= 1 and threat.epsilon <= outer.epsilon
-    return found.counterexample & (nested | (ratio * found.distance <= outer.epsilon))
+    return np.asarray(nested | (ratio * found.distance <= outer.epsilon))
 
 
-def _outcomes(case: Case, asked: Iterable[tuple[Component, Threat | None]]) -> Iterator[tuple[Threat, Outcome]]:
-    """The threats and outcomes of the attacks among measurements, as far as they have any."""
-    for component, threat in asked:
-        if isinstance(component, Attack) and threat is not None:
-            with contextlib.suppress(NotApplicable):
-                yield threat, case.outcome(component, threat)
+def _contradicted(proven: Mapping[str, Certification], broken: NDArray[np.bool_]) -> list[str]:
+    """A text for each certificate that certifies some of the broken images (N,)."""
+    counts = {name: int((found.holds & broken).sum()) for name, found in proven.items()}
+    return [
+        f"certificate '{name}' certifies {counted(images, 'image')} that another result breaks in its ball: one of "
+        "both is wrong"
+        for name, images in counts.items()
+        if images
+    ]
 
 
-def _false_proof(figure: int, text: str) -> Flag:
-    return Flag("C1", "false-proof", "refutes", Look(True, figure, 0, text))
+def _false_proofs(texts: Sequence[str]) -> Flag:
+    """The flag about certificates that another result contradicts, with a text for each."""
+    text = f"{'; '.join(texts)} (flag above 0 such certificates)"
+    return Flag("C1", "false-proof", "refutes", Look(True, len(texts), 0, text))

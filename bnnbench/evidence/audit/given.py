@@ -7,8 +7,6 @@ from typing import Any
 
 from bnnbench.core import arguments
 from bnnbench.core.attack import Attack
-from bnnbench.core.given import is_several
-from bnnbench.core.threat import Threat
 from bnnbench.evidence.audit.check import Check
 from bnnbench.evidence.audit.looking import name_of
 from bnnbench.plugins.described import described
@@ -16,13 +14,6 @@ from bnnbench.plugins.installed import registry
 
 ATTACKS = ("fgsm", "pgd", "standard")
 """The attacks whose numbers are audited by default."""
-
-
-def threats_of(epsilon: Any, threat: Any) -> list[Threat]:
-    """The threats of the arguments `epsilon` and `threat`, one of which is None."""
-    given = epsilon if threat is None else threat
-    each = list(given) if is_several(given) else [given]
-    return [one if isinstance(one, Threat) else Threat(epsilon=one) for one in each]
 
 
 def attacks_of(given: Any) -> dict[str, Attack]:

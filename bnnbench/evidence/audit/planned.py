@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,7 @@ from bnnbench.evidence.audit.looking import Checks, asked, asks_of, audit_of, in
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.config import Config
-from bnnbench.matrix.plan import Plan
+from bnnbench.matrix.plan import Plan, make_plan
 from bnnbench.matrix.specs import CellSpec
 
 
@@ -43,6 +44,11 @@ class Subject:
         return self.spec.threat
 
     @property
+    def fit(self) -> Labels:
+        """The labels of its data set, network and posterior, and its seed."""
+        return _place(self.spec, self.threat)[0]
+
+    @property
     def labels(self) -> dict[str, Any]:
         """The fields of an `Audit` that say what it is about."""
         spec = self.spec
@@ -60,11 +66,12 @@ class Subject:
         return Case(self.threat, attacks, find, radii=self.radii, box=self.spec.fit.dataset.known_bounds)
 
     def asked(self, ask: Ask) -> CellSpec:
-        """The cell of a measurement that a check asks for."""
+        """The cell of a measurement that a check asks for, or of a certificate of the bracket."""
+        labels = [label for label, one in self.proofs.left_out.items() if one == ask.component]
         # A check may ask for any radius, the width of the box included.
         return replace(
             self.spec,
-            label=f"audit:{name_of(ask.component)}",
+            label=labels[0] if labels else f"audit:{name_of(ask.component)}",
             component=ask.component,
             threat=ask.threat,
             radius="",
@@ -85,28 +92,38 @@ def checks_of(config: Config) -> dict[str, Check]:
 
 def subjects(plan: Plan) -> list[Subject]:
     """The subjects of the audits of a plan, in the order of the file."""
-    # Labels tell subjects apart: two labels may stand for one fit.
     attacks: dict[Place, dict[str, CellSpec]] = {}
-    certificates: dict[Place, dict[str, Certificate]] = {}
     for spec in plan.cells:
-        if spec.threat is None:
-            continue
-        place = ((spec.dataset, spec.network, spec.posterior, spec.seed), spec.threat)
-        if isinstance(spec.component, Attack):
-            attacks.setdefault(place, {})[spec.label] = spec
-        elif isinstance(spec.component, Certificate) and spec.about_predictive:
-            certificates.setdefault(place, {})[spec.label] = spec.component
+        if spec.threat is not None and isinstance(spec.component, Attack):
+            attacks.setdefault(_place(spec, spec.threat), {})[spec.label] = spec
     radii: dict[Labels, list[Threat]] = {}
     for fit, threat in attacks:
         radii.setdefault(fit, []).append(threat)
+    reported = _certificates(plan)
+    # What is proven does not depend on which attacks are looked at.
+    whole = _certificates(make_plan(plan.config)) if plan.only else reported
     return [
         Subject(
             cells,
-            Proofs.beside(certificates.get((fit, threat), {})),
+            Proofs.beside(reported.get((fit, threat), {}), whole.get((fit, threat), {})),
             radii[fit],
         )
         for (fit, threat), cells in attacks.items()
     ]
+
+
+def _certificates(plan: Plan) -> dict[Place, dict[str, Certificate]]:
+    """The certificates of a plan that are about the predictive, by place and label."""
+    found: dict[Place, dict[str, Certificate]] = {}
+    for spec in plan.cells:
+        if spec.threat is not None and isinstance(spec.component, Certificate) and spec.about_predictive:
+            found.setdefault(_place(spec, spec.threat), {})[spec.label] = spec.component
+    return found
+
+
+def _place(spec: CellSpec, threat: Threat) -> Place:
+    """What the audit of a cell is about. Labels tell places apart: two labels may stand for one fit."""
+    return (spec.dataset, spec.network, spec.posterior, spec.seed), threat
 
 
 def extended(plan: Plan) -> Plan:
@@ -114,7 +131,7 @@ def extended(plan: Plan) -> Plan:
     checks, known = checks_of(plan.config), {spec.key for spec in plan.cells}
     further: dict[str, CellSpec] = {}
     for subject in subjects(plan):
-        for ask in asked(subject.case(_not_yet), checks, list(subject.proofs.all.values())):
+        for ask in asked(subject.case(_not_yet), checks, list(subject.proofs.run.values())):
             spec = subject.asked(ask)
             if spec.key not in known:
                 further.setdefault(spec.key, spec)
@@ -152,19 +169,27 @@ def _is_free(check: Check, case: Case) -> bool:
 
 def _cases(results: Results, checks: Checks) -> Iterator[tuple[Case, Checks, Proofs, Mapping[str, Any]]]:
     """The arguments of `audit_of` for each subject."""
-    cells = {cell.spec.key: cell for cell in results.cells}
-    for subject in subjects(results.plan):
+    reported = {spec.key for spec in results.plan.cells}
+    for _, of_fit in itertools.groupby(subjects(results.plan), lambda subject: subject.fit):
         kept: dict[str, Any] = {}
+        for subject in of_fit:
+            # Several checks look at one outcome, and the audits of larger radii at those that are reported.
+            kept = {key: found for key, found in kept.items() if key in reported}
+            yield subject.case(_find(results, subject, kept)), checks, subject.proofs, subject.labels
 
-        def find(component: Component, threat: Threat | None, subject: Subject = subject, kept: Any = kept) -> Any:
-            spec = subject.asked(Ask(component, threat))
-            if spec.key not in kept:  # Several checks look at one outcome.
-                kept[spec.key] = _result(results, cells[spec.key] if spec.key in cells else results.cell(spec))
-            if isinstance(kept[spec.key], NotApplicable):
-                raise kept[spec.key]
-            return kept[spec.key]
 
-        yield subject.case(find), checks, subject.proofs, subject.labels
+def _find(results: Results, subject: Subject, kept: dict[str, Any]) -> Find:
+    """The function that gives the results of a subject's case, and keeps what it has given by key."""
+
+    def find(component: Component, threat: Threat | None) -> Any:
+        spec = subject.asked(Ask(component, threat))
+        if spec.key not in kept:
+            kept[spec.key] = _result(results, results.checked(spec))
+        if isinstance(kept[spec.key], NotApplicable):
+            raise kept[spec.key]
+        return kept[spec.key]
+
+    return find
 
 
 def _result(results: Results, cell: Cell) -> Any:

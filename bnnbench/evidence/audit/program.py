@@ -15,20 +15,38 @@ from bnnbench.core.draws import Progress
 from bnnbench.core.given import is_several
 from bnnbench.core.progress_bar import shown_progress
 from bnnbench.core.threat import Threat
-from bnnbench.errors import AccessRefused, BnnbenchError, Incompatible, NetworkError, NotApplicable, QueriesSpent
+from bnnbench.errors import (
+    AccessRefused,
+    BnnbenchError,
+    ContractBreach,
+    Incompatible,
+    NetworkError,
+    NotApplicable,
+    QueriesSpent,
+    message_of,
+)
 from bnnbench.evidence.audit.audit import Audit, Audits, Flag
 from bnnbench.evidence.audit.bracket import Proofs
 from bnnbench.evidence.audit.case import Case
 from bnnbench.evidence.audit.check import Check, Look
-from bnnbench.evidence.audit.given import attacks_of, checks_of, threats_of
+from bnnbench.evidence.audit.given import attacks_of, checks_of
 from bnnbench.evidence.audit.looking import asked, audit_of, identity_of, installed_checks
-from bnnbench.measurements.asked import Asked, Radius, asked_of
+from bnnbench.measurements.asked import Asked, Radius, asked_of, threats_of
 from bnnbench.measurements.defence import Defence
 from bnnbench.measurements.measurement import measurement_of
 from bnnbench.plugins.signals import contained
 
 _SKIPPED = (Incompatible, AccessRefused, QueriesSpent)
 """Errors that say that a component does not fit a threat or a predictive."""
+
+
+class _Failed(NotApplicable):
+    """A component has no result, since it broke a rule or failed with `error`."""
+
+    def __init__(self, error: Exception) -> None:
+        status = "invalid" if isinstance(error, ContractBreach) else "failed"
+        super().__init__(f"{status}: {message_of(error)}")
+        self.error = error
 
 
 @overload
@@ -97,8 +115,9 @@ def audit(
         checks: checks with thresholds other than their defaults; each replaces the installed one of its class.
         images, draws, seed, allow_whole_box, progress: as for `evaluate`.
 
-    Returns an `Audit` with `verdict` (`UNTRUSTWORTHY` or `NOT REFUTED`), `flags` and `bracket`. Raises as `evaluate`
-    does, unless a check explains the error.
+    Returns an `Audit` with `verdict` (`UNTRUSTWORTHY` or `NOT REFUTED`), `flags` and `bracket`. An attack that breaks a
+    rule or fails is not in the number; `missing` has the reason. Raises as `evaluate` does for a fault of the
+    predictive, unless a check explains it, and where no attack has an outcome under any threat and one failed.
     """
     reported = attacks_of(attacks)
     chosen = installed_checks(checks_of(checks))
@@ -142,11 +161,29 @@ def _audits(
         for case in cases
         for component, threat in [
             *((attack, case.threat) for attack in reported.values()),
-            *((ask.component, ask.threat) for ask in asked(case, checks, list(proofs.all.values()))),
+            *((ask.component, ask.threat) for ask in asked(case, checks, list(proofs.run.values()))),
         ]
     }
     laboratory.tell = lambda done, name: report(done, len(planned), name)
+    _raise_if_none_is_left(cases)
     return [audit_of(case, checks, proofs) for case in cases]
+
+
+def _raise_if_none_is_left(cases: Sequence[Case]) -> None:
+    """Raise the error of the first reported attack that failed, if no reported attack has an outcome in any case."""
+    failed = []
+    for case in cases:
+        for attack in case.attacks.values():
+            try:
+                case.outcome(attack)
+            except _Failed as error:
+                failed.append(error.error)
+            except NotApplicable:
+                continue
+            else:
+                return
+    if failed:
+        raise failed[0]
 
 
 class _Laboratory:
@@ -159,22 +196,26 @@ class _Laboratory:
         self.tell: Callable[[int, str], None] = lambda done, name: None
 
     def result(self, component: Component, threat: Threat | None) -> Any:
-        """The result of a component under a threat. Raises `NotApplicable` if the component cannot be applied."""
+        """The result of a component under a threat. Raises `NotApplicable` if it has none, with the reason."""
         key = (identity_of(component), threat)
         if key not in self._results:
             self.tell(len(self._results), type(component).__name__)
-            try:
-                self._results[key] = self._measured(component, threat)
-            except _SKIPPED as error:
-                self._results[key] = NotApplicable(str(error))
+            self._results[key] = self._measured(component, threat)
         found = self._results[key]
         if isinstance(found, NotApplicable):
             raise found
         return found
 
     def _measured(self, component: Component, threat: Threat | None) -> Any:
+        """The result of a component under a threat; a `NotApplicable` that says why there is none."""
         threats = [] if threat is None else [threat]
-        return measurement_of(component).run(self._defence_under(threat), threats, "few")[0]
+        try:
+            with contained():
+                return measurement_of(component).run(self._defence_under(threat), threats, "few")[0]
+        except _SKIPPED as error:
+            return NotApplicable(str(error))
+        except Exception as error:  # noqa: BLE001 - an attack may be the user's own
+            return _Failed(error)
 
     def _defence_under(self, threat: Threat | None) -> Defence:
         """The defence under a threat, one for all threats that differ in norm and epsilon alone.

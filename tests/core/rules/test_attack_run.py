@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import bad_plugins
+import bad_attacks
 import numpy as np
 import pytest
 import torch
@@ -139,18 +139,18 @@ def network(data: bb.Data) -> torch.nn.Module:
     return bb.network("fc", hidden=(4,)).build(data)
 
 
-@pytest.mark.parametrize("name", bad_plugins.ATTACKS)
+@pytest.mark.parametrize("name", bad_attacks.ATTACKS)
 def test_an_attack_is_caught_in_a_program(name: str) -> None:
     data = HALF_MOONS.load(seed=0)
     predictive = bb.fit(bb.posterior("sgd", epochs=1), network(data), data)
 
     def tried() -> None:
         for _ in range(20):  # A moody one may be in the same mood twice, but 20 times once in 10^6 times.
-            bb.evaluate(predictive, bad_plugins.ATTACKS[name](), data, epsilon=0.05, images=20)
+            bb.evaluate(predictive, bad_attacks.ATTACKS[name](), data, epsilon=0.05, images=20)
 
-    with pytest.raises(bb.ContractBreach, match=bad_plugins.WRONG["attack"][name]) as caught:
+    with pytest.raises(bb.ContractBreach, match=bad_attacks.WRONG[name]) as caught:
         tried()
-    assert "bad_plugins." in str(caught.value)
+    assert "bad_attacks." in str(caught.value)
 
 
 class Continuing(bb.Attack):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar
 
-import bad_plugins
+import bad_posteriors
 import numpy as np
 import pytest
 import torch
@@ -66,15 +66,15 @@ def network(data: bb.Data) -> torch.nn.Module:
     return bb.network("fc", hidden=(4,)).build(data)
 
 
-@pytest.mark.parametrize("name", [name for name in bad_plugins.POSTERIORS if name not in ("stuck", "all-diverged")])
+@pytest.mark.parametrize("name", [name for name in bad_posteriors.POSTERIORS if name not in ("stuck", "all-diverged")])
 def test_a_posterior_is_caught_in_a_program(name: str) -> None:
     data = HALF_MOONS.load(seed=0)
 
     def tried() -> None:
-        predictive = bb.fit(bad_plugins.POSTERIORS[name](), network(data), data)
+        predictive = bb.fit(bad_posteriors.POSTERIORS[name](), network(data), data)
         bb.evaluate(predictive, bb.attack("fgsm"), data, epsilon=0.05, images=20)
 
-    with pytest.raises(bb.ContractBreach, match=bad_plugins.WRONG["posterior"][name]):
+    with pytest.raises(bb.ContractBreach, match=bad_posteriors.WRONG[name]):
         tried()
 
 
