@@ -1,4 +1,4 @@
-"""What holds for every test: one thread, as in a worker, one seed, and a tier.
+"""What holds for every test: one thread, as in a worker, one seed, no wait for the disk, and a tier.
 
 A test is in the tier `unit` if it lies in a folder that mirrors the source, and is marked neither `slow` nor
 `integration`. Tests in the other folders run commands, processes and clusters, or break disks.
@@ -11,6 +11,7 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         folder = item.path.relative_to(here).parts[0]
         if folder not in NO_UNITS and not any(item.get_closest_marker(tier) for tier in OTHER_TIERS):
             item.add_marker("unit")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_the_disk() -> Iterator[None]:
+    """This process does not wait for the disk: no test cuts the power, and `faults` models what that would leave.
+
+    Processes that tests start do wait.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: os.fstat(descriptor) and None)  # A closed one is still an error.
+        yield
 
 
 @pytest.fixture(autouse=True)

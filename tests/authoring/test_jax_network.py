@@ -6,14 +6,13 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jax_agreement import Call, agree
 from torch import Tensor, fx, nn
 
 import bnnbench as bb
@@ -53,10 +52,8 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "Softmax": (lambda: nn.Softmax(-1), (7,)),
     "LogSoftmax": (lambda: nn.LogSoftmax(-1), (7,)),
 }
-
 WEIGHT = torch.randn(4, 2, 3, 3, generator=torch.Generator().manual_seed(3))
 """A plain tensor, neither parameter nor buffer."""
-
 FUNCTIONAL: dict[Any, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
     operator.add: (lambda x: x + 2, (3,)),
     operator.sub: (lambda x: 2 - x, (3,)),
@@ -123,17 +120,6 @@ FUNCTIONAL: dict[Any, tuple[Callable[[Tensor], Tensor], tuple[int, ...]]] = {
 }
 
 
-class Call(nn.Module):
-    """A function of the inputs as a module."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.function(x)
-
-
 class Functional(nn.Module):
     """Everything in its functional or method form, with a bare parameter, a buffer and tied weights."""
 
@@ -153,28 +139,6 @@ class Functional(nn.Module):
         one, other = torch.tanh(self.first(x)), torch.relu(self.second(x)) - 0.5 * x
         x = torch.cat([F.softplus(one), F.gelu(other)], dim=1)
         return F.linear(x.reshape(x.shape[0], 8), self.last.weight, self.last.bias)
-
-
-def arrays_of(module: nn.Module) -> dict[str, jax.Array]:
-    named = [*module.named_parameters(), *module.named_buffers()]
-    return {name: jnp.asarray(tensor.detach().numpy()) for name, tensor in named}
-
-
-def agree(module: nn.Module, x: Tensor) -> None:
-    """Outputs and the gradient of a random projection agree to 1e-5 of their size."""
-    module.eval()
-    network, arrays = JaxNetwork(module), arrays_of(module)
-    x = x.requires_grad_()
-    expected = module(x)
-    direction = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1))
-    (slope,) = torch.autograd.grad((expected * direction).sum(), x)
-    points = jnp.asarray(x.detach().numpy())
-    found = network(arrays, points)
-    found_slope = jax.grad(lambda at: (network(arrays, at) * direction.numpy()).sum())(points)
-    for torch_value, jax_value in ((expected, found), (slope, found_slope)):
-        reference = torch_value.detach().numpy()
-        assert jax_value.shape == reference.shape
-        assert np.abs(np.asarray(jax_value) - reference).max() <= 1e-5 * max(1.0, np.abs(reference).max())
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -259,91 +223,3 @@ def test_the_module_is_left_as_it_was() -> None:
     JaxNetwork(module)
     assert module.training
     assert module[1].training
-
-
-class Branches(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x if x.sum() > 0 else -x
-
-
-class Overwriting(nn.Module):
-    """The sum takes the inputs' positive part twice: the first operation has overwritten them."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self.layer = layer
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = 2 * x
-        return self.layer(x) + x
-
-
-class Needs(nn.Module):
-    def forward(self, x: Tensor, temperature: float) -> Tensor:
-        return x * temperature
-
-
-def hooked() -> nn.Module:
-    module = nn.Sequential(nn.Linear(2, 2))
-    module[0].register_forward_hook(lambda layer, inputs, output: output + 1)
-    return module
-
-
-@pytest.mark.parametrize(
-    ("module", "named"),
-    [
-        (nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Hardshrink())), r"layer Hardshrink \('1.0'\)"),
-        (nn.Sequential(nn.MaxPool2d(2, ceil_mode=True)), r"MaxPool2d \('0'\) with ceil_mode"),
-        (nn.Sequential(nn.Conv2d(1, 1, 3, padding_mode="circular")), "padding_mode=circular"),
-        (nn.Sequential(nn.AvgPool2d(2, padding=1, count_include_pad=False)), "count_include_pad=False"),
-        (Branches(), "torch.fx cannot trace Branches"),
-        (Call(torch.special.bessel_j0), "function .*bessel_j0"),
-        (Call(lambda x: x.cumsum(1)), r"method Tensor.cumsum"),
-        (
-            Overwriting(nn.ReLU(inplace=True)),
-            r"layer ReLU \('layer'\) with inplace=True, whose input is used elsewhere",
-        ),
-        (Overwriting(Call(lambda x: F.elu(x, inplace=True))), "function elu .* with inplace=True"),
-        (Needs(), "forward needs 'temperature'"),
-        (hooked(), r"layer Linear \('0'\) has forward hooks"),
-    ],
-)
-def test_what_is_not_supported_is_named(module: nn.Module, named: str) -> None:
-    with pytest.raises(bb.Incompatible, match=named):
-        JaxNetwork(module)
-
-
-@pytest.mark.parametrize(
-    ("function", "named"),
-    [
-        (lambda x: x[[0, 1]], "function getitem .* with these arguments"),
-        (lambda x: F.dropout(x), "dropout that stays on"),
-        (lambda x: F.adaptive_avg_pool2d(x[:, None], 2), "only to 1"),
-        (lambda x: torch.div(x, 2, rounding_mode="floor"), "rounding_mode='floor'"),
-    ],
-)
-def test_arguments_that_are_not_supported_are_named(function: Callable[[Tensor], Tensor], named: str) -> None:
-    module = Call(function)
-    with pytest.raises(bb.Incompatible, match=named):
-        JaxNetwork(module)({}, jnp.ones((4, 4)))
-
-
-class Aliased(nn.Module):
-    """torch.fx turns `+=` into a sum, so it misses that the other name's values change."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.Linear(2, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.layer(x)
-        same = x
-        x += 1
-        return x * same
-
-
-def test_a_network_that_fx_traces_wrongly_is_refused_when_it_is_fitted() -> None:
-    torch.manual_seed(0)
-    pair = (torch.rand(6, 2), torch.tensor([0, 1] * 3))
-    with pytest.raises(bb.Incompatible, match="Aliased gives other logits in JAX"):
-        bb.posterior("numpyro-hmc", draws=2, warmup=2).fit(Aliased(), bb.Data(train=pair, test=pair), seed=0)

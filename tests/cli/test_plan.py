@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import light
 import pytest
 
 pytestmark = pytest.mark.integration
@@ -24,10 +25,11 @@ def crashing():
 FILE = """\
 epsilons: [0.1]
 evaluate: {images: 10}
-datasets: {moons: {use: half-moons, train_size: 20, test_size: 10}}
+datasets: {points: {use: 'light.py:Points'}}
 networks: {good: {use: 'nets.py:good'}}
-posteriors: {sgd: {epochs: 1}}
+posteriors: {fixed: {use: 'light.py:Fixed'}}
 attacks: {fgsm: }
+limits: {retries: 0}
 """
 BAD = """{
   good: {use: 'nets.py:good'},
@@ -46,7 +48,7 @@ def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "nets.py").write_text(NETS)
-    (tmp_path / "benchmarks.yaml").write_text(FILE)
+    light.written(tmp_path, FILE)
     return tmp_path
 
 
@@ -56,9 +58,9 @@ def test_what_would_fail_is_told_with_its_line_and_exit_2(folder: Path) -> None:
     assert done.returncode == 2
     assert done.stdout.splitlines()[0] == "3 fits and 3 cells"
     assert done.stderr.splitlines() == [
-        f"benchmarks.yaml:6:8: networks.bad on moons: {folder}/nets.py:good (line 5) has no argument 'widht'; did you "
+        f"benchmarks.yaml:6:8: networks.bad on points: {folder}/nets.py:good (line 5) has no argument 'widht'; did you "
         "mean 'width'?",
-        "benchmarks.yaml:7:13: networks.crashing on moons: cannot be built and called: its process died (SIGSEGV)",
+        "benchmarks.yaml:7:13: networks.crashing on points: cannot be built and called: its process died (SIGSEGV)",
     ]
     quick = call(folder, "plan", "--quick")
     assert (quick.returncode, quick.stderr) == (0, "")
@@ -66,7 +68,7 @@ def test_what_would_fail_is_told_with_its_line_and_exit_2(folder: Path) -> None:
     ran = call(folder, "run", "-j", "1")
     assert ran.returncode == 1
     assert "building and calling each network once, before the first fit" in ran.stderr
-    assert "will fail: networks.bad on moons" in ran.stderr
+    assert "will fail: networks.bad on points" in ran.stderr
     assert "has no argument 'widht'" in ran.stdout
     good = call(folder, "report", "--format", "json").stdout
     assert good.count('"status": "ok"') == 1

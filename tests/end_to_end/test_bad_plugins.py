@@ -6,9 +6,13 @@ import json
 import re
 from pathlib import Path
 
-import bad_plugins
+import bad_attacks
+import bad_datasets
+import bad_posteriors
+import light
 from plugged import bnnbench, install
 
+WRONG = {"attack": bad_attacks.WRONG, "posterior": bad_posteriors.WRONG, "dataset": bad_datasets.WRONG}
 FILE = """\
 epsilons: [0.05]
 evaluate: {images: 20, draws: 4}
@@ -16,16 +20,19 @@ evaluate: {images: 20, draws: 4}
 
 
 def test_every_bad_plugin_is_caught_in_a_matrix(tmp_path: Path) -> None:
-    environment = install(tmp_path, Path(bad_plugins.__file__).read_text(), "bad_plugins")
-    attacks = "".join(f"  {name}: {{}}\n" for name in bad_plugins.ATTACKS)
-    posteriors = "".join(f"  {name}: {{}}\n" for name in bad_plugins.POSTERIORS)
-    datasets = "".join(f"  {name}: {{}}\n" for name in bad_plugins.DATASETS)
-    (tmp_path / "benchmarks.yaml").write_text(
-        f"{FILE}datasets:\n{datasets}  moons: {{use: half-moons, train_size: 100, test_size: 50}}\n"
-        f"networks: {{fc: {{hidden: [4]}}}}\nposteriors:\n{posteriors}  sgd: {{epochs: 1}}\n"
-        f"attacks:\n{attacks}  fgsm: {{}}\ninclude:\n  - {{dataset: moons, posterior: sgd}}\n  - {{attack: fgsm}}\n"
+    for bad in (bad_attacks, bad_posteriors, bad_datasets):
+        environment = install(tmp_path, Path(bad.__file__).read_text(), bad.__name__)
+    attacks = "".join(f"  {name}: {{}}\n" for name in bad_attacks.ATTACKS)
+    posteriors = "".join(f"  {name}: {{}}\n" for name in bad_posteriors.POSTERIORS)
+    datasets = "".join(f"  {name}: {{}}\n" for name in bad_datasets.DATASETS)
+    light.written(
+        tmp_path,
+        f"{FILE}datasets:\n{datasets}  points: {{use: 'light.py:Points'}}\n"
+        f"networks: {{fc: {{hidden: [4]}}}}\nposteriors:\n{posteriors}  fixed: {{use: 'light.py:Fixed'}}\n"
+        f"attacks:\n{attacks}  fgsm: {{}}\n"
+        "include:\n  - {dataset: points, posterior: fixed}\n  - {attack: fgsm}\n",
     )
-    good = ("--only", "moons", "--only", "sgd", "--only", "fgsm")
+    good = ("--only", "points", "--only", "fixed", "--only", "fgsm")
     assert (
         bnnbench("run", "-j", "0", *good, "--store", "clean", folder=tmp_path, environment=environment).returncode == 0
     )
@@ -38,20 +45,20 @@ def test_every_bad_plugin_is_caught_in_a_matrix(tmp_path: Path) -> None:
     # What came before it in the same process has left no trace in it.
     # The worst case is about all attacks of a file.
     (alone,) = json.loads(done.stdout)
-    beside = found.pop(("moons", "sgd", "fgsm"))
+    beside = found.pop(("points", "fixed", "fgsm"))
     assert {name: beside[name] for name in beside if not name.startswith("worst_")} == {
         name: alone[name] for name in alone if not name.startswith("worst_")
     }
     for (dataset, posterior, attack), row in found.items():
         kind, name = (
             ("dataset", dataset)
-            if dataset != "moons"
+            if dataset != "points"
             else ("posterior", posterior)
-            if posterior != "sgd"
+            if posterior != "fixed"
             else ("attack", attack)
         )
         if name == "moody" and row["status"] == "ok":
             continue  # In the same mood twice.
         assert row["status"] == "invalid", row
-        assert re.search(bad_plugins.WRONG[kind][name], row["reason"]), row
+        assert re.search(WRONG[kind][name], row["reason"]), row
         assert row["robust_accuracy"] is None

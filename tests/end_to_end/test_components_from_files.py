@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import light
 import pytest
 
 import bnnbench as bb
@@ -53,9 +54,9 @@ def step(threat, x, length, direction):
 CONFIG = """\
 epsilons: [0.05, 0.1]
 evaluate: {images: 30}
-datasets: {moons: {use: half-moons, train_size: 100, test_size: 40}}
+datasets: {points: {use: 'light.py:Points'}}
 networks: {net: {use: 'mine.py:Net', sweep: {width: [3, 6]}}}
-posteriors: {sgd: {epochs: 3}}
+posteriors: {fixed: {use: 'light.py:Fixed'}}
 attacks:
   fgsm: {}
   step: {use: 'mine.py:Step'}
@@ -80,8 +81,7 @@ def written(folder: Path) -> Path:
     (folder / "mine.py").write_text(MINE)
     (folder / "steps_of_a_test.py").write_text("length = 1.0\n")
     (folder / "late_in_a_test.py").write_text(LATE)
-    (folder / "benchmarks.yaml").write_text(CONFIG)
-    return folder / "benchmarks.yaml"
+    return light.written(folder, CONFIG)
 
 
 @pytest.fixture(scope="module")

@@ -38,11 +38,12 @@ class Sweep:
     wrong: list[str] = field(default_factory=list)
 
 
-def sweep(folder: Path, fault: str, plant: Callable[[], object] | None = None) -> Sweep:
+def sweep(folder: Path, fault: str, plant: Callable[[], object] | None = None, enough: int | None = None) -> Sweep:
     """One trial for each call of the workload that changes the disk.
 
     `fault` is `kill`, `ENOSPC`, `EIO`, `power`, or `resume`: the process is killed, another one finishes the workload,
-    and then the power is lost. `plant` is called in the child process first, and plants a bug.
+    and then the power is lost. `plant` is called in the child process first, and plants a bug. The sweep ends early
+    once so many things are wrong as are `enough`.
     """
     found = Sweep()
     number = 0
@@ -55,6 +56,8 @@ def sweep(folder: Path, fault: str, plant: Callable[[], object] | None = None) -
             return found
         found.trials += 1
         found.wrong += [f"{fault} at call {number}: {line}" for line in checked(ended.store, ended.acknowledged)]
+        if enough is not None and len(found.wrong) >= enough:
+            return found
 
 
 @dataclass

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import light
 import psutil
 from waiting import is_gone, within
 
@@ -18,12 +19,12 @@ from bnnbench.store.store import RECORD
 FILE = """\
 epsilons: [0.0, 0.05, 0.1]
 evaluate: {images: 30, draws: 4}
-datasets: {moons: {use: half-moons, train_size: 100, test_size: 50}}
+datasets: {points: {use: 'light.py:Points'}}
 networks: {fc: {hidden: [8]}}
 posteriors:
-  sgd: {epochs: 5}
-  hmc: {use: pyro-hmc, draws: 4, chains: 2, warmup: 4, leapfrog_steps: 3}
-attacks: {random: {use: random-sign}, fgsm: , pgd: {steps: 100}}
+  fixed: {use: 'light.py:Fixed'}
+  chains: {use: 'light.py:Chains', draws: 4, chains: 2}
+attacks: {random: {use: random-sign}, fgsm: , pgd: {steps: 30}}
 """
 ORPHANS = 5.0
 """Seconds after the end of a run within which all that it has started must have ended."""
@@ -33,7 +34,7 @@ class Undisturbed:
     """A run that is not disturbed: its time in seconds, and the bytes of its report."""
 
     def __init__(self, folder: Path, seeds: int) -> None:
-        (folder / "benchmarks.yaml").write_text(f"seeds: {list(range(seeds))}\n{FILE}")
+        light.written(folder, f"seeds: {list(range(seeds))}\n{FILE}")
         began = time.monotonic()
         assert started(folder, "undisturbed").wait() == 0
         self.seconds = time.monotonic() - began

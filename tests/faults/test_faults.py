@@ -20,7 +20,7 @@ def test_no_fault_of_the_disk_loses_or_forges_anything(tmp_path: Path, fault: st
 @pytest.mark.parametrize("bug", planted.PLANTED)
 def test_a_planted_bug_is_caught(tmp_path: Path, bug: str) -> None:
     plant, fault = planted.PLANTED[bug]
-    assert disk.sweep(tmp_path, fault, plant).wrong
+    assert disk.sweep(tmp_path, fault, plant, enough=1).wrong
 
 
 def test_a_lock_ends_with_its_process_and_a_planted_one_that_does_not_is_caught(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_stopped_runs_end_in_time_and_go_on(tmp_path: Path) -> None:
 
 def test_no_damaged_file_is_believed(tmp_path: Path) -> None:
     (tmp_path / "benchmarks.yaml").write_text(order.FILE)
-    found = damage.campaign(bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store"), tmp_path, 400)
+    found = damage.campaign(bb.run(tmp_path / "benchmarks.yaml", store=tmp_path / "store", jobs=0), tmp_path, 400)
     assert sum(found.tried.values()) >= 400
     assert found.believed == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import bad_plugins
+import bad_posteriors
 import numpy as np
 import pytest
 import torch
@@ -121,7 +121,7 @@ def test_a_network_that_mixes_its_images_is_caught() -> None:
 def test_draws_of_half_precision_move_no_image(epsilon: float) -> None:
     """The ball is around the caller's image, not around the image in half precision."""
     data = HALF_MOONS.load(seed=0)
-    weights = {name: value[0].half() for name, value in bad_plugins.weights(network(data), 3).items()}
+    weights = {name: value[0].half() for name, value in bad_posteriors.weights(network(data), 3).items()}
     predictive = bb.Predictive(network(data), weights)
     for attack in ("fgsm", "random-sign", "pgd"):
         outcome = bb.evaluate(predictive, bb.attack(attack), data, epsilon=epsilon, images=20)

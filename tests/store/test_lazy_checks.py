@@ -77,7 +77,6 @@ def matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Plan,
         os.truncate(draws, SIZE)
 
     with monkeypatch.context() as patch, store.held():
-        patch.setattr(os, "fsync", lambda descriptor: None)
         sum_of = files.sum_of
         patch.setattr(files, "sum_of", lambda file: "0" * 64 if file.name == DRAWS else sum_of(file))
         for spec in plan.cells:
