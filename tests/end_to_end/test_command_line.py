@@ -55,7 +55,7 @@ def test_plan_report_and_show_import_no_framework(ran: tuple[Path, subprocess.Co
         code = (
             f"import sys; sys.argv = ['bnnbench', *{words!r}]\n"
             "from bnnbench.cli.app import run_app; run_app()\n"
-            "names = ('torch', 'jax', 'pyro', 'numpyro', 'pandas')\n"
+            "names = ('torch', 'jax', 'pyro', 'numpyro', 'pandas', 'scipy.stats')\n"
             "print([name for name in names if name in sys.modules], file=sys.stderr)"
         )
         done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)

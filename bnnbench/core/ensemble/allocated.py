@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+from bnnbench.core.ensemble.watched import Watch
 
 
 def for_another_image(call: Callable[[Tensor], object], images: Tensor) -> int:
@@ -23,10 +24,8 @@ def for_another_image(call: Callable[[Tensor], object], images: Tensor) -> int:
     return two.bytes - one.bytes
 
 
-class _Sum(TorchDispatchMode):
+class _Sum(Watch):
     """Adds up the storages of results that no argument has."""
-
-    supports_higher_order_operators = True
 
     def __init__(self) -> None:
         super().__init__()

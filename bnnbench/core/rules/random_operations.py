@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from bnnbench.core.ensemble.watched import Watch
 from bnnbench.errors import ContractBreach
 
 _CHANCES = ("p", "dropout", "dropout_p")
@@ -26,17 +26,15 @@ def no_global_draws(name: str) -> Iterator[None]:
     and so are those within `torch.random.fork_rng` that follow `torch.manual_seed`.
     """
     before = _seeds()
-    with _Watch() as watch:
+    with _Draws() as watch:
         yield
     # A fork that was seeded anew and left again has another seed than those before and after.
     if watch.seeds & {before, _seeds()}:
         raise ContractBreach(f"{name} drew from the global random state of torch, not from its seed")
 
 
-class _Watch(TorchDispatchMode):
+class _Draws(Watch):
     """Collects the seeds of the global generators at each operation that draws from them."""
-
-    supports_higher_order_operators = True
 
     def __init__(self) -> None:
         super().__init__()

@@ -33,8 +33,6 @@ class Planted(Check):
         return [Ask(one, None) for one in self._measures(case).values()]
 
     def look(self, case: Case) -> Look:
-        from scipy.stats import binom
-
         measures = self._measures(case)
         if not measures:
             raise NotApplicable(self._why_not(case.threat))
@@ -53,9 +51,11 @@ class Planted(Check):
                 "no adversarial input can be planted: at no image do the network's features tell a point on the "
                 "surface of the ball from those inside"
             )
+        from scipy.special import bdtr  # The distribution function of the binomial; scipy.stats takes long to import.
+
         found = int(np.logical_or.reduce([one["found"] for one in results]).sum())
         by_chance = int(results[0]["random_found"].sum())
-        p = float(binom.cdf(found, usable, self.success))
+        p = float(bdtr(found, usable, self.success))
         fired = p < self.significance
         text = (
             f"{found} of {usable} planted adversarial inputs are found, {by_chance} by random points (flag below "
