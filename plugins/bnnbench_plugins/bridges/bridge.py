@@ -163,6 +163,10 @@ class Bridge(Attack):
         return frozenset({"untargeted"})
 
     @property
+    def norms(self) -> frozenset[str]:
+        return self._foreign.norms
+
+    @property
     def stops_early(self) -> bool:
         return self._foreign.stops_early
 
@@ -176,9 +180,6 @@ class Bridge(Attack):
         from bnnbench_plugins.bridges.handed_over import Asked, seeded, settled
 
         foreign, norm = self._foreign, str(threat.norm)
-        if norm not in foreign.norms:
-            norms = " and ".join(sorted(foreign.norms))
-            raise Incompatible(f"{self.library}'s {self.attack} is for {norms}, and the threat has {norm}")
         if threat.epsilon == 0 or len(x) == 0:
             return x.clone()
         low, width = threat.box[0], threat.width

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from bnnbench_plugins.attacks.standard import Standard, _stages
 from hyperplanes import SHAPES, linear_problem
 from known import random_ensemble, random_inputs
 from torch import nn
@@ -113,3 +114,50 @@ def test_it_is_not_defined_where_every_query_sees_other_draws() -> None:
 def test_there_is_one_recipe() -> None:
     with pytest.raises(ValueError, match="recipe"):
         bb.attack("standard", recipe=2)
+
+
+APGD = {
+    "objective": {"use": "bnnbench:predictive-nll"},
+    "steps": 10,
+    "restarts": 1,
+    "random_start": True,
+    "targets": 0,
+    "stop_when_broken": True,
+}
+RECIPE = [
+    ("FastGradientSign", 1, 1.0, 2, {"objective": {"use": "bnnbench:log-margin"}}),
+    ("AutoProjectedGradient", 2, 1.0, 2, APGD),
+    ("AutoProjectedGradient", 2, 1.0, 2, APGD | {"steps": 15, "targets": 3}),
+    ("AutoProjectedGradient", 2, 0.5, 2, APGD | {"targets": 9}),
+    ("AutoProjectedGradient", 2, 0.2, 3, APGD | {"objective": {"use": "bnnbench:dlr"}, "steps": 20, "restarts": 3}),
+    ("AutoProjectedGradient", 2, 0.2, 2, APGD | {"steps": 100, "targets": 4}),
+    ("FastMinimumNorm", 1, 0.2, 2, {"steps": 50, "relative_step_size": 1.0, "radius_change": 0.05, "targets": 4}),
+    ("AutoProjectedGradient", 2, 0.1, 2, APGD | {"steps": 100, "targets": 4, "restarts": 2}),
+    (
+        "SquareAttack",
+        1,
+        1.0,
+        2,
+        {
+            "objective": {"use": "bnnbench:log-margin"},
+            "queries": 300,
+            "restarts": 1,
+            "first_share": 0.8,
+            "stop_when_broken": True,
+        },
+    ),
+]
+"""The stages of recipe 1: class, revision, share of the margin, classes, parameters."""
+
+
+def test_recipe_1_is_what_it_was() -> None:
+    """A quoted number must stay what it says: another recipe is another number.
+
+    If an attack of a stage has another revision, raise that of `Standard` too, whose key does not hold it.
+    """
+    stages = [
+        (type(one.attack).__name__, one.attack.revision, one.keeps, one.classes, one.attack.model_dump(mode="json"))
+        for one in _stages(10)
+    ]
+    assert stages == RECIPE
+    assert Standard.revision == 2
