@@ -24,7 +24,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from torch import fx, nn
 
@@ -65,8 +67,6 @@ class JaxNetwork:
         module = in_eval_mode(copied(module))
         reading = getattr(module, "bnnbench_reading", None)
         self._returns_probabilities = reading is not None and reading.outputs == "probabilities"
-        self._traced = traced(module, lambda layer: type(layer) in self._layer_forms)
-        self._modules = dict(self._traced.named_modules())
         # A tied weight has several names. The arrays hold it under the first, as `named_parameters` does.
         first = {id(tensor): name for name, tensor in reversed([*module.named_parameters(), *module.named_buffers()])}
         every = [
@@ -74,8 +74,23 @@ class JaxNetwork:
             *module.named_buffers(remove_duplicate=False),
         ]
         self._first_name = {name: first[id(tensor)] for name, tensor in every}
-        self._inputs = [node for node in self._traced.graph.nodes if node.op == "placeholder"]
         refuse_hooks(module)
+        self._own_buffers: dict[str, np.ndarray] = {}
+        try:
+            self._trace(module, buffers=True)
+        except Incompatible as error:
+            # Expressions of buffers that have no JAX form are computed by torch, for the module's own buffers.
+            try:
+                self._trace(module, buffers=False)
+            except Incompatible:
+                raise error from None
+            self._own_buffers = {name: buffer.cpu().numpy().copy() for name, buffer in module.named_buffers()}
+
+    def _trace(self, module: nn.Module, *, buffers: bool) -> None:
+        """Trace the module. Raises `Incompatible` if that fails, or if something has no JAX form."""
+        self._traced = traced(module, lambda layer: type(layer) in self._layer_forms, buffers=buffers)
+        self._modules = dict(self._traced.named_modules())
+        self._inputs = [node for node in self._traced.graph.nodes if node.op == "placeholder"]
         for node in self._traced.graph.nodes:
             self._check(node)
 
@@ -83,8 +98,10 @@ class JaxNetwork:
         """Logits (N, K) at inputs x (N, *shape).
 
         `arrays` maps the `state_dict` names of parameters and buffers to arrays. A tied weight has one array, under its
-        first name. Raises `Incompatible` for an operation whose arguments have no JAX form; the reason names it.
+        first name. Raises `Incompatible` for an operation whose arguments have no JAX form; the reason names it. If the
+        network has expressions of buffers without a JAX form, it also refuses buffers other than the module's own.
         """
+        self._refuse_other_buffers(arrays)
         values: dict[fx.Node, Any] = {}
         for node in self._traced.graph.nodes:
             arguments = fx.node.map_arg(node.args, values.__getitem__)
@@ -115,6 +132,18 @@ class JaxNetwork:
         if node.op == "call_method":
             return self._methods[str(target)](*arguments, **keywords)
         return self._functions[target](*arguments, **keywords) if node.op == "call_function" else arguments[0]
+
+    def _refuse_other_buffers(self, arrays: Mapping[str, Array]) -> None:
+        """Raise `Incompatible` if an expression was computed for other buffers than those given."""
+        for name, own in self._own_buffers.items():
+            given = arrays.get(name)
+            if isinstance(given, jax.core.Tracer) or (
+                given is not None and not np.array_equal(given, own.astype(given.dtype), equal_nan=True)
+            ):
+                raise Incompatible(
+                    f"no JAX form of what the network computes from its buffers; '{name}' may differ from the module's "
+                    "own, for which torch computed it"
+                )
 
     def _attribute(self, name: str, arrays: Mapping[str, Array]) -> Array:
         if name in self._first_name:

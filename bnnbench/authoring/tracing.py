@@ -11,22 +11,30 @@ from bnnbench.errors import Incompatible
 
 
 class _Tracer(fx.Tracer):
-    """A tracer that does not look inside layers that the caller interprets."""
+    """A tracer that does not look inside layers that the caller interprets.
 
-    def __init__(self, is_leaf: Callable[[nn.Module], bool]) -> None:
+    With `buffers`, an expression of buffers is part of the graph, as one of parameters is. Otherwise torch.fx computes
+    it from the traced module's own buffers and keeps the value.
+    """
+
+    def __init__(self, is_leaf: Callable[[nn.Module], bool], *, buffers: bool) -> None:
         super().__init__()
         self._is_leaf = is_leaf
+        self.proxy_buffer_attributes = buffers
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return self._is_leaf(m) or super().is_leaf_module(m, module_qualified_name)
 
 
-def traced(module: nn.Module, is_leaf: Callable[[nn.Module], bool]) -> fx.GraphModule:
+def traced(module: nn.Module, is_leaf: Callable[[nn.Module], bool], *, buffers: bool = True) -> fx.GraphModule:
     """The graph of a module; layers for which `is_leaf` holds are single nodes, as torch's own layers are.
+
+    The graph computes expressions of parameters and buffers, so that it holds for other values of them too. With
+    `buffers=False`, expressions of buffers alone have the values of the module's own.
 
     Raises `Incompatible` if torch.fx cannot trace it.
     """
-    tracer = _Tracer(is_leaf)
+    tracer = _Tracer(is_leaf, buffers=buffers)
     try:
         graph = tracer.trace(module)
     except Exception as error:

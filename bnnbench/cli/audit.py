@@ -34,12 +34,13 @@ def audit(
 
     The cells of the file are run, and those that the checks ask for. `bnnbench plan` tells how many these are.
 
-    Exit codes: 0 all numbers were looked at; 1 some cells failed; 2 wrong input; 130 interrupted; 143 terminated.
+    Exit codes: 0 all numbers were looked at; 1 some cells, of the file or of a check, failed or (--look) are missing;
+    2 wrong input, or (--look) no store; 130 interrupted; 143 terminated.
     """
     from bnnbench.cli.printing import print_grids, say
     from bnnbench.cli.stopping import Stopped, stoppable
     from bnnbench.report.audits import as_json, as_markdown, audit_grids
-    from bnnbench.running.auditing import audited
+    from bnnbench.running.auditing import all_seen, audited
     from bnnbench.running.display import observer
 
     try:
@@ -62,4 +63,4 @@ def audit(
         print_grids(audit_grids(audits))
     else:
         say((as_json if form is Format.json else as_markdown)(audits).removesuffix("\n"))
-    return 0 if results.complete else 1
+    return 0 if all_seen(results) else 1

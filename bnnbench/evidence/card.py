@@ -82,10 +82,11 @@ def _card(predictive: Predictive, data: Data) -> dict[str, Any]:
         return card | {"level": "independent", "why": reason}
     card |= _sampler_figures(predictive.diagnostics) | _mixing(predictive, data)
     rhat, ess = card["rhat"], card["ess"]
-    if rhat is not None and rhat <= RHAT and ess >= ESS:
-        return card | {"level": "converged", "why": f"R-hat {rhat:.3f}, ESS {ess:.0f}"}
-    why = "too few draws for R-hat" if rhat is None else f"R-hat {rhat:.2f}, ESS {ess:.0f}"
-    return card | {"level": "short", "why": why}
+    if rhat is None:
+        return card | {"level": "short", "why": "too few draws for R-hat"}
+    # R-hat is rounded up and ESS down: what is shown fulfils the rule only if the figures do.
+    why = f"R-hat {np.ceil(1000 * rhat) / 1000:.3f}, ESS {np.floor(ess):.0f}"
+    return card | {"level": "converged" if rhat <= RHAT and ess >= ESS else "short", "why": why}
 
 
 def _fault(predictive: Predictive, distinct: int, divergences: np.ndarray) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bnnbench.core.threat import Threat
 from bnnbench.errors import clean
+from bnnbench.measurements.findings import REFUTING
 from bnnbench.statistics.paired import holm, mcnemar, paired_interval
 from bnnbench.statistics.two_way import across_seeds
 
@@ -31,7 +32,7 @@ class Pair:
     `dataset` and `network` are labels. `posterior` is empty if posteriors are compared. `attack` is that of both, or
     `worst` for the worst case over their attacks; it is empty if attacks are compared. `epsilon_text` is the radius of
     the `threat` as the file writes it. `marks` are those of the first and of the second: `~` if its posterior is short,
-    and those of findings that refute an outcome of it as evidence. `partial` says that one of the two has an attack or
+    and those of findings by which its number is no evidence. `partial` says that one of the two has an attack or
     a seed that is left out, because the other one has no outcome of it.
     """
 
@@ -48,10 +49,17 @@ class Pair:
     marks: tuple[str, str] = ("", "")
     partial: bool = False
 
+    @property
+    def refuted(self) -> bool:
+        """Whether a finding says that one of the two numbers is no evidence."""
+        return any(mark in REFUTING for marks in self.marks for mark in marks)
+
 
 @dataclass(frozen=True)
 class Difference:
     """The robust accuracy of the first of a pair less that of the second, as a share of the `images`.
+
+    Under another goal than `untargeted` it is the share of images that withstood.
 
     `low` and `high` are the bounds of its 95% interval, and `p` is the p-value of no difference. `p_adjusted` is
     adjusted by Holm's method for all differences of one list. `only_first` and `only_second` count the images that are
@@ -76,8 +84,8 @@ class Difference:
 
     @property
     def holds(self) -> bool:
-        """Whether the adjusted p-value is at most 5%."""
-        return self.p_adjusted <= LEVEL
+        """Whether the adjusted p-value is at most 5%, and both numbers are evidence."""
+        return self.p_adjusted <= LEVEL and not self.pair.refuted
 
     @property
     def method(self) -> str:
@@ -168,4 +176,5 @@ def _line(one: Difference) -> str:
     pair, percent = one.pair, [100 * value for value in (one.difference, one.low, one.high)]
     where = " ".join(filter(None, (pair.dataset, pair.network, pair.posterior, pair.attack, pair.epsilon_text)))
     figures = f"{percent[0]:+.1f} points [{percent[1]:.1f}, {percent[2]:.1f}], p {one.p_adjusted:.3g} (Holm)"
-    return clean(f"{where}: {pair.first} less {pair.second}: {figures}{', holds' * one.holds}")
+    verdict = ", no evidence" if pair.refuted else ", holds" * one.holds
+    return clean(f"{where}: {pair.first} less {pair.second}: {figures}{verdict}")

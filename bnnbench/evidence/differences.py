@@ -131,10 +131,16 @@ def _compared(
 
 
 def _marks(runs: Runs, common: Sequence[tuple[str, int]]) -> str:
-    """The marks of the common cells: `~` if a posterior is short, and those of findings that refute an outcome."""
-    cells = [runs[run] for run in common]
-    used = {mark for cell in cells for mark in cell.marks if mark in REFUTING}
-    return short_mark(cells) + "".join(mark for mark in REFUTING if mark in used)
+    """The marks of the common cells: `~` if a posterior is short, and those of findings that refute their worst case.
+
+    It is refuted if at some seed every outcome is: one that is evidence bounds the worst case by itself.
+    """
+    by_seed: dict[int, list[Cell]] = {}
+    for run in common:
+        by_seed.setdefault(run[1], []).append(runs[run])
+    refuted = [cell for cells in by_seed.values() if all(cell.refuted for cell in cells) for cell in cells]
+    used = {mark for cell in refuted for mark in cell.marks}
+    return short_mark(runs[run] for run in common) + "".join(mark for mark in REFUTING if mark in used)
 
 
 def _robust(pair: Pair, runs: Runs, common: Sequence[tuple[str, int]]) -> Robust:

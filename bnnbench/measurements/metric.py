@@ -17,6 +17,8 @@ SIDES = ("clean", "attacked")
 """The sides of an outcome on which a metric of predictions is computed."""
 OF_SIDE = {"log_probs": "log_probs", "draw_entropy": "entropy"}
 """The arrays that each side of an outcome has, and the ends of their names in the outcome (`clean_entropy`)."""
+_ATTACKED = [f"attacked_{end}" for end in OF_SIDE.values()]
+"""The arrays of an outcome that hold what is predicted at attacked images."""
 _OF_OUTCOME = frozenset(quantity.field for quantity in OUTCOME.quantities)
 
 
@@ -26,7 +28,8 @@ class Metric(Component):
     An author declares `arrays` and writes `number`. A metric of predictions names `log_probs` (N, K) or
     `draw_entropy` (N,), the draws' mean entropy in nats: it is computed at the clean and at the attacked images. A
     metric of whole outcomes names their arrays and numbers alone, such as `clean_log_probs`, `attacked_log_probs`,
-    `distance` or `draws`, and is computed once. Either may also name `label` (N,).
+    `distance` or `draws`, and is computed once. Either may also name `label` (N,). Of an attack that stops early no
+    number is computed that reads predictions at attacked images.
 
     Raises `PluginError` while a subclass is defined if it names no arrays, or others.
     """
@@ -69,20 +72,25 @@ def field_names(name: str, metric: Metric) -> dict[str, str]:
 def numbers_of(name: str, metric: Metric, outcome: Outcome | None) -> dict[str, float | None]:
     """The numbers of a metric by field; all are None without an outcome.
 
-    Raises `ContractBreach` if the metric fails, or gives what is neither None nor a finite number.
+    A number of attacked predictions is None for an attack that stops early: it leaves an image alone once it is broken,
+    so what is predicted there depends on when it stopped. Raises `ContractBreach` if the metric fails, or gives what is
+    neither None nor a finite number.
     """
     return {
-        field: None if outcome is None else _number(name, metric, _arrays_of(metric, outcome, side))
+        field: None if outcome is None else _number(name, metric, outcome, side)
         for side, field in field_names(name, metric).items()
     }
 
 
-def _arrays_of(metric: Metric, outcome: Outcome, side: str) -> dict[str, Any]:
-    """The arrays that a metric has declared, of one side of an outcome, or of the whole outcome if `side` is empty."""
-    return {name: getattr(outcome, f"{side}_{OF_SIDE[name]}" if name in OF_SIDE else name) for name in metric.arrays}
+def _number(name: str, metric: Metric, outcome: Outcome, side: str) -> float | None:
+    """The number of one side of an outcome, or of the whole outcome if `side` is empty."""
+    read = {name: f"{side}_{OF_SIDE[name]}" if name in OF_SIDE else name for name in metric.arrays}
+    if outcome.stops_early and any(array in _ATTACKED for array in read.values()):
+        return None
+    return _finite(name, metric, {name: getattr(outcome, array) for name, array in read.items()})
 
 
-def _number(name: str, metric: Metric, arrays: Mapping[str, Any]) -> float | None:
+def _finite(name: str, metric: Metric, arrays: Mapping[str, Any]) -> float | None:
     try:
         with contained():
             number = metric.number(arrays)

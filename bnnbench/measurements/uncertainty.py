@@ -27,6 +27,10 @@ class Uncertainty:
 
     The arrays `clean_entropy` and `attacked_entropy` of an outcome hold the mean entropy of the *draws*; the figures
     `clean_predictive_entropy` and `attacked_predictive_entropy` are about the predictive.
+
+    An attack that stops early (`stops_early`) leaves an image alone once it is broken. The figures of its attacked
+    images then depend on when it stopped: they do not say what an attack can do to a probability, nor how well a
+    detector works. Tables of metrics leave them out.
     """
 
     label: Array

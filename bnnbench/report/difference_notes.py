@@ -32,6 +32,14 @@ def difference_notes(group: Group, threats: Mapping[Threat, str]) -> list[str]:
         return error.problems
     if not found:
         return []
+    refuted = sum(one.pair.refuted for one in found)
+    neither = "holds neither" if refuted == 1 else "hold neither"
+    left_out = [f"{counted(refuted, 'difference')} of numbers that are no evidence {neither}"] if refuted else []
+    return [*_holding(found, threats), *left_out]
+
+
+def _holding(found: Differences, threats: Mapping[Threat, str]) -> list[str]:
+    """The notes about the differences that hold."""
     holding = sorted((one for one in found if one.holds), key=lambda one: -abs(one.difference))
     if not holding:
         return [f"no difference between posteriors holds at 5% ({_test(found)})"]

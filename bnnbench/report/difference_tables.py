@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from bnnbench.core.threat import Threat
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.difference import Difference, Differences
-from bnnbench.evidence.lines import ATTACK
+from bnnbench.evidence.lines import ATTACK, threat_of
 from bnnbench.evidence.marks import MARKS
-from bnnbench.evidence.threat_names import threat_names
+from bnnbench.evidence.threat_names import goal_notes, threat_names
 from bnnbench.plugins.described import counted
 from bnnbench.report.difference_notes import points
 from bnnbench.report.measure_tables import Grid
@@ -30,7 +30,9 @@ def difference_grids(found: Differences, cells: Sequence[Cell]) -> list[Grid]:
         places.setdefault((one.pair.dataset, one.pair.network), []).append(one)
     grids = [_grid(some, threats) for some in places.values()]
     if grids:
-        grids[-1].notes.extend(_notes(found))
+        compared = {one.pair.threat for one in found}
+        goals = goal_notes([cell for cell in cells if cell.spec.threat is not None and threat_of(cell) in compared])
+        grids[-1].notes.extend([*goals, *_notes(found)])
     return grids
 
 
@@ -40,9 +42,10 @@ def _grid(some: Sequence[Difference], threats: Mapping[Threat, str]) -> Grid:
     heads = _HEADS[pair.compared]
     lines = [[*(_name(one, head, threats) for head in heads), *_figures(one)] for one in some]
     used = "".join([*("".join(one.pair.marks) for one in some), "+" * any(one.pair.partial for one in some)])
+    what = "robust accuracy" if all(one.pair.threat.goal == "untargeted" for one in some) else "images that withstood"
     about = f"{counted(images, 'test image')}{f', mean over {seeds} seeds' if seeds > 1 else ''}"
     return Grid(
-        f"{pair.dataset} / {pair.network}: robust accuracy, first less second, in points; {about}",
+        f"{pair.dataset} / {pair.network}: {what}, first less second, in points; {about}",
         len(heads),
         [*heads, "points", "95% interval", "p", "p Holm", "holds"],
         lines,
@@ -75,7 +78,7 @@ def _figures(one: Difference) -> list[str]:
         f"[{low}, {high}]",
         _p_text(one.p),
         _p_text(one.p_adjusted),
-        ("yes" if one.holds else "no") + "+" * one.pair.partial,
+        ("no evidence" if one.pair.refuted else "yes" if one.holds else "no") + "+" * one.pair.partial,
     ]
 
 

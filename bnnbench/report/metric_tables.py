@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from bnnbench.core.attack import Attack
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.lines import Group, groups
 from bnnbench.evidence.marks import MARKS, marks_of, short_mark
@@ -46,7 +47,7 @@ def _grid(group: Group, name: str, metric: Metric, numbers: Numbers) -> Grid:
     def figure(cells: Sequence[Cell], field: str, among: str) -> tuple[str, str]:
         return _mean([(cell, numbers[id(cell)][name][field]) for cell in cells], among, group.seeds)
 
-    lines, used = [], ""
+    lines, used, stopping = [], "", dict.fromkeys(group.attacks, False)
     for line in filter(lambda line: line.cells, group.lines):  # Others have certificates alone.
         short = short_mark(line.cells)
         known = {cell.spec.seed: cell for cell in line.cells if cell.ok}
@@ -54,12 +55,22 @@ def _grid(group: Group, name: str, metric: Metric, numbers: Numbers) -> Grid:
         for label in group.attacks:
             cells = [cell for cell in line.cells if cell.spec.label == label]
             figures.append(figure(cells, attacked, OF_ATTACK if sides else OF_PREDICTIVE + OF_ATTACK))
+            stopping[label] |= any(
+                cell.ok and _stops_early(cell) and numbers[id(cell)][name][attacked] is None for cell in cells
+            )
         lines.append([line.posterior + short, names[line.threat], *(text + marks for text, marks in figures)])
         used += short + "".join(marks for _, marks in figures)
     seeds = f", mean over {len(group.seeds)} seeds" if len(group.seeds) > 1 else ""
     columns = ["posterior", "eps", *([FIRST_COLUMN] if sides else []), *group.attacks]
     title = f"{group.dataset} / {group.network}: {name}{seeds}"
-    return Grid(title, 2, columns, lines, [mark for mark in MARKS if mark in used])
+    stopped = [label for label, stops in stopping.items() if stops]
+    notes = [f"-: the attack leaves an image alone once it is broken ({', '.join(stopped)})"] if stopped else []
+    return Grid(title, 2, columns, lines, [mark for mark in MARKS if mark in used], notes)
+
+
+def _stops_early(cell: Cell) -> bool:
+    """Whether the attack of a cell leaves an image alone once its goal is reached."""
+    return isinstance(cell.spec.component, Attack) and cell.spec.component.stops_early
 
 
 def _mean(found: Sequence[tuple[Cell, float | None]], among: str, seeds: Collection[int]) -> tuple[str, str]:

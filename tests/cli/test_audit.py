@@ -38,6 +38,31 @@ class Fails(Attack):
 """
 
 
+ASKING = """\
+from bnnbench import Ask, Attack, Check, Look
+
+
+class Fails(Attack):
+    \"\"\"Fails.\"\"\"
+
+    def perturb(self, victim, x, y, threat, rng):
+        raise RuntimeError("no luck")
+
+
+class Asking(Check):
+    \"\"\"Asks for an attack that fails.\"\"\"
+
+    flag = "Z1"
+
+    def asks(self, case):
+        return [Ask(Fails(), case.threat)]
+
+    def look(self, case):
+        case.outcome(Fails())
+        return Look(False, 0, 0, "seen")
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("audit")
@@ -88,7 +113,15 @@ def test_the_table_fits_80_columns_and_names_figure_threshold_and_remedy(folder:
     assert "| posterior | eps | reported | truth within | verdict |" in markdown
 
 
+def test_a_look_at_a_store_that_is_not_there_is_a_mistake(folder: Path) -> None:
+    done = called("audit", "--look", "--store", "nowhere", folder=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "bnnbench: nowhere: there is no such store, so there is nothing to look at\n"
+    assert not (folder / "nowhere").exists()
+
+
 def test_a_look_runs_nothing_and_says_what_could_not_be_seen(folder: Path) -> None:
+    (folder / "nothing").mkdir()
     done = called("audit", "--look", "--format", "json", "--store", "nothing", folder=folder)
     audits = json.loads(done.stdout)
     assert done.returncode == 1
@@ -99,7 +132,7 @@ def test_a_look_runs_nothing_and_says_what_could_not_be_seen(folder: Path) -> No
     assert "moons / fc: audit of the robust accuracy in % posterior" in table
     assert "no number: fgsm, weak: missing: not run yet" in table
     assert "is run by bnnbench audit without --look" in table
-    assert not (folder / "nothing").exists()
+    assert not list((folder / "nothing").rglob("*.json"))
 
 
 def test_a_wrong_threshold_is_a_mistake_of_the_file(folder: Path) -> None:
@@ -123,3 +156,21 @@ def test_an_attack_that_fails_is_named_with_its_reason(folder: Path) -> None:
     table = " ".join(called("audit", "--look", "failing.yaml", folder=folder).stdout.split())
     assert "+ partial: a seed, an attack or a certificate is missing" in table
     assert "not in the number: weak: failed: " in table
+
+
+def test_what_checks_ask_for_decides_the_exit_code_too(tmp_path: Path) -> None:
+    """The cells of the file are all there. Those that the audit adds are missing first, and fail then."""
+    lines = [
+        "attacks: {pgd: {steps: 2}}" if line.startswith("attacks:") else line
+        for line in TEXT.splitlines()
+        if not line.startswith("checks:")
+    ]
+    (tmp_path / "benchmarks.yaml").write_text("\n".join([*lines, "checks: {asking: {use: 'asking.py:Asking'}}"]))
+    (tmp_path / "asking.py").write_text(ASKING)
+    assert called("run", "-j", "0", folder=tmp_path).returncode == 0
+    assert called("audit", "--look", "--only", "pgd", folder=tmp_path).returncode == 1
+    done = called("audit", "-j", "0", "--format", "json", folder=tmp_path)
+    reasons = [audit["unseen"]["Z1 asking"] for audit in json.loads(done.stdout)]
+    assert [("failed: " in reason and "no luck" in reason) for reason in reasons] == [True, True]
+    assert done.returncode == 1
+    assert called("audit", "--look", folder=tmp_path).returncode == 1

@@ -15,7 +15,7 @@ epsilons: [0.05, 0.2]
 evaluate: {images: 60}
 datasets: {moons: {use: half-moons, train_size: 200, test_size: 60}}
 networks: {fc: {hidden: [8]}}
-posteriors: {sgd: {epochs: 1}, long: {use: sgd, epochs: 60}}
+posteriors: {sgd: {epochs: 30}, long: {use: sgd, epochs: 60}}
 attacks: {random: {use: random-sign}, fgsm: }
 """
 
@@ -24,7 +24,7 @@ attacks: {random: {use: random-sign}, fgsm: }
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("compare")
     (folder / "benchmarks.yaml").write_text(TEXT)
-    (folder / "other.yaml").write_text(TEXT.replace("epochs: 1}", "epochs: 2}"))
+    (folder / "other.yaml").write_text(TEXT.replace("epochs: 30}", "epochs: 31}"))
     (folder / "few.yaml").write_text(TEXT.replace("images: 60", "images: 50"))
     for file in ("benchmarks.yaml", "other.yaml", "few.yaml"):
         done = called("run", file, "-j", "0", folder=folder)

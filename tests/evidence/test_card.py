@@ -167,3 +167,22 @@ def test_networks_that_were_trained_separately_are_independent() -> None:
     told["unfinished"] = "stopped early"
     unfinished = bb.Predictive(nn.Linear(2, 2), bb.Draws(draws, diagnostics=told))
     assert bb.posterior_card(unfinished, small_data(inputs=2))["level"] == "short"
+
+
+@pytest.mark.parametrize(
+    ("rhat", "ess", "level", "why"),
+    [
+        (1.0104, 500.0, "short", "R-hat 1.011, ESS 500"),
+        (1.002, 99.9, "short", "R-hat 1.002, ESS 99"),
+        (1.01, 100.0, "converged", "R-hat 1.010, ESS 100"),
+        (1.0096, 100.9, "converged", "R-hat 1.010, ESS 100"),
+        (float("inf"), 2.0, "short", "R-hat inf, ESS 2"),
+    ],
+)
+def test_the_reason_is_never_on_the_other_side_of_the_rule(
+    rhat: float, ess: float, level: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-hat is rounded up and ESS down, so that what is shown fulfils the rule if and only if the figures do."""
+    monkeypatch.setattr(card, "mixing", lambda quantities: (rhat, ess))
+    found = card_of(2, 100)
+    assert (found["level"], found["why"]) == (level, why)

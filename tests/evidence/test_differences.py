@@ -10,8 +10,12 @@ import pytest
 from outcomes import cell, outcome
 
 import bnnbench as bb
+from bnnbench.evidence.cell import Cell
+from bnnbench.evidence.difference import Differences
 from bnnbench.evidence.differences import between_attacks, between_posteriors, between_results
 from bnnbench.evidence.lines import groups
+from bnnbench.measurements.findings import REFUTING
+from bnnbench.measurements.measurement import Notes
 
 TEXT = """\
 seeds: [0, 1]
@@ -73,6 +77,48 @@ def test_marks_say_what_is_no_evidence() -> None:
     ]
     (found,) = between_posteriors(groups(cells))
     assert found.pair.marks == ("~", "#")
+
+
+def far_apart(**marks: Notes) -> list[Cell]:
+    """Two posteriors of which every image withstands both attacks `a` and `b` on one alone; marks are by attack."""
+    robust = {"sgd": np.zeros(40, bool), "vi": np.ones(40, bool)}
+    return [
+        dataclasses.replace(
+            cell(attack, 0, outcome("1111111111"), posterior=name),
+            robust=robust[name],
+            marks=marks.get(attack, {}) if name == "vi" else {},
+        )
+        for name in robust
+        for attack in "ab"
+    ]
+
+
+@pytest.mark.parametrize("mark", REFUTING)
+def test_a_difference_of_a_number_that_is_no_evidence_does_not_hold(mark: str) -> None:
+    refuted = {mark: "on purpose"}
+    (sound,) = between_posteriors(groups(far_apart()))
+    (found,) = between_posteriors(groups(far_apart(a=refuted, b=refuted)))
+    assert (sound.holds, found.holds, found.p_adjusted) == (True, False, sound.p_adjusted)
+    assert (sound.pair.marks, found.pair.marks) == (("", ""), ("", mark))
+    assert found.row()["holds"] is False
+    assert repr(Differences([sound])).endswith(", holds")
+    assert repr(Differences([found])).endswith(", no evidence")
+
+
+def test_one_attack_that_is_evidence_makes_the_worst_case_evidence() -> None:
+    """The worst case is no more than what withstands that attack."""
+    (found,) = between_posteriors(groups(far_apart(a={"*": "on purpose"})))
+    assert (found.pair.marks, found.holds) == (("", ""), True)
+    marked = between_attacks(groups(far_apart(a={"*": "on purpose"})))
+    assert [one.pair.marks for one in marked if one.pair.posterior == "vi"] == [("*", "")]
+
+
+def test_of_several_seeds_one_without_evidence_refutes_the_mean() -> None:
+    cells = far_apart()
+    for one in far_apart(a={"=": "on purpose"}, b={"=": "on purpose"}):
+        cells.append(dataclasses.replace(one, spec=dataclasses.replace(one.spec, fit=cell("a", 1, None).spec.fit)))
+    (found,) = between_posteriors(groups(cells))
+    assert (found.pair.seeds, found.pair.marks, found.holds) == ((0, 1), ("", "="), False)
 
 
 def test_attacks_on_one_fit_are_compared() -> None:

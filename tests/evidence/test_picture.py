@@ -31,6 +31,7 @@ def test_numbers_of_numpy_become_plain_ones() -> None:
         (lambda: bb.Series("a", [1], None), "y of the series 'a' are not numbers"),
         (lambda: bb.Series("a", [1], [1], open=[True, True]), "series 'a': open has 2 values and x 1"),
         (lambda: bb.Area("b", [1], [1], []), "area 'b': x has 1, low has 1, high has 0 values"),
+        (lambda: bb.Area("b", [2, 1], [1, 1], [1, 1], steps=True), "x of the area 'b' does not rise"),
         (lambda: bb.Axis("x", ticks=[float("inf")]), "ticks of the axis 'x' are not all finite"),
         (lambda: bb.Picture("p", "t", X, []), "the picture 'p' has no panels"),
         (lambda: bb.Panel("q", X, [bb.Area("b", [1], [1], [1])]), "series of the panel 'q': Series is meant, not Area"),

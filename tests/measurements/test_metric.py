@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -91,3 +92,30 @@ def test_the_plugin_of_the_page_runs() -> None:
     exec(compile(code, "bnnbench_confidence.py", "exec"), names)
     found = numbers_of("confidence", names["Confidence"](), outcome("1111110000"))
     assert found == {"clean_confidence": pytest.approx(0.9), "attacked_confidence": pytest.approx(0.86)}
+
+
+class Gap(bb.Metric):
+    """The mean change of the largest log-probability."""
+
+    arrays: ClassVar[tuple[str, ...]] = ("clean_log_probs", "attacked_log_probs")
+
+    def number(self, arrays: Mapping[str, Any]) -> float | None:
+        return float(arrays["clean_log_probs"].max(-1).mean() - arrays["attacked_log_probs"].max(-1).mean())
+
+
+def test_attacked_predictions_of_an_attack_that_stops_early_give_no_number() -> None:
+    """It leaves an image where it was broken: what is predicted there depends on when the attack stopped."""
+    stopped = replace(outcome("1111110000"), stops_early=True)
+    found = numbers_of("largest-share", Largest(), stopped)
+    assert found == {"clean_largest_share": pytest.approx(0.9), "attacked_largest_share": None}
+    assert numbers_of("gap", Gap(), stopped) == {"gap": None}
+    assert numbers_of("gap", Gap(), outcome("1111110000"))["gap"] is not None
+    auroc = numbers_of("detection-auroc", bb.metric("detection-auroc"), stopped)
+    assert auroc == {"detection_auroc": None}
+
+
+def test_what_reads_no_attacked_prediction_is_computed_of_an_attack_that_stops_early() -> None:
+    """Such as the queries that it needed."""
+    assert numbers_of("moved", Moved(), replace(outcome("1111110000"), stops_early=True)) == {
+        "moved": pytest.approx(0.3)
+    }

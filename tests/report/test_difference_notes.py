@@ -36,8 +36,17 @@ def test_a_difference_that_holds_names_the_more_robust_posterior_first() -> None
 
 def test_names_have_the_marks_of_the_table() -> None:
     short = dataclasses.replace(with_robust("hmc", 0.3), card="short")
+    assert notes_of(short, with_robust("vi", 0.9))[0].startswith("vi over hmc~ at 0.1: +60.0 points")
+
+
+def test_a_difference_of_a_number_that_is_no_evidence_is_counted_alone() -> None:
     refuted = dataclasses.replace(with_robust("vi", 0.9), marks={"#": "on purpose"})
-    assert notes_of(short, refuted)[0].startswith("vi# over hmc~ at 0.1: +60.0 points")
+    told = "1 difference of numbers that are no evidence holds neither"
+    none = "no difference between posteriors holds at 5% (worst case, exact McNemar, Holm over 1 comparison)"
+    assert notes_of(with_robust("sgd", 0.3), refuted)[-2:] == [none, told]
+    notes = notes_of(with_robust("sgd", 0.3), refuted, with_robust("hmc", 0.9))
+    assert notes[-1] == "2 differences of numbers that are no evidence hold neither"
+    assert any(note.startswith("hmc over sgd at 0.1: +60.0 points") for note in notes)
 
 
 def test_of_many_differences_the_largest_are_told_and_the_others_counted() -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 from outcomes import cell, outcome
 
+import bnnbench as bb
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.difference import Differences
 from bnnbench.evidence.differences import between_attacks, between_posteriors, between_results
@@ -69,3 +70,23 @@ def test_several_seeds_and_what_was_left_out_are_told() -> None:
 
 def test_no_differences_make_no_table() -> None:
     assert difference_grids(Differences(), CELLS) == []
+
+
+def test_a_difference_of_a_number_that_is_no_evidence_is_called_so() -> None:
+    refuted = dataclasses.replace(with_robust("fgsm", "vi", 0.9), marks={"*": "on purpose"})
+    cells = [with_robust("fgsm", "sgd", 0.5), refuted]
+    (grid,) = difference_grids(between_posteriors(groups(cells)), cells)
+    assert (grid.lines[0][1], grid.lines[0][-2:]) == ("vi*", ["<0.001", "no evidence"])
+    assert grid.marks == ["*"]
+
+
+def test_under_another_goal_the_images_that_count_are_told() -> None:
+    threat = bb.Threat(0.1, goal="raise-uncertainty")
+    cells = [dataclasses.replace(one, spec=dataclasses.replace(one.spec, threat=threat)) for one in CELLS]
+    (grid,) = difference_grids(between_posteriors(groups(cells)), cells)
+    assert grid.title == "moons / fc: images that withstood, first less second, in points; 200 test images"
+    assert f"{threat.goal_text}: numbers count {threat.aim.withstood}" in grid.notes
+    (both,) = difference_grids(between_posteriors(groups([*CELLS, *cells])), [*CELLS, *cells])
+    assert both.title.startswith("moons / fc: images that withstood, ")
+    (without,) = difference_grids(between_posteriors(groups(CELLS)), CELLS)
+    assert not any("numbers count" in note for note in without.notes)

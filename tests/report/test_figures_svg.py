@@ -120,6 +120,22 @@ def test_what_is_drawn_is_what_the_series_say() -> None:
     assert axes.get_ylim() == (0.0, 1.0)
 
 
+def test_an_area_of_what_only_falls_holds_all_that_two_neighbours_allow() -> None:
+    area = bb.Area("bracket", [0.0, 0.05, 0.1], [0.9, 0.4, 0.0], [0.9, 0.5, 0.1], steps=True)
+    panel = bb.Panel("", bb.Axis("radius"), [bb.Series("a", [0.0, 0.1], [0.9, 0.1])], [area])
+    (drawn,) = drawn_axes(bb.Picture("n", "t", SHARES, [panel])).collections
+    (path,) = drawn.get_paths()
+    for x, low, high in ((0.01, 0.4, 0.9), (0.049, 0.4, 0.9), (0.051, 0.0, 0.5), (0.099, 0.0, 0.5)):
+        inside = [y / 100 for y in range(-10, 110) if path.contains_point((x, y / 100 + 0.005))]
+        assert (min(inside), max(inside)) == (low, pytest.approx(high - 0.01))
+
+
+def test_a_band_may_be_left_to_the_csv_file() -> None:
+    lines = [bb.Series(str(band), [0, 1], [0.5, 0.5], [0.4, 0.4], [0.6, 0.6], band=band) for band in (True, False)]
+    axes = drawn_axes(bb.Picture("n", "t", SHARES, [bb.Panel("", bb.Axis("x"), lines)]))
+    assert len(axes.collections) == 1
+
+
 def test_points_outside_of_given_ends_are_cut_off() -> None:
     inside, outside = bb.Series("in", [0, 1], [0.0, 1.0]), bb.Series("out", [0, 1], [0.5, 1.5])
     axes = drawn_axes(bb.Picture("n", "t", SHARES, [bb.Panel("", bb.Axis("x"), [inside, outside])]))

@@ -101,3 +101,20 @@ def test_a_line_of_certificates_alone_has_no_numbers() -> None:
     wide = replace(proof, spec=replace(proof.spec, threat=bb.Threat(epsilon=0.2)))
     (grid,) = metric_grids(results_of([cell("fgsm", 0, FOUND["fgsm", 0]), proof, wide], "nll"))
     assert [line[:2] for line in grid.lines] == [["sgd", "0.1"]]
+
+
+def test_an_attack_that_stops_early_has_a_dash_and_a_note_says_why() -> None:
+    found = replace(FOUND["fgsm", 0], stops_early=True)
+    stopping = cell("stopped", 0, found)
+    stopping = replace(stopping, spec=replace(stopping.spec, component=bb.attack("pgd", stop_when_broken=True)))
+    FOUND["stopped", 0] = found
+    try:
+        results = results_of([cell("fgsm", 0, FOUND["fgsm", 0]), stopping], "nll")
+        (grid,) = metric_grids(results)
+        (other,) = metric_grids(results_of(results.cells[:1], "nll"))
+    finally:
+        del FOUND["stopped", 0]
+    assert grid.columns[2:] == ["clean", "fgsm", "stopped"]
+    assert (grid.lines[0][-2], grid.lines[0][-1]) == (other.lines[0][-1], "-")
+    assert grid.notes == ["-: the attack leaves an image alone once it is broken (stopped)"]
+    assert other.notes == []

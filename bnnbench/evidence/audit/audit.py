@@ -43,8 +43,8 @@ class Bracket:
     """What is known about the share of images at which no attack of the threat can succeed, in [0, 1].
 
     `low` is the share that a certificate proves; None without one. `high` is the share that withstands every attack
-    that was run, at another radius too as far as what it found lies in the ball. The truth about these images lies
-    between.
+    that was run, at another radius or in another norm too as far as what it found lies in the ball. The truth about
+    these images lies between.
     """
 
     low: float | None

@@ -111,9 +111,10 @@ def _proven(case: Case, proofs: Proofs) -> tuple[dict[str, Certification], dict[
 def _outcomes(case: Case, asks: Sequence[Ask]) -> list[tuple[Threat, Outcome]]:
     """The threats and outcomes of attacks, as far as they have any, on the draws that defend in the case.
 
-    They are the attacks that checks ask for, and those reported at all radii.
+    They are the attacks that checks ask for, and those reported at all radii of all norms.
     """
-    asked = [*itertools.product(case.attacks.values(), case.radii), *((ask.component, ask.threat) for ask in asks)]
+    reported = itertools.product([*case.attacks.values(), *case.others], case.nearby)
+    asked = [*reported, *((ask.component, ask.threat) for ask in asks)]
     found = []
     for component, threat in asked:
         if isinstance(component, Attack) and threat is not None and threat.stream == case.threat.stream:

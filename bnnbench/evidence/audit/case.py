@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,8 +30,10 @@ class Case:
     Attributes:
         threat: the threat.
         attacks: the reported attacks by label.
-        radii: the threats of the report that differ from this one in epsilon alone, itself included, the smallest
-            first. Others that are given are left out.
+        nearby: the threats of the report that differ from this one in norm and epsilon at most, itself included, the
+            smallest first. Others that are given as `radii` are left out.
+        radii: those of them that have its norm.
+        others: the attacks that are reported under other threats alone.
         box: the smallest and the largest value of an input; None if it is not known before the data are loaded.
     """
 
@@ -43,11 +44,14 @@ class Case:
         find: Find,
         *,
         radii: Sequence[Threat] = (),
+        others: Sequence[Attack] = (),
         box: tuple[float, float] | None = None,
     ) -> None:
         self.threat, self.attacks, self.box, self._find = threat, dict(attacks), box, find
-        alike = {one for one in radii if replace(one, epsilon=threat.epsilon) == threat}
-        self.radii = sorted({threat, *alike}, key=lambda one: one.epsilon)
+        self.others = list(others)
+        alike = {one for one in radii if one.differs_in_radius_alone(threat)}
+        self.nearby = sorted({threat, *alike}, key=lambda one: (one.epsilon, one.norm != threat.norm, one.norm))
+        self.radii = [one for one in self.nearby if one.norm == threat.norm]
 
     def result(self, component: Component, threat: Threat | None = None) -> Any:
         """The result of a certificate or attack under a threat, or of a measure, which has none.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from bnnbench.core.component import Component
 from bnnbench.core.threat import Threat
-from bnnbench.errors import BnnbenchError
+from bnnbench.core.user_code.local_modules import name_in_messages
+from bnnbench.errors import BnnbenchError, PluginError
 from bnnbench.evidence.audit.case import Case
 from bnnbench.measurements.findings import Severity
 
@@ -41,13 +42,26 @@ class Look:
 
 
 class Check(Component):
-    """A check of the audit. Its fields are its thresholds; an author writes `look`, and `asks` if it needs more."""
+    """A check of the audit. Its fields are its thresholds; an author writes `look`, and `asks` if it needs more.
+
+    Raises `PluginError` while a subclass that looks is defined if it has no `flag`.
+    """
 
     kind: ClassVar[str] = "check"
     flag: ClassVar[str] = ""
     """The short name of the flag in tables, such as `A1`."""
     severity: ClassVar[Severity] = "refutes"
     """`refutes`: a number with this flag is no evidence of robustness. `note`: it is, but should be read with it."""
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        is_base = cls.look is Check.look  # Of other checks: it looks at nothing itself.
+        if not is_base and (not isinstance(cls.flag, str) or not cls.flag.strip()):
+            problem = "is empty" if cls.flag == "" else f"is {cls.flag!r}"
+            raise PluginError(
+                f"{name_in_messages(cls)}: 'flag' {problem}: give it the code that tables show, such as 'M1'"
+            )
 
     def asks(self, case: Case) -> Sequence[Ask]:
         """The measurements that `look` needs beside those of the reported attacks; none by default.

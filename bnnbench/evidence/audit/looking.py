@@ -8,11 +8,13 @@ from typing import Any
 
 from bnnbench.core.certificate import Certificate
 from bnnbench.core.component import Component
+from bnnbench.core.threat import Threat
 from bnnbench.errors import NotApplicable, message_of, one_line
 from bnnbench.evidence.audit.audit import Audit, Flag
 from bnnbench.evidence.audit.bracket import Proofs, bracketed
 from bnnbench.evidence.audit.case import Case
 from bnnbench.evidence.audit.check import Ask, Check, Look
+from bnnbench.evidence.audit.no_evidence import no_evidence
 from bnnbench.plugins.installed import registry
 from bnnbench.plugins.kinds import KIND
 from bnnbench.plugins.signals import contained
@@ -40,11 +42,19 @@ def place_of(flag: str) -> tuple[str, int, str]:
 
 def asked(case: Case, checks: Checks, certificates: Sequence[Certificate] = ()) -> list[Ask]:
     """Every measurement that checks ask for in a case, and the certificates of its bracket, each once."""
-    asks = [Ask(certificate, case.threat) for certificate in certificates]
-    for check in checks.values():
+    return [ask for ask, _ in asked_by(case, checks, certificates)]
+
+
+def asked_by(case: Case, checks: Checks, certificates: Sequence[Certificate] = ()) -> list[tuple[Ask, str]]:
+    """What `asked` gives, each with the name of the check that asks first, or `bracket` for its certificates."""
+    asks = [(Ask(certificate, case.threat), "bracket") for certificate in certificates]
+    for name, check in checks.items():
         with contextlib.suppress(NotApplicable):  # The audit tells of it.
-            asks += asks_of(check, case)
-    return list({(identity_of(ask.component), ask.threat): ask for ask in asks}.values())
+            asks += [(ask, name) for ask in asks_of(check, case)]
+    found: dict[tuple[str, Threat | None], tuple[Ask, str]] = {}
+    for ask, name in asks:
+        found.setdefault((identity_of(ask.component), ask.threat), (ask, name))
+    return list(found.values())
 
 
 def asks_of(check: Check, case: Case) -> list[Ask]:
@@ -79,7 +89,7 @@ def audit_of(
         reported = case.standing()
     except NotApplicable as error:
         return Audit(case.threat, [], missing=case.missing, refusal=str(error), **labels)
-    looked, unseen = [], {}
+    looked, unseen = no_evidence(case.reported), {}
     for name, check in checks.items():
         try:
             asks_of(check, case)

@@ -16,7 +16,7 @@ from bnnbench.evidence.audit.audit import Audits
 from bnnbench.evidence.audit.bracket import Proofs
 from bnnbench.evidence.audit.case import Case, Contradicted, Find
 from bnnbench.evidence.audit.check import Ask, Check
-from bnnbench.evidence.audit.looking import Checks, asked, asks_of, audit_of, installed_checks, name_of
+from bnnbench.evidence.audit.looking import Checks, asked_by, asks_of, audit_of, installed_checks, name_of
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.config import Config
@@ -31,6 +31,8 @@ class Subject:
     attacks: dict[str, CellSpec]
     proofs: Proofs
     radii: list[Threat]
+    others: list[Attack]
+    """The attacks that are reported on the fit under other threats alone."""
 
     @property
     def spec(self) -> CellSpec:
@@ -63,15 +65,19 @@ class Subject:
     def case(self, find: Find) -> Case:
         """The case of the reported attacks, whose results `find` gives."""
         attacks = {label: _attack(spec) for label, spec in self.attacks.items()}
-        return Case(self.threat, attacks, find, radii=self.radii, box=self.spec.fit.dataset.known_bounds)
+        box = self.spec.fit.dataset.known_bounds
+        return Case(self.threat, attacks, find, radii=self.radii, others=self.others, box=box)
 
-    def asked(self, ask: Ask) -> CellSpec:
-        """The cell of a measurement that a check asks for, or of a certificate of the bracket."""
+    def asked(self, ask: Ask, check: str = "") -> CellSpec:
+        """The cell of a measurement that a check asks for, or of a certificate of the bracket.
+
+        `check` is the name of the check, or `bracket`, for the cell's label.
+        """
         labels = [label for label, one in self.proofs.left_out.items() if one == ask.component]
         # A check may ask for any radius, the width of the box included.
         return replace(
             self.spec,
-            label=labels[0] if labels else f"audit:{name_of(ask.component)}",
+            label=labels[0] if labels else ":".join(filter(None, ["audit", check, name_of(ask.component)])),
             component=ask.component,
             threat=ask.threat,
             radius="",
@@ -97,8 +103,10 @@ def subjects(plan: Plan) -> list[Subject]:
         if spec.threat is not None and isinstance(spec.component, Attack):
             attacks.setdefault(_place(spec, spec.threat), {})[spec.label] = spec
     radii: dict[Labels, list[Threat]] = {}
-    for fit, threat in attacks:
+    of_fit: dict[Labels, dict[str, CellSpec]] = {}
+    for (fit, threat), cells in attacks.items():
         radii.setdefault(fit, []).append(threat)
+        of_fit.setdefault(fit, {}).update(cells)
     reported = _certificates(plan)
     # What is proven does not depend on which attacks are looked at.
     whole = _certificates(make_plan(plan.config)) if plan.only else reported
@@ -107,6 +115,7 @@ def subjects(plan: Plan) -> list[Subject]:
             cells,
             Proofs.beside(reported.get((fit, threat), {}), whole.get((fit, threat), {})),
             radii[fit],
+            [_attack(spec) for label, spec in of_fit[fit].items() if label not in cells],
         )
         for (fit, threat), cells in attacks.items()
     ]
@@ -131,8 +140,8 @@ def extended(plan: Plan) -> Plan:
     checks, known = checks_of(plan.config), {spec.key for spec in plan.cells}
     further: dict[str, CellSpec] = {}
     for subject in subjects(plan):
-        for ask in asked(subject.case(_not_yet), checks, list(subject.proofs.run.values())):
-            spec = subject.asked(ask)
+        for ask, check in asked_by(subject.case(_not_yet), checks, list(subject.proofs.run.values())):
+            spec = subject.asked(ask, check)
             if spec.key not in known:
                 further.setdefault(spec.key, spec)
     return Plan(plan.config, [*plan.cells, *further.values()], plan.only)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ class Series:
         role: how it stands out.
         steps: whether the value stays the same up to the next point, as in a cumulative share.
         open: which points have an open marker, because they are to be read with care; the caption must say why.
+        band: whether the band is drawn; the csv file has `low` and `high` anyway.
     """
 
     label: str
@@ -59,6 +61,7 @@ class Series:
     role: Role = "plain"
     steps: bool = False
     open: Sequence[bool] = ()
+    band: bool = True
 
     def __post_init__(self) -> None:
         _check(self, self.label, ("x", "y"), ("low", "high"))
@@ -70,15 +73,26 @@ class Series:
 
 @dataclass(frozen=True)
 class Area:
-    """A shaded area between two lines through points, such as a bracket. `label` is its name in the legend."""
+    """A shaded area between two ends, such as a bracket.
+
+    Attributes:
+        label: its name in the legend.
+        x, low, high: the ends at each point.
+        steps: whether the area bounds something that can only fall as x rises. Between two points its upper end is
+            then that of the point before, and its lower end that of the point after. Otherwise straight lines join the
+            ends.
+    """
 
     label: str
     x: Numbers
     low: Numbers
     high: Numbers
+    steps: bool = False
 
     def __post_init__(self) -> None:
         _check(self, self.label, ("x", "low", "high"), ())
+        if self.steps and any(after <= before for before, after in itertools.pairwise(self.x)):
+            raise ValueError(f"x of the area {self.label!r} does not rise from point to point, as steps need")
 
 
 @dataclass(frozen=True)

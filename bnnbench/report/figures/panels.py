@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -50,7 +51,7 @@ def _draw_series(axes: Any, series: Series, look: Look) -> Any:
         solid_capstyle="round",
         **step,
     )
-    if series.low:
+    if series.low and series.band:
         axes.fill_between(
             series.x,
             series.low,
@@ -92,9 +93,14 @@ def _open(series: Series) -> Sequence[int]:
 
 def _draw_area(axes: Any, area: Area) -> Any:
     """Draw an area, hatched so that it differs from bands in grey too; returns its handle."""
-    return axes.fill_between(
-        area.x, area.low, area.high, facecolor="none", edgecolor=FILL, hatch="////", linewidth=0, zorder=2.5
-    )
+    x, low, high = _stepped(area) if area.steps else (area.x, area.low, area.high)
+    return axes.fill_between(x, low, high, facecolor="none", edgecolor=FILL, hatch="////", linewidth=0, zorder=2.5)
+
+
+def _stepped(area: Area) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
+    """The corners of an area with steps: two for each two neighbouring points, x, the lower and the upper ends."""
+    x = [end for two in itertools.pairwise(area.x) for end in two]
+    return x, [end for end in area.low[1:] for _ in range(2)], [end for end in area.high[:-1] for _ in range(2)]
 
 
 def _set_axis(axes: Any, name: str, axis: Axis) -> None:

@@ -102,6 +102,8 @@ def _defence(cell: CellSpec, setting: Setting) -> tuple[Defence, str]:
         data = worker.load(fit.dataset, fit.seed)
         network = same_network.built_again(fit, record, data, setting.device)
         predictive = fit.posterior.predictive(network, store.draws(FITS, fit.key, record))
+        # As `bnnbench.fit` does: measures and certificates ask the posterior whether its draws are independent.
+        predictive.fitted_by = fit.posterior
         same_network.check_predictions(fit, record, predictive, data, setting)
         any_radius = replace(threat.with_box(data.bounds), epsilon=0.0)
         defence = Defence(predictive, data, any_radius, images=cell.images, draws=cell.draws, seed=fit.seed)

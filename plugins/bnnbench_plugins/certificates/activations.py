@@ -17,7 +17,7 @@ from torch import Tensor
 
 from bnnbench_plugins.certificates.intervals import Interval, inner
 from bnnbench_plugins.certificates.rounding import ULPS
-from bnnbench_plugins.certificates.steps import Slopes, Step
+from bnnbench_plugins.certificates.steps import Computed, Slopes, Step
 
 
 class Activation(Step):
@@ -38,9 +38,13 @@ class Activation(Step):
     def turning(self, slope: Tensor) -> list[Tensor]:
         """Points at which f(x) - slope x may have an extreme: those with f' = slope, and kinks."""
 
-    def interval(self, inputs: Sequence[Interval], unit: float) -> tuple[Interval, Tensor | None]:
+    def computed(self, inputs: Sequence[Interval], unit: float) -> Computed:
         error = self.error(inputs[0], unit)
-        return self.values(inputs[0]).widened(error), error
+        return Computed(self.values(inputs[0]).widened(error), error, self.reach(inputs[0]))
+
+    def reach(self, given: Interval) -> Tensor | None:
+        """A bound (N, *shape) of what is computed on the way, None if it is no larger than input and value."""
+        return None
 
     def error(self, given: Interval, unit: float) -> Tensor:
         """A bound of the error of computed values, (N, *shape)."""
@@ -142,7 +146,7 @@ class Softplus(Activation):
 
     def __init__(self, source: int, beta: float, threshold: float) -> None:
         super().__init__(source)
-        self.beta, self.convex = beta, beta > 0
+        self.beta, self.threshold, self.convex = beta, threshold, beta > 0
         # The logarithm, in a form that does not overflow.
         self.replaced = (max(-threshold, 0.0) + math.log1p(math.exp(-abs(threshold)))) / abs(beta)
 
@@ -154,6 +158,11 @@ class Softplus(Activation):
 
     def error(self, given: Interval, unit: float) -> Tensor:
         return super().error(given, unit) * max(1.0, 1 / abs(self.beta)) + self.replaced
+
+    def reach(self, given: Interval) -> Tensor:
+        product = torch.maximum(self.beta * given.lower, self.beta * given.upper)
+        exponential = product.clamp(max=self.threshold).exp()
+        return exponential + abs(self.beta) * given.magnitude
 
 
 class ELU(Activation):

@@ -41,16 +41,17 @@ def arithmetic(
 ) -> Step:
     """The step of an operation; those of its arguments that depend on the input are nodes that have a place.
 
-    Raises `Incompatible` for products of two layers, division by a layer, and constants that change the shape.
+    Raises `Incompatible` for products of two layers, division by a layer, and constants that change the shape. Two
+    layers that are added have one shape.
     """
     operation, operands = ARITHMETIC[node.target], [*arguments, *keywords.values()]
     if len(operands) != 2 or set(keywords) - {"other"}:
         raise place.refuse("these arguments")
     first, second = operands
     if isinstance(first, fx.Node) and isinstance(second, fx.Node):
-        if operation != "+" or place.before != place.after:
-            raise place.refuse("two layers, other than the sum of layers of one shape")
-        return Sum(places[first], places[second])
+        if operation not in ("+", "-"):
+            raise place.refuse("two layers, other than the sum or difference of layers of one shape")
+        return Sum(places[first], places[second], 1 if operation == "+" else -1)
     leads = isinstance(first, fx.Node)
     constant = _expanded(second if leads else first, place)
     one, zero = torch.ones_like(constant), torch.zeros_like(constant)
@@ -62,12 +63,13 @@ def arithmetic(
         "*": (constant, zero),
         "/": (1 / constant, zero),
     }[operation]
-    return Diagonal(place.source, scale, shift, zero, ROUNDINGS)
+    return Diagonal(place.source, scale, shift, zero, (scale.abs(), scale.abs() + constant.abs()), ROUNDINGS)
 
 
 def _expanded(constant: Any, place: Place) -> Tensor:
     """A constant as a tensor (1, *shape) in float64."""
-    value = torch.as_tensor(constant, device=place.device).double()
+    # A number of Python is in float64 as it is: its conversion to float32 is one of the roundings.
+    value = torch.as_tensor(constant, dtype=torch.float64, device=place.device)
     if place.before == place.after and value.ndim <= len(place.after) + 1:
         try:
             return value.expand(1, *place.after)

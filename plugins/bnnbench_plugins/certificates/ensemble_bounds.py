@@ -20,6 +20,7 @@ from bnnbench_plugins.certificates.intervals import Interval
 from bnnbench_plugins.certificates.layers import Layers
 from bnnbench_plugins.certificates.network_bounds import NetworkBounds
 from bnnbench_plugins.certificates.region import Region
+from bnnbench_plugins.certificates.trial import check_on_trial
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,21 +57,27 @@ class EnsembleBounds:
 
     def __init__(self, predictive: Predictive, draws: Sequence[int], x: Tensor, refined: int = 0) -> None:
         layers = Layers(predictive, x)
-        unit = rounding.unit(predictive.dtype)
-        self.networks = [NetworkBounds(layers.steps(draw), unit, refined) for draw in draws]
+        self.networks = [NetworkBounds(layers.steps(draw), predictive.dtype, refined) for draw in draws]
+        check_on_trial(predictive, draws, x, self.networks)
+        unit = rounding.unit_of(predictive.dtype)
         self.classes, self.units, self.widest = layers.classes, sum(layers.sizes), max(layers.sizes)
         self.rounding = rounding.of_probabilities(len(draws), layers.classes, unit)
 
     def by_intervals(self, region: Region, y: Tensor) -> Tensor:
         """Lower bounds (N, K - 1) of p_y - p_k from interval bounds of each draw's logits."""
         rows = odds.differences(y, self.classes)
-        lower = [network.minimum_by_intervals(network.propagate(region), rows) for network in self.networks]
-        return _mean_phi(torch.stack(lower)) - self.rounding
+        lower = []
+        overflow = torch.zeros(len(region), dtype=torch.bool, device=rows.device)
+        for network in self.networks:
+            bounds = network.propagate(region)
+            overflow |= bounds.overflow
+            lower.append(network.minimum_by_intervals(bounds, rows))
+        return _unproven(_mean_phi(torch.stack(lower)) - self.rounding, overflow)
 
     def margins(self, region: Region, y: Tensor) -> Interval:
         """Bounds (S, N, K - 1) of each draw's z_y - z_k by linear relaxation."""
         rows = odds.differences(y, self.classes)
-        return _stacked([_relaxed(network, region, rows)[2] for network in self.networks])
+        return _stacked([_relaxed(network, region, rows).margins for network in self.networks])
 
     def differences(self, region: Region, y: Tensor) -> Differences:
         """Lower bounds of p_y - p_k by linear relaxation, in one pass over the draws.
@@ -83,34 +90,61 @@ class EnsembleBounds:
         constant: Tensor | float = 0.0
         margins = []
         empty = torch.zeros(len(region), dtype=torch.bool, device=rows.device)
+        overflow = torch.zeros_like(empty)
         for network in self.networks:
-            coefficients, own, margin, none = _relaxed(network, region, rows)
-            empty |= none
-            rest = odds.others(margin.lower)
+            one = _relaxed(network, region, rows)
+            empty |= one.empty
+            overflow |= one.overflow
+            margin, rest = one.margins, odds.others(one.margins.lower)
             weight = odds.chord(margin, rest)
-            slope = slope + weight.reshape(*weight.shape, *[1] * (coefficients.ndim - 2)) * coefficients
-            constant = constant + weight * own + odds.offset(weight, margin, rest)
+            slope = slope + weight.reshape(*weight.shape, *[1] * (one.slope.ndim - 2)) * one.slope
+            constant = constant + weight * one.constant + odds.offset(weight, margin, rest)
             margins.append(margin)
         assert isinstance(slope, Tensor)
         assert isinstance(constant, Tensor)
         slope, constant = slope / len(margins), constant / len(margins)
-        joint = region.minimum(slope) + constant - self.rounding
+        slope[overflow], constant[overflow] = 0.0, -1.0
+        joint = _unproven(region.minimum(slope) + constant - self.rounding, overflow)
         every = _stacked(margins)
-        return Differences(_mean_phi(every.lower) - self.rounding, joint, slope, constant, every, empty)
+        per_draw = _unproven(_mean_phi(every.lower) - self.rounding, overflow)
+        return Differences(per_draw, joint, slope, constant, every, empty & ~overflow)
 
 
-def _relaxed(network: NetworkBounds, region: Region, rows: Tensor) -> tuple[Tensor, Tensor, Interval, Tensor]:
-    """The lower relaxation of products of rows with a draw's logits, affine in the inputs, and bounds of them.
+@dataclass(frozen=True, eq=False)
+class _Relaxed:
+    """Lower bounds of R products of rows with a draw's logits: affine in the inputs, and as numbers.
 
-    Also which regions are found to be empty, (N,).
+    `slope` is (N, R, *shape) and `constant` (N, R). `margins` bound the products. `empty` (N,) says which regions are
+    found to hold no input, and `overflow` (N,) over which a value may overflow: the margins are infinite there.
     """
+
+    slope: Tensor
+    constant: Tensor
+    margins: Interval
+    empty: Tensor
+    overflow: Tensor
+
+
+def _relaxed(network: NetworkBounds, region: Region, rows: Tensor) -> _Relaxed:
+    """The lower relaxation of products of rows with a draw's logits."""
     bounds = network.propagate(region)
     both = torch.cat([rows, -rows], 1)
     coefficients, constants = network.affine(bounds, both)
     least = torch.maximum(region.minimum(coefficients) + constants, network.minimum_by_intervals(bounds, both))
+    least[bounds.overflow] = -torch.inf
     lower, upper = least.chunk(2, 1)
-    empty = (lower > -upper).any(1)
-    return coefficients.chunk(2, 1)[0], constants.chunk(2, 1)[0], Interval(lower, (-upper).maximum(lower)), empty
+    return _Relaxed(
+        coefficients.chunk(2, 1)[0],
+        constants.chunk(2, 1)[0],
+        Interval(lower, (-upper).maximum(lower)),
+        (lower > -upper).any(1),
+        bounds.overflow,
+    )
+
+
+def _unproven(bound: Tensor, overflow: Tensor) -> Tensor:
+    """The bounds (N, K - 1), and -1 of regions over which a value may overflow."""
+    return bound.masked_fill(overflow[:, None], -1.0)
 
 
 def _mean_phi(lower: Tensor) -> Tensor:

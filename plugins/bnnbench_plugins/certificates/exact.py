@@ -26,7 +26,7 @@ class Exact(Certificate):
     that the budget does not suffice for. It assumes the same of floating point as `crown`.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
 
     inputs_at_most: int = Field(default=8, ge=1)
     """Largest number of inputs of the network; more are incompatible, for the number of boxes grows exponentially."""

@@ -21,7 +21,7 @@ class IntervalBounds(Certificate):
     `crown`.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
 
     def prove(self, predictive: Predictive, draws: Sequence[int], x: Tensor, y: Tensor, threat: Threat) -> Proof:
         from bnnbench_plugins.certificates.relaxation import Relaxation

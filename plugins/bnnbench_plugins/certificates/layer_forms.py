@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from bnnbench import Incompatible
 from bnnbench_plugins.certificates.activations import ELU, Curved, LeakyReLU, Sigmoid, Softplus, Tanh
+from bnnbench_plugins.certificates.log_softmax import LogSoftmax
 from bnnbench_plugins.certificates.max_pool import MaxPool
 from bnnbench_plugins.certificates.steps import Convolution, Dense, Diagonal, Geometry, Reshape, Step
 
@@ -22,17 +23,26 @@ GELU_CURVATURE, SILU_CURVATURE = 0.8, 0.5
 
 @dataclass(frozen=True, eq=False)
 class Place:
-    """Where an operation stands: its source, the shapes before and after it, its name in messages, and the device."""
+    """Where an operation stands: its source, the shapes before and after it, its name in messages, and the device.
+
+    `last` says whether its values are the output of the network.
+    """
 
     source: int
     before: torch.Size
     after: torch.Size
     name: str
     device: torch.device
+    last: bool
 
     def refuse(self, what: str) -> Incompatible:
         """The error for an operation with arguments that have no bounds."""
         return Incompatible(f"no bounds of {self.name} with {what}")
+
+    def need_channels(self) -> None:
+        """Raise `Incompatible` unless the inputs are images with an axis of channels."""
+        if len(self.before) != 3:
+            raise self.refuse(f"inputs of shape (N, {', '.join(map(str, self.before))}), not (N, channels, H, W)")
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -42,6 +52,12 @@ def _pair(value: Any) -> tuple[int, int]:
 
 def _same(place: Place) -> Step:
     return Reshape(place.source, place.before, place.after)
+
+
+def _log_softmax(place: Place, dim: int | None = None, *_: Any, dtype: Any = None, **__: Any) -> Step:
+    if not place.last or len(place.before) != 1 or dim not in (None, 1, -1) or dtype is not None:
+        raise place.refuse("another place than the end, another axis than the last, or a dtype")
+    return LogSoftmax(place.source, place.before[0])
 
 
 def _dropout(place: Place, p: float = 0.5, training: bool = False, inplace: bool = False) -> Step:
@@ -85,6 +101,7 @@ def _conv2d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Step:
+    place.need_channels()
     if isinstance(padding, str):
         reach = [d * (side - 1) for d, side in zip(_pair(dilation), weight.shape[2:], strict=True)]
         if padding == "same" and any(one % 2 for one in reach):
@@ -109,6 +126,7 @@ def _max_pool(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Step:
+    place.need_channels()
     if ceil_mode or return_indices:
         raise place.refuse("ceil_mode" if ceil_mode else "return_indices")
     windows = {
@@ -129,6 +147,7 @@ def _average_pool(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Step:
+    place.need_channels()
     if ceil_mode or divisor_override is not None or (_pair(padding) != (0, 0) and not count_include_pad):
         raise place.refuse("ceil_mode, divisor_override or count_include_pad=False")
     rows, columns = _pair(kernel_size)
@@ -136,10 +155,11 @@ def _average_pool(
     share = 1 / (rows * columns)
     weight = torch.full((channels, 1, rows, columns), share, dtype=torch.float64, device=place.device)
     geometry = Geometry(_pair(kernel_size if stride is None else stride), _pair(padding), (1, 1), channels)
-    return Convolution(place.source, weight, None, geometry, place.before)
+    return Convolution(place.source, weight, None, geometry, place.before, enlarged=rows * columns)
 
 
 def _adaptive_average_pool(place: Place, output_size: Any) -> Step:
+    place.need_channels()
     before, after = place.before[1:], place.after[1:]
     if any(one % other for one, other in zip(before, after, strict=True)):
         raise place.refuse("windows of different sizes")
@@ -149,18 +169,22 @@ def _adaptive_average_pool(place: Place, output_size: Any) -> Step:
 def _batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d, place: Place) -> Step:
     if layer.running_mean is None or layer.running_var is None:
         raise place.refuse("track_running_stats=False")
-    scale = (layer.running_var.double() + layer.eps).rsqrt()
-    shift = torch.zeros_like(scale)
+    inverse = (layer.running_var.double() + layer.eps).rsqrt()
+    weight, shift = torch.ones_like(inverse), torch.zeros_like(inverse)
     if layer.affine:
-        scale, shift = scale * layer.weight.double(), layer.bias.double()
+        weight, shift = layer.weight.double(), layer.bias.double()
+    scale = inverse * weight
     mean = layer.running_mean.double() * scale
-    form = (1, -1, *[1] * (len(place.before) - 1))
+    full = lambda values: values.reshape(1, -1, *[1] * (len(place.before) - 1)).expand(1, *place.before)  # noqa: E731
+    # Some kernels subtract the mean first, and others multiply by the weight last.
+    factor = torch.maximum(inverse, scale.abs()).clamp(min=1)
     # The statistics go through about ten roundings until they are scale and shift.
     return Diagonal(
         place.source,
-        scale.reshape(form).expand(1, *place.before),
-        (shift - mean).reshape(form).expand(1, *place.before),
-        (shift.abs() + mean.abs()).reshape(form).expand(1, *place.before),
+        full(scale),
+        full(shift - mean),
+        full(shift.abs() + mean.abs()),
+        (full(factor), full(factor * (1 + layer.running_mean.double().abs()) + shift.abs())),
         roundings=16,
     )
 
@@ -177,9 +201,7 @@ LAYERS: dict[type[nn.Module], Callable[[Any, Place], Step]] = {
         place, m.kernel_size, m.stride, m.padding, m.ceil_mode, m.count_include_pad, m.divisor_override
     ),
     nn.AdaptiveAvgPool2d: lambda m, place: _adaptive_average_pool(place, m.output_size),
-    nn.Flatten: lambda m, place: _same(place),
-    nn.Unflatten: lambda m, place: _same(place),
-    nn.Identity: lambda m, place: _same(place),
+    **dict.fromkeys((nn.Flatten, nn.Unflatten, nn.Identity), lambda m, place: _same(place)),
     nn.Dropout: lambda m, place: _dropout(place, training=m.training),
     nn.Dropout2d: lambda m, place: _dropout(place, training=m.training),
     nn.ReLU: lambda m, place: _leaky_relu(place, 0.0),
@@ -190,10 +212,16 @@ LAYERS: dict[type[nn.Module], Callable[[Any, Place], Step]] = {
     nn.Softplus: lambda m, place: _softplus(place, m.beta, m.threshold),
     nn.Tanh: lambda m, place: Tanh(place.source),
     nn.Sigmoid: lambda m, place: Sigmoid(place.source),
+    nn.LogSoftmax: lambda m, place: _log_softmax(place, m.dim),
 }
 """Layers by their exact class; torch.fx traces a subclass."""
 
+_RESHAPING: tuple[Any, ...] = (
+    *(torch.flatten, torch.reshape, torch.squeeze, torch.unsqueeze),
+    *("flatten", "reshape", "squeeze", "unsqueeze", "view", "contiguous"),
+)
 FUNCTIONS: dict[Any, Callable[..., Step]] = {
+    **dict.fromkeys(_RESHAPING, lambda place, *_, **__: _same(place)),
     F.linear: lambda place, weight, bias=None: Dense(place.source, weight, bias),
     F.conv2d: _conv2d,
     torch.conv2d: _conv2d,
@@ -210,18 +238,11 @@ FUNCTIONS: dict[Any, Callable[..., Step]] = {
     F.softplus: _softplus,
     torch.tanh: lambda place: Tanh(place.source),
     torch.sigmoid: lambda place: Sigmoid(place.source),
-    torch.flatten: lambda place, *_, **__: _same(place),
-    torch.reshape: lambda place, *_, **__: _same(place),
-    torch.squeeze: lambda place, *_, **__: _same(place),
-    torch.unsqueeze: lambda place, *_, **__: _same(place),
+    F.log_softmax: lambda place, dim=None, _stacklevel=3, dtype=None: _log_softmax(place, dim, dtype=dtype),
+    torch.log_softmax: _log_softmax,
     "relu": lambda place: _leaky_relu(place, 0.0),
     "tanh": lambda place: Tanh(place.source),
     "sigmoid": lambda place: Sigmoid(place.source),
-    "view": lambda place, *_, **__: _same(place),
-    "reshape": lambda place, *_, **__: _same(place),
-    "flatten": lambda place, *_, **__: _same(place),
-    "contiguous": lambda place, *_, **__: _same(place),
-    "squeeze": lambda place, *_, **__: _same(place),
-    "unsqueeze": lambda place, *_, **__: _same(place),
+    "log_softmax": _log_softmax,
 }
 """Functions, and tensor methods by name: `form(place, ...)` with the arguments after the input."""

@@ -44,11 +44,11 @@ class Layers:
         if predictive.dtype not in (torch.float32, torch.float64):
             raise Incompatible(f"certificates bound the rounding of float32 and float64, and not of {predictive.dtype}")
         self._device = predictive.device
-        image = x[:1].to(predictive.device, predictive.dtype).contiguous()
-        with torch.no_grad():
-            self._values.run(torch.cat([image, image]), *[node.args[0] if node.args else None for node in others])
+        image = (x[:1] if len(x) else x.new_zeros(1, *x.shape[1:])).to(predictive.device, predictive.dtype)
+        self._run(torch.cat([image, image]), *[node.args[0] if node.args else None for node in others])
         (self._output,) = (node.args[0] for node in graph.graph.nodes if node.op == "output")
-        self._operations = self._of_input(graph.graph)
+        self._of_images = self._tensors_of_input(graph.graph)
+        self._operations = self._between(graph.graph)
         self.sizes = [self._shape(node).numel() for node in (self._input, *self._operations)]
         self.classes = self.sizes[-1]
 
@@ -62,18 +62,34 @@ class Layers:
             places[node] = len(steps) - 1
         return steps
 
-    def _of_input(self, graph: fx.Graph) -> list[fx.Node]:
-        """The operations between the input and the output, in their order; not those that ask for shapes alone."""
-        if not isinstance(self._output, fx.Node):
-            raise Incompatible("certificates need a network that returns one tensor of logits")
-        needed, after = {self._output}, {self._input}
-        for node in reversed(graph.nodes):
-            if node in needed:
-                needed.update(node.all_input_nodes)
+    def _run(self, *inputs: Any) -> None:
+        """Run the graph on inputs."""
+        try:
+            with torch.no_grad():
+                self._values.run(*inputs)
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise Incompatible(
+                f"{MISSING} this network: traced by torch.fx, it fails for two images: {reason}"
+            ) from error
+
+    def _tensors_of_input(self, graph: fx.Graph) -> set[fx.Node]:
+        """The input, and what is computed from it by way of tensors alone."""
+        after = {self._input}
         for node in graph.nodes:
             if node.op != "output" and after.intersection(node.all_input_nodes) and self._is_tensor(node):
                 after.add(node)
-        return [node for node in graph.nodes if node in needed & after and node is not self._input]
+        return after
+
+    def _between(self, graph: fx.Graph) -> list[fx.Node]:
+        """The operations between the input and the output, in their order; not those that ask for shapes alone."""
+        if not isinstance(self._output, fx.Node):
+            raise Incompatible("certificates need a network that returns one tensor of logits")
+        needed = {self._output}
+        for node in reversed(graph.nodes):
+            if node in needed:
+                needed.update(node.all_input_nodes)
+        return [node for node in graph.nodes if node in needed & self._of_images and node is not self._input]
 
     def _is_tensor(self, node: fx.Node) -> bool:
         return isinstance(self._values.of[node], Tensor)
@@ -89,12 +105,13 @@ class Layers:
         """The step of one node, under the weights of the member."""
         given = [one for one in node.all_input_nodes if one in places]
         shapes = self._shape(given[0]), self._shape(node)
-        place = Place(places[given[0]], *shapes, described_node(node), self._device)
-        if node.op == "call_module":
-            layer = member.get_submodule(str(node.target))
+        layer = member.get_submodule(str(node.target)) if node.op == "call_module" else None
+        name = described_node(node, layer)
+        place = Place(places[given[0]], *shapes, name, self._device, node is self._output)
+        if layer is not None:
             if type(layer) not in LAYERS:
                 names = ", ".join(sorted(cls.__name__ for cls in LAYERS))
-                raise Incompatible(f"{MISSING} {described_node(node, layer)}; the layers with bounds are {names}")
+                raise Incompatible(f"{MISSING} {name}; the layers with bounds are {names}")
             if getattr(layer, "inplace", False):
                 refuse_overwriting(node, layer, missing=MISSING)
             return LAYERS[type(layer)](layer, place)
@@ -104,6 +121,8 @@ class Layers:
             (node.args, node.kwargs), lambda one: one if one in places else self._constant(one, member)
         )
         if node.target in ARITHMETIC:
+            if len({shapes[1], *(self._shape(one) for one in given)}) > 1 and len(given) > 1:
+                raise place.refuse("two layers of different shapes")
             return arithmetic(node, place, places, arguments, keywords)
         if node.target not in FUNCTIONS or not arguments or arguments[0] is not given[0] or len(given) > 1:
             raise Incompatible(f"{MISSING} {place.name}")
@@ -116,8 +135,11 @@ class Layers:
             if hasattr(member, str(node.target).partition(".")[0]):
                 return getattr(member.get_submodule(owner), attribute)
             return self._values.of[node]  # A plain tensor of the graph.
-        if not self._is_tensor(node):
-            return self._values.of[node]  # A size.
+        if node.op == "placeholder" or self._of_images.intersection(node.all_input_nodes):
+            return self._values.of[node]  # A size, which all members share.
+        name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+        if name.endswith("_") and not name.endswith("__"):
+            raise Incompatible(f"{MISSING} {described_node(node)}, which changes a weight or buffer in place")
         arguments, keywords = fx.node.map_arg((node.args, node.kwargs), lambda one: self._constant(one, member))
         if node.op == "call_function":
             return node.target(*arguments, **keywords)  # type: ignore[operator]

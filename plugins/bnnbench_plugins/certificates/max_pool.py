@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bnnbench_plugins.certificates.intervals import Interval, inner
-from bnnbench_plugins.certificates.steps import Slopes, Step
+from bnnbench_plugins.certificates.steps import Computed, Slopes, Step
 
 
 class MaxPool(Step):
@@ -23,8 +23,8 @@ class MaxPool(Step):
     def __init__(self, source: int, windows: dict[str, Any]) -> None:
         self.sources, self._windows = (source,), windows
 
-    def interval(self, inputs: Sequence[Interval], unit: float) -> tuple[Interval, Tensor | None]:
-        return Interval(self._largest(inputs[0].lower), self._largest(inputs[0].upper)), None
+    def computed(self, inputs: Sequence[Interval], unit: float) -> Computed:
+        return Computed(Interval(self._largest(inputs[0].lower), self._largest(inputs[0].upper)))
 
     def _largest(self, x: Tensor) -> Tensor:
         return F.max_pool2d(x, **self._windows)

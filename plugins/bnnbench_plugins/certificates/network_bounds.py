@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from bnnbench_plugins.certificates import rounding
 from bnnbench_plugins.certificates.activations import Activation
 from bnnbench_plugins.certificates.intervals import Interval, inner
+from bnnbench_plugins.certificates.log_softmax import LogSoftmax
 from bnnbench_plugins.certificates.max_pool import MaxPool
 from bnnbench_plugins.certificates.region import Region
 from bnnbench_plugins.certificates.steps import Affine, Slopes, Step
@@ -20,16 +22,21 @@ ELEMENTS = 2**24
 
 @dataclass(frozen=True, eq=False)
 class Bounds:
-    """Bounds of the values of all steps, and of their rounding errors; None where nothing needs them."""
+    """Bounds of the values of all steps, and of their rounding errors; None where nothing needs them.
+
+    `overflow` (N,) says over which regions a value may overflow in the predictive's type. The bounds say nothing there.
+    """
 
     intervals: list[Interval | None]
     errors: list[Tensor | None]
+    overflow: Tensor
 
     def at(self, regions: Tensor) -> Bounds:
         """The bounds over the regions at these positions."""
         return Bounds(
             [None if one is None else one.at(regions) for one in self.intervals],
             [None if one is None else one[regions] if len(one) > 1 else one for one in self.errors],
+            self.overflow[regions],
         )
 
 
@@ -38,38 +45,48 @@ class NetworkBounds:
 
     Args:
         steps: the steps; the first is not used.
-        unit: the rounding unit of the predictive.
+        dtype: the type in which the predictive computes.
         refined: the largest number of units of a layer whose bounds are refined by linear relaxation; 0 for none.
 
     `activations` are the positions of the activations, whose slopes can be chosen.
     """
 
-    def __init__(self, steps: Sequence[Step | None], unit: float, refined: int = 0) -> None:
-        self.steps, self.unit, self.refined = steps, unit, refined
+    def __init__(self, steps: Sequence[Step | None], dtype: torch.dtype, refined: int = 0) -> None:
+        self.steps, self.refined = steps, refined
+        self.unit, self._largest = rounding.unit_of(dtype), rounding.largest(dtype)
         self._lines = {place for place, step in enumerate(steps) if isinstance(step, Activation | MaxPool)}
         self._relaxed = {step.sources[0] for step in steps if isinstance(step, Activation | MaxPool)}
         self.activations = [place for place, step in enumerate(steps) if isinstance(step, Activation)]
 
-    def propagate(self, region: Region) -> Bounds:
+    def propagate(self, region: Region, *, refine: bool = True) -> Bounds:
         """Bounds of the computed values of each step, over the inputs of the region.
 
         They are interval bounds. Those of an activation's inputs are intersected with bounds by linear relaxation
         (Zhang et al. 2018), unless intervals lose nothing there or the layer has too many units. A cut of the region is
-        left out of account: it would cost more than all the rest, and narrows the bounds of logits too.
+        left out of account: it would cost more than all the rest, and narrows the bounds of logits too. Without
+        `refine`, they are interval bounds alone.
         """
         region = replace(region, cut=None)
-        bounds = Bounds([region.box], [None])
+        bounds = Bounds([region.box], [None], self._overflows(region.box.magnitude))
         independent = [region.is_box]
         for position, step in enumerate(self.steps[1:], start=1):
             assert step is not None
-            interval, error = step.interval([self._interval(bounds, source) for source in step.sources], self.unit)
+            found = step.computed([self._interval(bounds, source) for source in step.sources], self.unit)
+            interval = found.interval
             bounds.intervals.append(interval)
-            bounds.errors.append(error)
+            bounds.errors.append(found.error)
+            for values in (interval.magnitude, found.reach):
+                if values is not None:
+                    bounds.overflow.logical_or_(self._overflows(values))
             tight = len(step.sources) == 1 and independent[step.sources[0]]
             independent.append(tight and step.independent)
-            if position in self._relaxed and not tight and interval.lower[0].numel() <= self.refined:
+            if refine and position in self._relaxed and not tight and interval.lower[0].numel() <= self.refined:
                 bounds.intervals[position] = interval.within(self._refined(bounds, region, position))
         return bounds
+
+    def _overflows(self, values: Tensor) -> Tensor:
+        """Whether values (N, ...) may overflow, (N,). Those that are not numbers may."""
+        return ~(values.detach().flatten(1) <= self._largest).all(1)
 
     def _refined(self, bounds: Bounds, region: Region, position: int) -> Interval:
         """Bounds of a step's values by linear relaxation of the steps before."""
@@ -92,12 +109,16 @@ class NetworkBounds:
 
     def minimum_by_intervals(self, bounds: Bounds, rows: Tensor) -> Tensor:
         """Lower bounds (N, R) of products of rows (N, R, K) with the logits, from intervals of the layer before."""
-        last, error = self.steps[-1], bounds.errors[-1]
-        if not isinstance(last, Affine):
-            return _least(rows, self._interval(bounds, -1))
-        assert error is not None
-        (coefficients,), constant = last.back(rows, [], None)
-        return _least(coefficients, self._interval(bounds, last.sources[0])) + constant - inner(rows.abs(), error)
+        place, total = len(self.steps) - 1, rows.new_zeros(rows.shape[:2])
+        while isinstance(step := self.steps[place], Affine | LogSoftmax):
+            error = bounds.errors[place]
+            assert error is not None
+            through = rows
+            (rows,), constant = step.back(through, [], None)
+            total, place = total + constant - inner(through.abs(), error), step.sources[0]
+            if isinstance(step, Affine):
+                break
+        return _least(rows, self._interval(bounds, place)) + total
 
     def affine(
         self, bounds: Bounds, rows: Tensor, position: int = -1, slopes: Mapping[int, Slopes] | None = None
@@ -127,7 +148,7 @@ class NetworkBounds:
     def kept(self, bounds: Bounds) -> Bounds:
         """The bounds without those that linear relaxation does not need."""
         intervals = [one if place in self._relaxed else None for place, one in enumerate(bounds.intervals)]
-        return Bounds(intervals, bounds.errors)
+        return Bounds(intervals, bounds.errors, bounds.overflow)
 
     @staticmethod
     def _interval(bounds: Bounds, position: int) -> Interval:

@@ -34,7 +34,7 @@ class PosteriorProbability(Certificate):
     chains are converged. Draws that are neither independent nor in chains of 8 or more are incompatible.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
     about: ClassVar[Literal["predictive", "posterior"]] = "posterior"
 
     bound: Method = "clopper-pearson"
@@ -65,7 +65,10 @@ class PosteriorProbability(Certificate):
 
 
 def independent_draws(predictive: Predictive, draws: Sequence[int], values: np.ndarray) -> int:
-    """The number of independent draws that draws with these values (S, N) are worth: S, or their ESS."""
+    """The number of independent draws that draws with these values (S, N) are worth.
+
+    It is S, or the effective sample size of draws of chains.
+    """
     from bnnbench.authoring import independence, mixing
 
     if independence(predictive):

@@ -9,6 +9,9 @@ that underflow may be flushed to zero. Then the error of a sum of n products is 
 absolute values (Higham 2002, section 3.1). Elementary functions are accurate to `ULPS` units in the last place. `UNIT`
 is the rounding unit of the predictive plus 256 times that of float64, in which the bounds are computed: this covers
 their own rounding, which is made of the same sums.
+
+These bounds hold where nothing overflows. Where a value or a partial sum may exceed `largest`, nothing is proven: the
+predictive may then compute with infinity or NaN, while bounds in float64 stay finite.
 """
 
 from __future__ import annotations
@@ -25,9 +28,17 @@ UNDERFLOW = 1e-37
 """What may be lost where a product underflows, a little more than the smallest normal float32."""
 
 
-def unit(dtype: torch.dtype) -> float:
+def unit_of(dtype: torch.dtype) -> float:
     """The rounding unit of a floating type, enlarged by what the bounds, computed in float64, themselves may lose."""
     return torch.finfo(dtype).eps / 2 + 256 * torch.finfo(torch.float64).eps / 2
+
+
+def largest(dtype: torch.dtype) -> float:
+    """The absolute value up to which no value of this type overflows.
+
+    A quarter of the largest number leaves room for rounding, and for the differences of logits that softmax computes.
+    """
+    return torch.finfo(dtype).max / 4
 
 
 def gamma(operations: int, unit: float) -> float:

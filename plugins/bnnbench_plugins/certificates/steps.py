@@ -17,6 +17,20 @@ Slopes = tuple[Tensor, Tensor]
 """The slopes (N, *shape) of an activation's lower and upper line."""
 
 
+@dataclass(frozen=True, eq=False)
+class Computed:
+    """Bounds of what the predictive computes in one step.
+
+    `interval` bounds the values, and allows for the step's own rounding error. `error` (N, *shape) bounds this error;
+    None if it is zero. `reach` (N, ...) bounds the absolute values of what is computed on the way, such as partial
+    sums; None if they are no larger than the values.
+    """
+
+    interval: Interval
+    error: Tensor | None = None
+    reach: Tensor | None = None
+
+
 class Step(ABC):
     """One operation of a network under the weights of one draw, in float64.
 
@@ -28,11 +42,8 @@ class Step(ABC):
     """Whether the output has one coordinate for each of the input, so that intervals lose nothing."""
 
     @abstractmethod
-    def interval(self, inputs: Sequence[Interval], unit: float) -> tuple[Interval, Tensor | None]:
-        """Bounds of the computed values, and a bound (N, *shape) of the step's own rounding error, None if it is zero.
-
-        `unit` is the rounding unit. The bounds allow for the error.
-        """
+    def computed(self, inputs: Sequence[Interval], unit: float) -> Computed:
+        """Bounds of what is computed, given bounds of the computed inputs. `unit` is the rounding unit."""
 
     @abstractmethod
     def back(self, rows: Tensor, inputs: Sequence[Interval], slopes: Slopes | None) -> tuple[list[Tensor], Tensor]:
@@ -48,6 +59,8 @@ class Affine(Step):
     roundings: int
     bias: Tensor | None
     """The bias in a shape that broadcasts to (1, *shape), or None."""
+    enlarged = 1.0
+    """By how much partial sums may be larger than the products that this step adds."""
 
     @abstractmethod
     def linear(self, x: Tensor) -> Tensor:
@@ -61,7 +74,7 @@ class Affine(Step):
     def transposed(self, rows: Tensor) -> Tensor:
         """The transposed linear map of rows (M, *shape)."""
 
-    def interval(self, inputs: Sequence[Interval], unit: float) -> tuple[Interval, Tensor | None]:
+    def computed(self, inputs: Sequence[Interval], unit: float) -> Computed:
         (given,) = inputs
         middle = self.linear((given.lower + given.upper) / 2)
         half = self.magnitude((given.upper - given.lower) / 2)
@@ -69,7 +82,7 @@ class Affine(Step):
         if self.bias is not None:
             middle, products = middle + self.bias, products + self.bias.abs()
         error = gamma(self.roundings, unit) * products + self.roundings * UNDERFLOW
-        return Interval(middle - half, middle + half).widened(error), error
+        return Computed(Interval(middle - half, middle + half).widened(error), error, self.enlarged * products + error)
 
     def back(self, rows: Tensor, inputs: Sequence[Interval], slopes: Slopes | None) -> tuple[list[Tensor], Tensor]:
         constant = rows.new_zeros(rows.shape[:2])
@@ -108,11 +121,21 @@ class Geometry:
 
 
 class Convolution(Affine):
-    """A two-dimensional convolution with padding by zeros: `weight` (outputs, channels, rows, columns)."""
+    """A two-dimensional convolution with padding by zeros: `weight` (outputs, channels, rows, columns).
+
+    An average is one too. Its sum is divided at the end, so that partial sums are `enlarged`.
+    """
 
     def __init__(
-        self, source: int, weight: Tensor, bias: Tensor | None, geometry: Geometry, shape: tuple[int, ...]
+        self,
+        source: int,
+        weight: Tensor,
+        bias: Tensor | None,
+        geometry: Geometry,
+        shape: tuple[int, ...],
+        enlarged: float = 1.0,
     ) -> None:
+        self.enlarged = enlarged
         self.sources, self.geometry, self.shape = (source,), geometry, shape
         self.weight, self.roundings = weight.double().contiguous(), weight[0].numel() + 2
         self.bias = None if bias is None else bias.double()[None, :, None, None]
@@ -136,14 +159,17 @@ class Convolution(Affine):
 class Diagonal(Affine):
     """A scale and a shift of each coordinate: tensors (1, *shape).
 
-    `lost` (1, *shape) bounds the absolute values of what the shift is computed from.
+    `lost` (1, *shape) bounds the absolute values of what the shift is computed from. What is computed on the way is at
+    most `reach[0]` times the absolute value, plus `reach[1]`: tensors (1, *shape).
     """
 
     independent = True
 
-    def __init__(self, source: int, scale: Tensor, shift: Tensor, lost: Tensor, roundings: int) -> None:
+    def __init__(
+        self, source: int, scale: Tensor, shift: Tensor, lost: Tensor, reach: tuple[Tensor, Tensor], roundings: int
+    ) -> None:
         self.sources, self.roundings = (source,), roundings
-        self.scale, self.bias, self.lost = scale, shift, lost
+        self.scale, self.bias, self.lost, self.reach = scale, shift, lost, reach
 
     def linear(self, x: Tensor) -> Tensor:
         return x * self.scale
@@ -154,11 +180,12 @@ class Diagonal(Affine):
     def transposed(self, rows: Tensor) -> Tensor:
         return rows * self.scale
 
-    def interval(self, inputs: Sequence[Interval], unit: float) -> tuple[Interval, Tensor | None]:
-        exact, error = super().interval(inputs, unit)
-        assert error is not None
+    def computed(self, inputs: Sequence[Interval], unit: float) -> Computed:
+        found = super().computed(inputs, unit)
+        assert found.error is not None
         more = gamma(self.roundings, unit) * self.lost
-        return exact.widened(more), error + more
+        reach = self.reach[0] * inputs[0].magnitude + self.reach[1]
+        return Computed(found.interval.widened(more), found.error + more, reach)
 
 
 class Reshape(Step):
@@ -169,25 +196,26 @@ class Reshape(Step):
     def __init__(self, source: int, before: tuple[int, ...], after: tuple[int, ...]) -> None:
         self.sources, self.before, self.after = (source,), before, after
 
-    def interval(self, inputs: Sequence[Interval], unit: float) -> tuple[Interval, Tensor | None]:
+    def computed(self, inputs: Sequence[Interval], unit: float) -> Computed:
         lower, upper = (part.reshape(len(part), *self.after) for part in (inputs[0].lower, inputs[0].upper))
-        return Interval(lower, upper), None
+        return Computed(Interval(lower, upper))
 
     def back(self, rows: Tensor, inputs: Sequence[Interval], slopes: Slopes | None) -> tuple[list[Tensor], Tensor]:
         return [rows.reshape(*rows.shape[:2], *self.before)], rows.new_zeros(rows.shape[:2])
 
 
 class Sum(Step):
-    """The sum of the values of two steps, as in residual networks."""
+    """The sum of the values of two steps, as in residual networks, or the difference, where `sign` is -1."""
 
-    def __init__(self, first: int, second: int) -> None:
-        self.sources = (first, second)
+    def __init__(self, first: int, second: int, sign: int) -> None:
+        self.sources, self.sign = (first, second), sign
 
-    def interval(self, inputs: Sequence[Interval], unit: float) -> tuple[Interval, Tensor | None]:
+    def computed(self, inputs: Sequence[Interval], unit: float) -> Computed:
         first, second = inputs
-        both = Interval(first.lower + second.lower, first.upper + second.upper)
+        if self.sign < 0:
+            second = Interval(-second.upper, -second.lower)
         error = gamma(2, unit) * (first.magnitude + second.magnitude)
-        return both.widened(error), error
+        return Computed(Interval(first.lower + second.lower, first.upper + second.upper).widened(error), error)
 
     def back(self, rows: Tensor, inputs: Sequence[Interval], slopes: Slopes | None) -> tuple[list[Tensor], Tensor]:
-        return [rows, rows], rows.new_zeros(rows.shape[:2])
+        return [rows, self.sign * rows], rows.new_zeros(rows.shape[:2])

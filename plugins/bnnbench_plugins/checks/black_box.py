@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from bnnbench import Ask, Attack, Case, Check, Look, NotApplicable, attack
-from bnnbench_plugins.checks.comparing import advice, alike, joined, only, withstood
+from bnnbench import Ask, Attack, Case, Look, NotApplicable, attack
+from bnnbench_plugins.checks.comparing import FindsMore, advice, alike, joined, only, withstood
 
 
-class BlackBox(Check):
+class BlackBox(FindsMore):
     """An attack without gradients breaks images that withstand all reported attacks with gradients.
 
     The gradient is masked then (Athalye et al. 2018; Carlini et al. 2019). The attack is `square`, and reported attacks
@@ -24,8 +24,6 @@ class BlackBox(Check):
 
     queries: int = Field(default=1000, ge=1)
     """Queries of the attack `square` for each image."""
-    images: int = Field(default=2, ge=1)
-    """The least number of further images."""
     points: float = Field(default=0.2, ge=0, le=100)
     """The gain, in points of robust accuracy, above which the flag is raised."""
 
@@ -37,15 +35,15 @@ class BlackBox(Check):
         if not white:
             raise NotApplicable("no attack with gradients is reported")
         standing = case.standing(white)
+        self.enough(standing)
         others = alike(case, self._square, ["gradient-free"], ["noise", "transfer"])
         found = withstood(case, [self._square, *others.values()])
         further = only(found.robust, standing)
-        gain = 100 * further / len(standing)
+        gain, fired = 100 * further / len(standing), self.suffice(further, len(standing))
         text = (
-            f"{joined(f'square with {self.queries} queries', others)} breaks {further} images of {len(standing)} that "
-            f"all attacks with gradients leave (flag from {self.images} images and above {self.points:g} points)"
+            f"{joined(f'square with {self.queries} queries', others)} breaks {further} image{'s' * (further != 1)} of "
+            f"{len(standing)} that all attacks with gradients leave ({self.rule})"
         )
-        fired = further >= self.images and gain > self.points
         remedy = advice(case, self._remedy(case, found.robust, white)) if fired else ""
         return found.look(Look(fired, gain, self.points, text, remedy))
 

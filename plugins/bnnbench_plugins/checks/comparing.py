@@ -10,7 +10,6 @@ import numpy as np
 from pydantic import Field
 
 from bnnbench import Attack, Case, Check, Look, NotApplicable
-from bnnbench.authoring import mcnemar_more
 
 if TYPE_CHECKING:
     from bnnbench import Threat
@@ -82,40 +81,53 @@ def joined(words: str, labels: Iterable[str]) -> str:
     return f"{words} (or the reported {named})" if named else words
 
 
-class FindsMore(Check):
-    """A check that fires if other attacks break more images than the reported ones, more than chance and trifles.
+def counted(number: int, what: str) -> str:
+    """A number of images with a word before the noun: `1 further image`, `2 further images`."""
+    return f"{number} {what} image" if number == 1 else f"{number} {what} images"
 
-    `more` compares the reported worst case with that of both together, which can only be lower: with b further images
-    the p-value is 2 ** -b, so five are needed at 5%. `stronger` compares it with the others alone.
+
+class FindsMore(Check):
+    """A check that fires if other attacks break enough images that withstand the reported ones.
+
+    Each such image is a fact, not a chance, so no test is made: the reported worst case with other attacks added can
+    only be lower. The thresholds say when the error counts.
     """
 
+    images: int = Field(default=2, ge=1)
+    """The least number of further images. A single one may be where two attacks ended on two sides of a boundary."""
     points: float = Field(default=0.5, ge=0, le=100)
-    """The least gain, in points of robust accuracy. Half a point is what a reader would round away."""
-    significance: float = Field(default=0.05, gt=0, lt=1)
-    """The largest p-value of McNemar's exact test, one-sided: the reported worst case against that with the others."""
+    """The gain, in points of robust accuracy, above which the flag is raised. Half a point would be rounded away."""
 
     def more(self, found: Withstood, standing: np.ndarray, words: str, remedy: str) -> Look:
         """The look at the images (N,) that withstand the others (`found`) and the reported attacks (`standing`).
 
-        `words` says what breaks them, as in `twice the steps`. Raises `NotApplicable` if an attack has no outcome and
-        the others do not raise the flag.
+        `words` says what breaks them, as in `twice the steps`. Raises `NotApplicable` if too few images withstand, or
+        if an attack has no outcome and the others do not raise the flag.
         """
+        self.enough(standing)
         further, images = only(found.robust, standing), len(standing)
-        gain, p = 100 * further / images, mcnemar_more(further, 0)
-        fired = gain > self.points and p < self.significance
+        gain, fired = 100 * further / images, self.suffice(further, images)
         text = (
-            f"with {words}, {further} further images of {images} fall: {gain:.1f} points "
-            f"(flag above {self.points:g} points with p below {self.significance:g}; p {p:.2g})"
+            f"with {words}, {counted(further, 'further')} of {images} {'falls' if further == 1 else 'fall'}: "
+            f"{gain:.1f} points ({self.rule})"
         )
         return found.look(Look(fired, gain, self.points, text, remedy if fired else ""))
 
-    def stronger(self, found: Withstood, standing: np.ndarray, words: str, remedy: str) -> Look:
-        """The look at whether the others alone break more images than the reported attacks; otherwise as `more`."""
-        further, fewer, images = only(found.robust, standing), only(standing, found.robust), len(standing)
-        gain, p = 100 * (further - fewer) / images, mcnemar_more(further, fewer)
-        fired = gain > self.points and p < self.significance
-        text = (
-            f"with {words}, {further} further images of {images} fall, and {fewer} do not: {gain:.1f} points "
-            f"(flag above {self.points:g} points with p below {self.significance:g}; p {p:.2g})"
-        )
-        return found.look(Look(fired, gain, self.points, text, remedy if fired else ""))
+    def enough(self, standing: np.ndarray) -> None:
+        """Raise `NotApplicable` if some images (N,) withstand, and fewer than `images`, so that no flag can be raised.
+
+        If none withstands, there is nothing to find. If all that do make no more than `points`, none matters.
+        """
+        count = int(standing.sum())
+        if 0 < count < self.images:
+            told = "1 image withstands" if count == 1 else f"{count} images withstand"
+            raise NotApplicable(f"{told} of {len(standing)}, too few to raise it ({self.rule})")
+
+    def suffice(self, further: int, images: int) -> bool:
+        """Whether so many further images of all raise the flag."""
+        return further >= self.images and 100 * further / images > self.points
+
+    @property
+    def rule(self) -> str:
+        """When the flag is raised."""
+        return f"flag from {self.images} image{'s' * (self.images != 1)} and above {self.points:g} points"

@@ -19,6 +19,8 @@ class Noise(FindsMore):
 
     flag: ClassVar[str] = "A2"
 
+    images: int = Field(default=5, ge=1)
+    """The least number of further images: five and none fewer are what McNemar's exact test at 5% asks for."""
     tries: int = Field(default=100, ge=1)
     """Number of random sign vectors that are tried for each image."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
+from pydantic import Field
+
 from bnnbench import Ask, Attack, Case, Look, NotApplicable, objective
 from bnnbench_plugins.checks.comparing import FindsMore, withstood
 
@@ -20,6 +22,9 @@ class Objectives(FindsMore):
     """
 
     flag: ClassVar[str] = "A13"
+
+    images: int = Field(default=5, ge=1)
+    """The least number of further images: five and none fewer are what McNemar's exact test at 5% asks for."""
 
     def asks(self, case: Case) -> Sequence[Ask]:
         return [Ask(one, case.threat) for one in self._others(case.attacks.values())] if self._matter(case) else []

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
-from bnnbench import Case, Check, Look, NotApplicable
+import numpy as np
+
+from bnnbench import Case, Check, Look, NotApplicable, certificate, objective
 
 
 class ZeroDirection(Check):
-    """The direction that a reported attack followed was exactly zero at an image that withstands it.
+    """The directions that all reported attacks followed were exactly zero at an image that withstands them.
 
-    The attack stood still there, so that the image has not been attacked (Pintor et al. 2022, I1).
+    The attacks stood still there, so that the image has not been attacked (Pintor et al. 2022, I1). An image that one
+    attack followed throughout has been attacked. An image that `crown` proves needs no attack, and is left out as far
+    as the case has that certificate.
     """
 
     flag: ClassVar[str] = "A5"
@@ -19,14 +24,34 @@ class ZeroDirection(Check):
         zero = {label: one.zero_direction for label, one in case.reported.items() if one.zero_direction is not None}
         if not zero:
             raise NotApplicable("no reported attack follows directions")
-        standing = case.standing()
-        counts = {label: int((where & standing).sum()) for label, where in zero.items()}
-        label = max(counts, key=lambda one: counts[one])
-        worst = counts[label]
-        text = f"{label} had a direction of exactly zero at {worst} images that withstand (flag above 0)"
-        classes = case.threat.goal in ("untargeted", "targeted")
-        remedy = "follow `log-margin`, which does not saturate" if classes else "attack without gradients (`square`)"
-        return Look(worst > 0, worst, 0, text, remedy if worst else "")
+        still = np.logical_and.reduce([case.standing(), *zero.values()])
+        count = int((still & ~_proven(case)).sum()) if still.any() else 0
+        text = (
+            f"{', '.join(zero)} had a direction of exactly zero at {count} image{'s' * (count != 1)} that withstand"
+            f"{'s' * (count == 1)} and that no certificate proves (flag above 0)"
+        )
+        return Look(count > 0, count, 0, text, self._remedy(case, zero) if count else "")
+
+    @staticmethod
+    def _remedy(case: Case, labels: Iterable[str]) -> str:
+        """What to do about attacks that stand still: to follow `log-margin`, or something else where that is followed.
+
+        An attack that maximises no one objective throughout follows margins.
+        """
+        followed = [case.attacks[label].maximises for label in labels]
+        saturate = all(one is not None and one != objective("bnnbench:log-margin") for one in followed)
+        if case.threat.goal in ("untargeted", "targeted") and saturate:
+            return "follow `log-margin`, which does not saturate"
+        return "attack without gradients (`square`), and from more random starts"
+
+
+def _proven(case: Case) -> np.ndarray:
+    """The images (N,) that the certificate `crown` proves; none where the case does not have its result."""
+    try:
+        proven: np.ndarray = case.result(certificate("bnnbench:crown"), case.threat).holds
+    except NotApplicable:
+        return np.zeros(len(case.standing()), bool)
+    return proven
 
 
 class ZeroGradient(Check):

@@ -39,7 +39,8 @@ def _picture(place: Place, series: Sequence[Series]) -> Picture:
     panel = Panel("", Axis(place.radius, low=0.0), series)
     parts = [
         "Images that no attack broke and no certificate proved: worst case less certified accuracy, over the seeds "
-        "that have both. Bands: 95% Wilson interval.",
+        "that have both. Bands: 95% Wilson interval. Lines only join the points: between two radii the bracket is "
+        "mostly wider, as the figure radius shows.",
         care_in(series),
         place.about,
     ]
@@ -60,7 +61,7 @@ def _series(place: Place) -> list[Series]:
 
 def _point(group: Any, line: Any) -> tuple[float, float, float, float, bool] | None:
     """The width at the radius of a line with its interval, and whether an outcome is missing; None without a width."""
-    widths = [ends.robust & ~ends.certified for ends in both_ends(line)]
+    widths = [ends.robust & ~ends.certified for ends in both_ends(line).values()]
     if not widths:
         return None
     interval = with_interval(float(np.mean(widths)), len(widths[0]))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bnnbench import Area, Axis, Figure, NotApplicable, Panel, Picture, Results, Series
 
 from .places import PERCENTS, Place, places
-from .shares import accuracy, both_ends, care_in, needs_care
+from .shares import Ends, accuracy, both_ends, care_in, needs_care
+
+BETWEEN = (
+    "Between two radii the hatched bracket reaches from what is certified at the larger up to the worst case at the "
+    "smaller, as robustness can only fall."
+)
+"""What the bracket is between the radii that were measured, for captions."""
 
 
 class Point(NamedTuple):
@@ -26,7 +33,8 @@ class Radius(Figure):
 
     One picture for each data set, network and threat apart from its radius, with a panel for each posterior. All lines
     start at radius 0 from the clean accuracy, unless the goal is about uncertainty. The truth lies in the hatched
-    bracket between the certified accuracy and the worst case of the seeds that have both.
+    bracket between the certified accuracy and the worst case of the seeds that have both. As it can only fall with the
+    radius, it lies between two radii below the worst case of the smaller and above what is certified at the larger.
     """
 
     def pictures(self, results: Results) -> list[Picture]:
@@ -52,7 +60,8 @@ def _panel(place: Place, posterior: str, lines: Sequence[Any]) -> Panel:
     series = [_series(label, _attack(group, lines, label, start)) for label in group.attacks]
     series.append(_series("certified", _combined(group, lines, "certified", start), "bound"))
     series.append(_series("worst", _combined(group, lines, "worst", start), "strong"))
-    return Panel(posterior, Axis(place.radius, low=0.0), [one for one in series if one], _bracket(lines, start))
+    areas = _brackets(lines, starts=place.is_about_class)
+    return Panel(posterior, Axis(place.radius, low=0.0), [one for one in series if one], areas)
 
 
 def _clean(lines: Sequence[Any]) -> list[Point]:
@@ -98,17 +107,34 @@ def _series(label: str, points: Sequence[Point], role: Any = "plain") -> Series 
     return Series(label, x, y, *band, role=role, open=is_open)
 
 
-def _bracket(lines: Sequence[Any], start: list[Point]) -> list[Area]:
-    """The area between what is certified and the worst case, at the radii that have both at some seed."""
-    points = [(point.x, point.y, point.y) for point in start]
-    for line in lines:
-        if ends := both_ends(line):
-            low, high = (
-                sum(float(part.mean()) for part in parts) / len(ends)
-                for parts in zip(*((one.certified, one.robust) for one in ends), strict=True)
-            )
-            points.append((line.threat.epsilon, low, high))
-    return [Area("bracket: the truth lies here", *zip(*points, strict=True))] if len(points) > 1 else []
+def _brackets(lines: Sequence[Any], *, starts: bool) -> list[Area]:
+    """The areas between what is certified and the worst case, each over neighbouring radii of the same seeds.
+
+    Numbers of other seeds bound nothing, so that nothing is drawn between them. The first area begins at radius 0 with
+    the clean accuracy if `starts`.
+    """
+    both = [(line, ends) for line in lines if (ends := both_ends(line))]
+    areas = []
+    for seeds, found in itertools.groupby(both, lambda one: {*one[1]}):
+        run = list(found)
+        points = [(line.threat.epsilon, *_mean_ends(ends.values())) for line, ends in run]
+        if starts and run[0][0] is both[0][0] and points[0][0] > 0:
+            first = run[0][0].clean
+            clean = sum(first[seed].figures["clean_accuracy"] for seed in seeds) / len(seeds)
+            points.insert(0, (0.0, clean, clean))
+        if len(points) > 1:
+            x, low, high = zip(*points, strict=True)
+            areas.append(Area("bracket: the truth lies here", x, low, high, steps=True))
+    return areas
+
+
+def _mean_ends(ends: Collection[Ends]) -> tuple[float, float]:
+    """The lower and the upper end of the bracket, as means over seeds."""
+    certified, robust = (
+        sum(float(one.mean()) for one in part) / len(ends)
+        for part in zip(*((one.certified, one.robust) for one in ends), strict=True)
+    )
+    return certified, robust
 
 
 def _caption(place: Place, panels: Sequence[Panel]) -> str:
@@ -121,6 +147,7 @@ def _caption(place: Place, panels: Sequence[Panel]) -> str:
         place.about,
         f"worst, under all attacks: {place.withstood}; grey band: its 95% Wilson interval." if worst else "",
         "certified: images at which no attack in the ball can succeed (proof)." if certified else "",
+        BETWEEN if any(panel.areas for panel in panels) else "",
         "The bracket is that of the seeds that have both." if partial else "",
         "At radius 0: clean accuracy." if place.is_about_class else "",
         care_in(series),

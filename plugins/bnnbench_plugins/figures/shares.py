@@ -57,14 +57,14 @@ def by_attack(cells: Sequence[Any]) -> dict[str, list[Any]]:
     return found
 
 
-def both_ends(line: Any) -> list[Ends]:
-    """Both ends at each seed that has results of attacks and of certificates: other seeds have no bracket."""
-    found = []
-    for cells in line.all_by_seed.values():
+def both_ends(line: Any) -> dict[int, Ends]:
+    """Both ends by seed, at those that have results of attacks and of certificates: other seeds have no bracket."""
+    found = {}
+    for seed, cells in line.all_by_seed.items():
         robust = [cell.robust for cell in cells if cell.robust is not None]
         certified = [cell.certified for cell in cells if cell.certified is not None]
         if robust and certified:
-            found.append(Ends(np.logical_and.reduce(robust), np.logical_or.reduce(certified)))
+            found[seed] = Ends(np.logical_and.reduce(robust), np.logical_or.reduce(certified))
     return found
 
 

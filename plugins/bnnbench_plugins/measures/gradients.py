@@ -51,7 +51,7 @@ class Gradients(Measure):
     gradients in the mean over images.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
     quantities: ClassVar[tuple[Quantity, ...]] = (
         Quantity("index", ("image",), "int", "", "position in the test set"),
         Quantity("count", ("count",), "int", "draws", "numbers of draws that are averaged"),

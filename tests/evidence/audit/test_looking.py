@@ -128,3 +128,19 @@ def test_without_a_number_no_check_looks() -> None:
 def test_what_several_checks_ask_for_is_asked_once() -> None:
     asks = asked(case({PGD: ALL}), {"one": Told(), "other": Told(share=0.1)}, [Linear()])
     assert [one.component for one in asks] == [Linear(), NOISE]
+
+
+def test_a_check_that_looks_has_a_flag_and_a_base_without_look_needs_none() -> None:
+    class Base(bb.Check):
+        def words(self) -> str:
+            return "seen"
+
+    with pytest.raises(bb.PluginError, match=r"Silent: 'flag' is empty: give it the code that tables show, such as"):
+
+        class Silent(Base):
+            def look(self, case: bb.Case) -> bb.Look:
+                return bb.Look(True, 1, 0, self.words())
+
+    for wrong in ("", "  ", 3):
+        with pytest.raises(bb.PluginError, match="'flag' is "):
+            type("Wrong", (Told,), {"flag": wrong, "__module__": __name__})

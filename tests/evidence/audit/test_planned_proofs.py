@@ -72,6 +72,7 @@ def test_a_sound_proof_of_a_benchmarks_file_bounds_and_one_without_a_result_is_n
 @pytest.mark.parametrize("words", [["pgd"], ["pgd", "0.05"], []])
 def test_a_proof_counts_whether_only_leaves_it_out_or_not(words: list[str], tmp_path: Path) -> None:
     written(tmp_path, f"{AUDITED}certificates: {{sound: {{use: 'proofs.py:Linear'}}}}\n")
+    (tmp_path / "store").mkdir()
     before = called("audit", "--look", "--only", "pgd", "--format", "json", folder=tmp_path)
     assert json.loads(before.stdout)[0]["bracket_low"] is None
     done = called("run", "-j", "0", folder=tmp_path)
@@ -118,3 +119,15 @@ def test_what_only_leaves_out_is_not_run_by_an_audit(tmp_path: Path) -> None:
     assert list(subject.proofs.all) == ["crown", "sound"]
     asked = {spec.component for spec in extended(plan).cells if isinstance(spec.component, bb.Certificate)}
     assert asked == {subject.proofs.all["crown"]}
+
+
+def test_the_cells_of_an_audit_are_named_after_the_check_that_asks(tmp_path: Path) -> None:
+    written(tmp_path, f"{AUDITED}certificates: {{sound: {{use: 'proofs.py:Linear'}}}}\n")
+    plan = make_plan(read_config(tmp_path / "benchmarks.yaml"))
+    further = extended(plan).cells[len(plan.cells) :]
+    labels = {spec.label for spec in further}
+    assert {"audit:convergence:pgd", "audit:noise:random-sign", "audit:bracket:crown"} <= labels
+    assert all(label.count(":") == 2 for label in labels if label.startswith("audit:"))
+    # A name is no part of what is computed: the subject finds the cell by its key without the name.
+    (subject,) = subjects(plan)
+    assert all(subject.asked(bb.Ask(spec.component, spec.threat)).key == spec.key for spec in further)

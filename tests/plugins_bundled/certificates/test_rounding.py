@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from bnnbench_plugins.certificates import rounding
+from bnnbench_plugins.certificates import ensemble_bounds, rounding
 from bnnbench_plugins.certificates.crown import Crown
 from bnnbench_plugins.certificates.exact import Exact
 from bnnbench_plugins.certificates.interval import IntervalBounds
@@ -47,7 +47,8 @@ def test_rounding_that_changes_the_class_is_allowed_for(monkeypatch: pytest.Monk
     for certificate in CERTIFICATES:
         assert not any(certificate.prove(one, [0], x, y, threat).certified.any() for one, x, y in planted)
     # Without the margins, and with them made for exact arithmetic, the same images are "proven".
-    monkeypatch.setattr(rounding, "unit", lambda dtype: 1e-18)
+    monkeypatch.setattr(rounding, "unit_of", lambda dtype: 1e-18)
+    monkeypatch.setattr(ensemble_bounds, "check_on_trial", lambda *_: None)
     monkeypatch.setattr("bnnbench_plugins.certificates.region.torch.finfo", lambda dtype: np.finfo(np.float64))
     naive = sum(int(Crown().prove(one, [0], x, y, threat).certified.sum()) for one, x, y in planted)
     assert naive == len(planted)
@@ -90,3 +91,35 @@ def test_gamma_bounds_sums_of_products_in_any_order() -> None:
         for computed in ((a * b).sum(1), torch.einsum("ns,ns->n", a, b), (a * b).cumsum(1)[:, -1]):
             assert ((computed.double() - exact).abs() <= limit).all()
     assert rounding.gamma(2**25, 2.0**-24) == math.inf
+
+
+class TenthOf(torch.nn.Module):
+    """A linear layer of a tenth of the input, which no binary floating type holds exactly."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = torch.nn.Linear(1, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(x * 0.1)
+
+
+@pytest.mark.parametrize(("dtype", "other"), [("f8", "f4"), ("f4", "f8")])
+def test_constants_are_those_of_the_type_in_which_the_predictive_computes(dtype: str, other: str) -> None:
+    """The boundary lies between the products with the two roundings of the constant."""
+    x, labels = torch.ones(1, 1, dtype=torch.float64), (torch.tensor([0]), torch.tensor([1]))
+    scale, differs = 1e6, 0
+    for share in np.linspace(0.1, 0.9, 9):
+        ends = scale * float(np.float32(0.1)), scale * 0.1
+        bias = ends[0] + share * (ends[1] - ends[0])
+        weights = {"last.weight": np.array([[[scale], [0.0]]]), "last.bias": np.array([[0.0, bias]])}
+        made = {
+            kind: bb.Predictive(TenthOf(), {k: v.astype(kind) for k, v in weights.items()}) for kind in ("f4", "f8")
+        }
+        predicted = {kind: int(one.log_probs(x).argmax(1)) for kind, one in made.items()}
+        differs += predicted[dtype] != predicted[other]
+        for certificate in CERTIFICATES:
+            for y in labels:
+                sure = certificate.prove(made[dtype], [0], x, y, bb.Threat(epsilon=0.0)).certified.item()
+                assert not sure or predicted[dtype] == y.item()
+    assert differs > 2

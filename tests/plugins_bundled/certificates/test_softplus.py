@@ -36,7 +36,8 @@ def test_computed_values_lie_within_the_error_of_the_exact_ones(beta: float, thr
     points = torch.linspace(-40, 40, 20_001)
     form = Softplus(0, beta, threshold)
     given = Interval(points.double(), points.double())
-    found, error = form.interval([given], UNIT)
+    made = form.computed([given], UNIT)
+    found, error = made.interval, made.error
     computed = F.softplus(points, beta, threshold).double()
     assert error is not None
     assert ((computed - form.value(points.double())).abs() <= error).all()
@@ -92,7 +93,7 @@ def test_bounds_of_networks_hold_the_logits_of_sampled_inputs(beta: float, thres
 @pytest.mark.parametrize(
     ("layer", "told"),
     [
-        (nn.Softplus(0.0), "no bounds of '1' with beta=0"),
+        (nn.Softplus(0.0), "no bounds of layer Softplus ('1') with beta=0"),
         (nn.Softplus(float("nan")), "beta=nan"),
         (nn.Softplus(1.0, float("nan")), "threshold=nan"),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 import bnnbench as bb
 from bnnbench.statistics.intervals import wilson
-from tests.support.handmade import FGSM, NOISE, PGD, THREAT, case, stepped
+from tests.support.handmade import FGSM, NOISE, PGD, THREAT, case
 from tests.support.outcomes import outcome
 
 ALL, NONE, HALF = "1111111111", "0000000000", "1111100000"
@@ -38,33 +38,6 @@ def test_a1_multiplies_p_values_by_the_number_of_pairs() -> None:
     look = bb.check("single-step").look(case({FGSM: HALF, PGD: ALL, other: ALL}))
     assert (look.fired, look.figure) == (False, 2 / 32)
     assert bb.check("single-step", significance=0.1).look(case({FGSM: HALF, PGD: ALL, other: ALL})).fired
-
-
-@pytest.mark.parametrize(
-    ("check", "extra"),
-    [
-        (bb.check("noise"), NOISE),
-        (bb.check("transfer"), bb.attack("bnnbench:transfer", source="mean-network")),
-        (bb.check("reference"), bb.attack("bnnbench:standard")),
-        (bb.check("convergence"), bb.attack("pgd", steps=30)),
-        (bb.check("objectives"), bb.attack("pgd", objective=bb.objective("log-margin"))),
-    ],
-)
-def test_what_finds_more_needs_five_images(check: bb.Check, extra: bb.Attack) -> None:
-    further = {(one.component, one.threat): ALL for one in check.asks(case({PGD: ALL}))}
-    assert (extra, THREAT) in further
-    look = check.look(case({PGD: ALL}, further | {(extra, THREAT): "1111100000"}))
-    assert (look.fired, look.figure, look.threshold) == (True, 50.0, 0.5)
-    assert "5 further images of 10 fall" in look.text
-    assert ": 50.0 points (flag above 0.5 points" in look.text
-    assert "p 0.031" in look.text
-    assert look.remedy
-    look = check.look(case({PGD: ALL}, further | {(extra, THREAT): "1111110000"}))
-    assert (look.fired, look.figure, look.remedy) == (False, 40.0, "")
-    # What the reported attack breaks is no gain. What it alone breaks is a loss only for a surrogate, which must be
-    # stronger by itself.
-    look = check.look(case({PGD: "0000011111"}, further | {(extra, THREAT): "1111100111"}))
-    assert (look.fired, look.figure) == (False, -30.0 if check.flag == "A11" else 20.0)
 
 
 def test_a2_is_about_attacks_with_gradients() -> None:
@@ -109,15 +82,6 @@ def test_a4_an_attack_without_a_parameter_for_its_effort_is_left_out() -> None:
         bb.check("convergence").look(case({FGSM: ALL}))
 
 
-def test_a5_counts_zero_directions_at_images_that_withstand() -> None:
-    check, stuck = bb.check("zero-direction"), outcome("1110000000", zero=True)
-    look = check.look(case({PGD: stuck}))
-    assert (look.fired, look.figure, look.threshold) == (True, 3, 0)
-    assert not check.look(case({PGD: stuck, FGSM: NONE})).fired
-    with pytest.raises(bb.NotApplicable, match="follows directions"):
-        check.look(case({PGD: replace(stuck, zero_direction=None)}))
-
-
 def test_a5_as_a_note_is_the_share_of_zero_gradients() -> None:
     check = bb.check("zero-gradient")
     assert check.severity == "note"
@@ -136,6 +100,16 @@ def test_a6_one_outcome_with_probabilities_is_enough() -> None:
     assert not check.look(case({PGD: unlike, FGSM: ALL})).fired
     with pytest.raises(bb.NotApplicable, match="earlier version"):
         check.look(case({PGD: ALL}))
+
+
+def test_a7_has_nothing_to_compare_in_one_pass() -> None:
+    check, known = bb.check("repeated-passes"), outcome(ALL)
+    shared = replace(outcome(HALF), clean_log_probs=known.clean_log_probs[:])
+    for reported in ({PGD: known}, {PGD: known, FGSM: shared}):
+        with pytest.raises(bb.NotApplicable, match="one pass over the clean images"):
+            check.look(case(reported))
+    moved = replace(known, clean_log_probs=known.clean_log_probs - 0.25)
+    assert check.look(case({PGD: known, FGSM: shared, NOISE: moved})).figure == 0.25
 
 
 def test_a7_compares_what_each_attack_met_and_explains_a_refusal() -> None:
@@ -161,46 +135,6 @@ def test_a8_needs_two_images_and_a_fifth_of_a_point() -> None:
     assert not bb.check("black-box", points=20).look(case({PGD: ALL}, {(SQUARE, THREAT): "1111111100"})).fired
     with pytest.raises(bb.NotApplicable):
         check.look(case({SQUARE: ALL}, {(SQUARE, THREAT): NONE}))
-
-
-def test_a9_is_the_share_of_the_gain_in_the_last_tenth_of_the_steps() -> None:
-    rising = stepped(ALL, objective=[[step] * 10 for step in range(11)])
-    look = bb.check("unfinished").look(case({PGD: rising}))
-    assert (look.fired, look.figure, look.threshold) == (True, pytest.approx(0.1), 0.01)
-    assert not bb.check("unfinished", share=0.11).look(case({PGD: rising})).fired
-    # The best so far counts: a fall at the end is no gain. At a step without a query there is no number.
-    flat = stepped(ALL, objective=[[step] * 10 for step in (0, 1, 2, 3, np.nan, 4, 4, 4, 2, 1)])
-    assert bb.check("unfinished").look(case({PGD: flat})).figure == 0
-
-
-def test_a9_looks_at_images_that_withstand_attacks_with_one_objective() -> None:
-    check = bb.check("unfinished")
-    values = [[float(step)] * 5 + [min(step, 3.0)] * 5 for step in range(11)]
-    assert check.look(case({PGD: stepped("1111100000", objective=values)})).fired
-    assert check.look(case({PGD: stepped("0000011111", objective=values)})).figure == 0
-    with pytest.raises(bb.NotApplicable):
-        check.look(case({PGD: stepped(NONE, objective=values)}))
-    with pytest.raises(bb.NotApplicable):
-        check.look(case({PGD: stepped(ALL, objective=values[:4])}))
-    with pytest.raises(bb.NotApplicable):
-        check.look(case({STANDARD: stepped(ALL, objective=values)}))
-
-
-def test_a10_counts_successes_that_were_lost() -> None:
-    check = bb.check("silent-success")
-    broken = [[0.0] * 10, [1.0] * 4 + [np.nan] * 6, [0.0] * 10]
-    look = check.look(case({PGD: stepped("1100000000", broken=broken)}))
-    assert (look.fired, look.figure) == (True, 2)
-    assert not check.look(case({PGD: stepped("0000111111", broken=broken)})).fired
-    # An attack sees the predictive alone, from which the mutual information is not known.
-    information = replace(THREAT, goal="raise-uncertainty", score="mutual-information")
-    for other in (
-        case({PGD: ALL}),
-        case({PGD: stepped(ALL, broken=broken)}, threat=FRESH),
-        case({PGD: stepped(ALL, broken=broken)}, threat=information),
-    ):
-        with pytest.raises(bb.NotApplicable):
-            check.look(other)
 
 
 def test_a11_leaves_reported_transfers_out_of_the_white_box() -> None:

@@ -119,13 +119,6 @@ def test_a3_is_not_raised_by_attacks_that_were_not_run() -> None:
         check.look(case({PGD: ALL}, radii=[smaller]))
 
 
-def test_a5_advises_an_objective_only_where_attacks_follow_one() -> None:
-    stuck, check = outcome(ALL, zero=True), bb.check("zero-direction")
-    assert "log-margin" in check.look(case({PGD: stuck})).remedy
-    uncertain = bb.Threat(epsilon=0.1, goal="raise-uncertainty")
-    assert "log-margin" not in check.look(case({PGD: stuck}, threat=uncertain)).remedy
-
-
 @pytest.mark.parametrize(("threat", "lacks"), [(THREAT, False), (replace(THREAT, stream="independent"), True)])
 def test_where_the_attacker_lacks_draws_the_advice_is_to_give_them(threat: bb.Threat, lacks: bool) -> None:
     further = {(NOISE, threat): HALF, (SQUARE, threat): HALF, (PGD, replace(threat, epsilon=1.0)): ALL}
