@@ -83,7 +83,7 @@ class JaxNetwork:
             try:
                 self._trace(module, buffers=False)
             except Incompatible:
-                raise error from None
+                raise error from error.__cause__
             self._own_buffers = {name: buffer.cpu().numpy().copy() for name, buffer in module.named_buffers()}
 
     def _trace(self, module: nn.Module, *, buffers: bool) -> None:
