@@ -19,10 +19,23 @@ Row = dict[str, Any]
 Cards = Callable[[FitSpec], Mapping[str, Any]]
 """A function that gives the posterior card of a fit; empty if it has none."""
 
-_NAMES = (
-    *("dataset", "network", "posterior", "epsilon", "norm", "stream", "seed", "status"),
-    *("fit", "cell", "access", "goal", "kind", "queries", "epsilon_text"),
-)
+_NAMES = {
+    "dataset",
+    "network",
+    "posterior",
+    "epsilon",
+    "epsilon_text",
+    "norm",
+    "stream",
+    "access",
+    "goal",
+    "queries",
+    "seed",
+    "kind",
+    "status",
+    "fit",
+    "cell",
+}
 """The columns of rows of cells that name a cell."""
 _LEVELS = ("degenerate", "short", "single", "independent", "converged")
 """The levels of cards, the worst first."""
@@ -61,7 +74,7 @@ def image_rows(cells: Sequence[Cell], cards: Cards) -> list[Row]:
 def time_rows(cells: Sequence[Cell], cards: Cards) -> list[Row]:
     """A row for each cell with its time. Rows of cells have none: they are the same for each run of a matrix."""
     return [
-        {name: value for name, value in cell.row().items() if name in (*_NAMES, cell.spec.kind)}
+        {name: value for name, value in cell.row().items() if name in _NAMES | {cell.spec.kind}}
         | {"seconds": cell.seconds, "cpu_seconds": cell.cpu_seconds}
         for cell in cells
     ]

@@ -44,6 +44,10 @@ class Place:
         if len(self.before) != 3:
             raise self.refuse(f"inputs of shape (N, {', '.join(map(str, self.before))}), not (N, channels, H, W)")
 
+    def of_channels(self, values: Tensor) -> Tensor:
+        """A number for each channel (C,) as one for each coordinate of an input, (1, *shape)."""
+        return values.reshape(1, -1, *[1] * (len(self.before) - 1)).expand(1, *self.before)
+
 
 def _pair(value: Any) -> tuple[int, int]:
     rows, columns = (value, value) if isinstance(value, int) else value
@@ -170,21 +174,19 @@ def _batch_norm(layer: nn.BatchNorm1d | nn.BatchNorm2d, place: Place) -> Step:
     if layer.running_mean is None or layer.running_var is None:
         raise place.refuse("track_running_stats=False")
     inverse = (layer.running_var.double() + layer.eps).rsqrt()
-    weight, shift = torch.ones_like(inverse), torch.zeros_like(inverse)
+    scale, shift = inverse, torch.zeros_like(inverse)
     if layer.affine:
-        weight, shift = layer.weight.double(), layer.bias.double()
-    scale = inverse * weight
+        scale, shift = inverse * layer.weight.double(), layer.bias.double()
     mean = layer.running_mean.double() * scale
-    full = lambda values: values.reshape(1, -1, *[1] * (len(place.before) - 1)).expand(1, *place.before)  # noqa: E731
     # Some kernels subtract the mean first, and others multiply by the weight last.
     factor = torch.maximum(inverse, scale.abs()).clamp(min=1)
     # The statistics go through about ten roundings until they are scale and shift.
     return Diagonal(
         place.source,
-        full(scale),
-        full(shift - mean),
-        full(shift.abs() + mean.abs()),
-        (full(factor), full(factor * (1 + layer.running_mean.double().abs()) + shift.abs())),
+        place.of_channels(scale),
+        place.of_channels(shift - mean),
+        place.of_channels(shift.abs() + mean.abs()),
+        (place.of_channels(factor), place.of_channels(factor * (1 + layer.running_mean.double().abs()) + shift.abs())),
         roundings=16,
     )
 
