@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jax_agreement import Call, agree
+from jax_agreement import Call, assert_agreement
 from torch import Tensor, fx, nn
 
 import bnnbench as bb
@@ -149,7 +149,7 @@ def test_every_layer_agrees_with_torch(name: str) -> None:
     for buffer in module.buffers():
         if buffer.is_floating_point():
             buffer.uniform_(0.5, 1.5)
-    agree(module, torch.randn(5, *shape))
+    assert_agreement(module, torch.randn(5, *shape))
 
 
 @pytest.mark.parametrize("key", FUNCTIONAL, ids=lambda key: getattr(key, "__name__", key))
@@ -157,7 +157,7 @@ def test_every_function_and_method_agrees_with_torch(key: Any) -> None:
     function, shape = FUNCTIONAL[key]
     nodes = fx.symbolic_trace(Call(function)).graph.nodes
     assert key in {node.target for node in nodes}
-    agree(Call(function), torch.randn(5, *shape, generator=torch.Generator().manual_seed(0)))
+    assert_agreement(Call(function), torch.randn(5, *shape, generator=torch.Generator().manual_seed(0)))
 
 
 def test_every_supported_function_and_method_is_among_those_tested() -> None:
@@ -171,7 +171,7 @@ def test_every_supported_layer_is_among_those_tested() -> None:
 @pytest.mark.integration
 def test_functions_methods_parameters_buffers_and_ties_agree_with_torch() -> None:
     torch.manual_seed(0)
-    agree(Functional(), torch.rand(5, 1, 9, 9))
+    assert_agreement(Functional(), torch.rand(5, 1, 9, 9))
 
 
 @pytest.mark.integration
@@ -180,7 +180,7 @@ def test_functions_methods_parameters_buffers_and_ties_agree_with_torch() -> Non
 def test_the_bundled_networks_agree_with_torch(name: str, activation: str) -> None:
     pair = (np.zeros((2, 1, 17, 16), "f4"), np.array([0, 4]))
     network = bb.network(name, activation=activation).build(bb.Data(train=pair, test=pair))
-    agree(bb.initialise(network, 3), torch.rand(4, 1, 17, 16))
+    assert_agreement(bb.initialise(network, 3), torch.rand(4, 1, 17, 16))
 
 
 @pytest.mark.integration
@@ -198,7 +198,7 @@ def test_convolutions_of_any_geometry_agree(
 ) -> None:
     torch.manual_seed(0)
     module = nn.Conv2d(2, 4, kernel, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    agree(module, torch.randn(2, 2, side, side + 1))
+    assert_agreement(module, torch.randn(2, 2, side, side + 1))
 
 
 class Defaults(nn.Module):
@@ -215,7 +215,7 @@ class Defaults(nn.Module):
 
 def test_other_arguments_of_forward_take_their_defaults() -> None:
     torch.manual_seed(0)
-    agree(Defaults(), torch.randn(5, 2))
+    assert_agreement(Defaults(), torch.randn(5, 2))
 
 
 def test_the_module_is_left_as_it_was() -> None:

@@ -29,7 +29,7 @@ def arrays_of(module: nn.Module) -> dict[str, jax.Array]:
     return {name: jnp.asarray(tensor.detach().numpy()) for name, tensor in named}
 
 
-def agree(module: nn.Module, x: Tensor) -> None:
+def assert_agreement(module: nn.Module, x: Tensor) -> None:
     """Outputs and the gradient of a random projection agree to 1e-5 of their size."""
     module.eval()
     network, arrays = JaxNetwork(module), arrays_of(module)
