@@ -12,6 +12,8 @@ from bnnbench.core.ensemble.protocol import Ensemble
 
 BUDGET = 24 * 2**20
 """Largest size in bytes of one chunk's activations and of the log-probabilities of all draws at its images."""
+WORTH_HOLDING = 48
+"""The smallest number of images for which fewer passes over the draws save more than small batches cost."""
 
 
 class Chunk(NamedTuple):
@@ -28,16 +30,20 @@ class Chunk(NamedTuple):
     blocks: list[list[int]]
 
 
-def chunks(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> Iterator[Chunk]:
+def chunks(ensemble: Ensemble, x: Tensor, draws: Sequence[int], *, held: bool = False) -> Iterator[Chunk]:
     """The images x (N, *shape) in chunks of nearly equal size that fit the budget, with blocks of the draws.
 
-    The sizes depend on shapes alone, so that results do not depend on the machine.
+    With `held`, the chunks are so small that the passes of all draws can be held at the same time, if that leaves
+    batches of a useful size. The sizes depend on shapes alone, so that results do not depend on the machine.
     """
     x = usable(x.to(ensemble.device, ensemble.dtype))
     footprint = batching.footprint(ensemble, x)
     # The values held in addition to the activations: gradients of the image, and a few copies of the log-probabilities.
     values = 3 * x[:1].numel() + 6 * len(draws) * footprint.classes
     largest = max(1, BUDGET // (footprint.activations + values * x.element_size()))
+    can_be_held = batching.HELD // (footprint.activations * max(1, len(draws)))
+    if held and can_be_held >= WORTH_HOLDING:
+        largest = min(largest, can_be_held)
     number = max(1, -(-len(x) // largest))
     start = 0
     for part in x.tensor_split(number):
@@ -50,8 +56,10 @@ def usable(tensor: Tensor) -> Tensor:
     return tensor.clone() if tensor.is_inference() else tensor
 
 
-def labelled_chunks(ensemble: Ensemble, x: Tensor, y: Tensor, draws: Sequence[int]) -> Iterator[tuple[Chunk, Tensor]]:
+def labelled_chunks(
+    ensemble: Ensemble, x: Tensor, y: Tensor, draws: Sequence[int], *, held: bool = False
+) -> Iterator[tuple[Chunk, Tensor]]:
     """The chunks of `chunks`, each with the labels (n,) of its images."""
     y = usable(y.to(ensemble.device))
-    for chunk in chunks(ensemble, x, draws):
+    for chunk in chunks(ensemble, x, draws, held=held):
         yield chunk, y[chunk.start : chunk.start + len(chunk.x)]

@@ -5,13 +5,13 @@ gradients of log odds, weighted in logarithms, so that it does not underflow whe
 
 An objective may define up to three forms of its direction. The first that is defined and does not return None is used:
 `log_weight` (one pass over the draws), `odds_terms` (two passes), `ascent` (two passes). Without any of them, the
-direction is the gradient of `value`.
+direction is the gradient of `value`. Two passes become one where the first pass of every draw can be held in memory.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -155,21 +155,20 @@ def signed_odds(ensemble: Ensemble, chunk: Chunk, y: Tensor, objective: Objectiv
     The weights are relative to the largest one of all draws and terms, in logarithms. None if the objective's
     `odds_terms` returns None.
     """
+    each, passes = _every_draw(ensemble, chunk)
     with torch.no_grad():
-        each = each_log_probs(ensemble, chunk)
         terms = objective.odds_terms(each, y)
     if terms is None:
         return None
     top = torch.stack([term.log_weight.amax(0) for term in terms]).amax(0)
     total, start = torch.zeros_like(chunk.x), 0
-    for block in chunk.blocks:
-        logits, pull = batching.forward(ensemble, chunk.x, block)
+    for logits, pull in passes:
         slope = torch.zeros_like(logits)
         for term in terms:
-            weight = term.sign * _relative(term.log_weight[start : start + len(block)], top)
+            weight = term.sign * _relative(term.log_weight[start : start + len(logits)], top)
             slope += _against(logits, term.classes)[-1] * weight[..., None]
         pull(slope, total)
-        start += len(block)
+        start += len(logits)
     return Probe(average(each), value_of(objective, each, y), total)
 
 
@@ -185,16 +184,26 @@ def plain_gradient(
 
     The first pass gives the function's derivative by the log-probabilities; the second pulls it back through each draw.
     """
-    with torch.no_grad():
-        each = each_log_probs(ensemble, chunk)
+    each, passes = _every_draw(ensemble, chunk)
     derivative = _derivative(function, each, y).to(each.dtype)
     total, start = torch.zeros_like(chunk.x), 0
-    for block in chunk.blocks:
-        logits, pull = batching.forward(ensemble, chunk.x, block)
-        slope = derivative[start : start + len(block)]
+    for logits, pull in passes:
+        slope = derivative[start : start + len(logits)]
         pull(slope - logits.softmax(-1) * slope.sum(-1, keepdim=True), total)
-        start += len(block)
+        start += len(logits)
     return Probe(average(each), value_of(objective, each, y), total)
+
+
+def _every_draw(ensemble: Ensemble, chunk: Chunk) -> tuple[Tensor, Iterable[tuple[Tensor, batching.Pull]]]:
+    """Log-probabilities (S, n, K) of every draw at a chunk of images, and the pass of each block, to be pulled back.
+
+    Passes that cannot be held at the same time are made again when their turn comes.
+    """
+    if len(batching.grouped(ensemble, chunk.x, chunk.blocks)) > 1:
+        again = (batching.forward(ensemble, chunk.x, block) for block in chunk.blocks)
+        return each_log_probs(ensemble, chunk), again
+    passes = [batching.forward(ensemble, chunk.x, block) for block in chunk.blocks]
+    return torch.cat([logits.log_softmax(-1) for logits, _ in passes]), passes
 
 
 def _derivative(function: Callable[[Tensor, Tensor], Tensor], each: Tensor, y: Tensor) -> Tensor:

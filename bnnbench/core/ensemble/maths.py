@@ -47,10 +47,11 @@ def draw_log_probs(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> Tenso
 
 def gradient(ensemble: Ensemble, x: Tensor, y: Tensor, objective: Objective, draws: Sequence[int]) -> Tensor:
     """The gradient (N, *shape) of the objective's value at inputs x (N, *shape) with labels y (N,)."""
+    held = not directions.declares(objective, "log_weight")
     with standard_settings(), fast_products(ensemble.device):
         parts = [
             directions.true_gradient(ensemble, chunk, labels, objective)
-            for chunk, labels in labelled_chunks(ensemble, x, y, draws)
+            for chunk, labels in labelled_chunks(ensemble, x, y, draws, held=held)
         ]
     return torch.cat(parts).to(x)
 
@@ -58,12 +59,14 @@ def gradient(ensemble: Ensemble, x: Tensor, y: Tensor, objective: Objective, dra
 def probe(ensemble: Ensemble, x: Tensor, y: Tensor, objective: Objective, draws: Sequence[int]) -> Probe:
     """Log predictive probabilities, the objective's value and its direction at inputs x (N, *shape) with labels y (N,).
 
-    It takes one pass over the draws if the objective has a `log_weight`, and two otherwise.
+    It takes one pass over the draws if the objective has a `log_weight`, or if all passes can be held at the same time,
+    and two otherwise.
     """
+    held = not directions.declares(objective, "log_weight")
     with standard_settings(), fast_products(ensemble.device):
         parts = [
             directions.direction(ensemble, chunk, labels, objective)
-            for chunk, labels in labelled_chunks(ensemble, x, y, draws)
+            for chunk, labels in labelled_chunks(ensemble, x, y, draws, held=held)
         ]
     log_probabilities, value, direction = (torch.cat(pieces) for pieces in zip(*parts, strict=True))
     return Probe(log_probabilities.to(x), value.to(x), direction.to(x))
