@@ -12,6 +12,7 @@
                   HamiltonianSampler, Chain                    parameters and bookkeeping of Hamiltonian samplers
                   JaxNetwork, MODULES, FUNCTIONS, METHODS      run a torch network in JAX
     attacks       Maximising, Best                             an objective parameter; the best candidates so far
+                  best_of_each                                 the best of several candidates of each image
                   GOALS                                        the names of all goals, for the property `goals`
                   per_image                                    values of images that broadcast over a batch
     certificates  traced, described_node                       the torch.fx graph of a network, names in messages
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from bnnbench.authoring.batch_norm import BatchNormStatistics as BatchNormStatistics
     from bnnbench.authoring.batch_norm import recalibrated as recalibrated
     from bnnbench.authoring.best_iterate import Best as Best
+    from bnnbench.authoring.best_iterate import best_of_each as best_of_each
     from bnnbench.authoring.hamiltonian import Chain as Chain
     from bnnbench.authoring.hamiltonian import HamiltonianSampler as HamiltonianSampler
     from bnnbench.authoring.jax_network import JaxNetwork as JaxNetwork
@@ -86,7 +88,7 @@ if TYPE_CHECKING:
 
 _NAMES_OF = {
     "authoring.batch_norm": ["BatchNormStatistics", "recalibrated"],
-    "authoring.best_iterate": ["Best"],
+    "authoring.best_iterate": ["Best", "best_of_each"],
     "authoring.hamiltonian": ["Chain", "HamiltonianSampler"],
     "authoring.jax_network": ["JaxNetwork"],
     "authoring.jax_tables": ["FUNCTIONS", "METHODS", "MODULES"],

@@ -48,6 +48,11 @@ class Best:
         return self._best_value
 
     @property
+    def broken(self) -> Tensor:
+        """Whether a candidate of each image has reached the goal, (N,) bool."""
+        return self._best_broken
+
+    @property
     def unbroken(self) -> Tensor:
         """The positions of the images for which no candidate has reached the goal."""
         return self.everywhere[~self._best_broken]
@@ -59,10 +64,15 @@ class Best:
             candidates: inputs (n, *shape).
             broken: whether each candidate reaches the goal, (n,) bool.
             value: the objective of each candidate, (n,).
-            at: the positions (n,) of their images. By default all images in order; then n is N.
+            at: the positions (n,) of their images. By default all images in order; then n is N. If a position occurs
+                several times, the best of its candidates is offered, and is the latest one.
         """
-        at = self.everywhere if at is None else at
-        self.pass_by(broken, value, at)
+        if at is None:
+            at = self.everywhere
+        else:
+            chosen = best_of_each(at, broken, value)
+            candidates, broken, value, at = candidates[chosen], broken[chosen], value[chosen], at[chosen]
+        self._note(broken, value, at)
         best_broken, best_value = self._best_broken[at], self._best_value[at]
         better = (broken & ~best_broken) | ((broken == best_broken) & (value > best_value))
         replaced = at[better]
@@ -71,4 +81,31 @@ class Best:
 
     def pass_by(self, broken: Tensor, value: Tensor, at: Tensor) -> None:
         """Note the latest objective and success of candidates that are not to be kept; arguments as in `offer`."""
+        chosen = best_of_each(at, broken, value)
+        self._note(broken[chosen], value[chosen], at[chosen])
+
+    def _note(self, broken: Tensor, value: Tensor, at: Tensor) -> None:
         self.latest_value[at], self.latest_broken[at] = value, broken
+
+
+def best_of_each(at: Tensor, broken: Tensor, value: Tensor) -> Tensor:
+    """The places, in order, of the best candidate of each image among n candidates.
+
+    Args:
+        at: the positions (n,) of their images; each may occur several times.
+        broken: whether each candidate reaches the goal, (n,) bool.
+        value: the value of each candidate, (n,); larger is better among candidates that both reach the goal or both do
+            not. Of equal ones the first is best.
+    """
+    import torch
+
+    places = torch.arange(len(at), device=at.device)
+    if len(at) < 2 or bool((at[1:] > at[:-1]).all()):
+        return places
+    # Sorted by image, then from the best to the worst: the sorts are stable, and the last one counts most.
+    order = value.argsort(descending=True, stable=True)
+    order = order[broken[order].long().argsort(descending=True, stable=True)]
+    order = order[at[order].argsort(stable=True)]
+    first = torch.ones_like(broken)
+    first[1:] = at[order[1:]] != at[order[:-1]]
+    return order[first]

@@ -51,7 +51,10 @@ class Ledger:
         self.zero_direction[positions[zero]] = True
 
     def record(self, name: str, values: Tensor, positions: Tensor) -> None:
-        """Append a step's values (n,) for the images at these positions (n,). All other images get NaN."""
+        """Append a step's values (n,) for the images at these positions (n,). All other images get NaN.
+
+        The largest of the values counts for a position that occurs several times.
+        """
         import torch
 
         images = len(self.forward)
@@ -60,7 +63,7 @@ class Ledger:
         else:
             dtype = values.dtype if values.is_floating_point() else torch.float32
             step = torch.full((images,), torch.nan, dtype=dtype, device="cpu")
-            step[positions] = values.to(dtype)
+            step.scatter_reduce_(0, positions, values.to(dtype), "amax", include_self=False)
         self.steps.setdefault(name, []).append(step)
 
     @property

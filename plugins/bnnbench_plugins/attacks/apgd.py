@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from bnnbench import objective
 from bnnbench.authoring import Best, Maximising, per_image
-from bnnbench_plugins.attacks.nearest import likely_others
+from bnnbench_plugins.attacks.targets import TargetMargin, batches, likely_others
 
 if TYPE_CHECKING:
     import torch
@@ -37,11 +37,12 @@ class AutoProjectedGradient(Maximising):
     them. As in l1-APGD (Croce and Hein 2021), the first step is as long as the radius, there is no momentum, and points
     are projected into the intersection of ball and box; that attack adapts the number of coordinates in another way.
 
-    With `targets`, the attack does not maximise `objective`: it runs once for each of the most probable other classes,
-    and maximises the margin of that class over the label (`class-margin`). Some images fall only to such a run.
+    With `targets`, the attack does not maximise `objective`: it runs for each of the most probable other classes, and
+    maximises the margin of that class over the best other one. The most probable class comes first, then the others
+    together. Some images fall only to such a run.
     """
 
-    revision: ClassVar[int | None] = 2
+    revision: ClassVar[int | None] = 3
     traits: ClassVar[frozenset[str]] = frozenset({"iterative"})
 
     steps: int = Field(default=50, ge=1)
@@ -51,7 +52,7 @@ class AutoProjectedGradient(Maximising):
     random_start: bool = True
     """Start from uniform noise in the ball instead of the clean input."""
     targets: int = Field(default=0, ge=0)
-    """Number of other classes whose margins are attacked in turn, the most probable at the clean input; 0 for none."""
+    """Number of other classes whose margins are attacked, the most probable at the clean input; 0 for none."""
     stop_when_broken: bool = False
     """Stop attacking an image once it is misclassified. Faster, but softmax robustness is then not reported."""
 
@@ -62,51 +63,43 @@ class AutoProjectedGradient(Maximising):
         return self
 
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
-        best = Best(x)
-        for aim, aimed in self._aims(victim, x, y):
+        best, objective = Best(x), TargetMargin() if self.targets else self.objective
+        for aims in self._aims(victim, x, y):
             for _ in range(self.restarts):
                 # Noise is drawn for all images, so that an image that is no longer attacked changes no other.
                 start = threat.uniform(x, rng) if self.random_start else x
-                standing = aimed[best.unbroken] if self.stop_when_broken else aimed
-                at = (best.unbroken if self.stop_when_broken else best.everywhere)[standing]
-                if len(at):
-                    self._climb(victim, best, aim, at, start, x, y, threat)
+                for at, classes in self._runs(best.unbroken if self.stop_when_broken else best.everywhere, aims):
+                    self._climb(victim, best, objective, _Climb.begun(at, classes, start[at], threat), x, y, threat)
         return best.inputs
 
-    def _aims(self, victim: Victim, x: Tensor, y: Tensor) -> list[tuple[Objective, Tensor]]:
-        """Each objective that is maximised, with the images (N,) bool for which it is."""
-        import torch
-
+    def _aims(self, victim: Victim, x: Tensor, y: Tensor) -> list[Tensor]:
+        """The classes (N, runs) that the objective gets as `y`, in runs that are made at the same time."""
         if self.targets == 0:
-            return [(self.objective, torch.ones_like(y, dtype=torch.bool))]
-        log_probs = victim.log_probs(x)
-        likely = likely_others(log_probs, y, self.targets)
-        return [
-            (objective("bnnbench:class-margin", target=k), (likely == k).any(-1)) for k in range(log_probs.shape[-1])
-        ]
+            return [y[:, None]]
+        # Most images that fall do so to the most probable class. It comes first, so that they take fewer queries.
+        likely = likely_others(victim.log_probs(x), y, self.targets)
+        return [ranks for ranks in (likely[:, :1], likely[:, 1:]) if ranks.shape[1]]
+
+    @staticmethod
+    def _runs(at: Tensor, aims: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
+        """The runs on images at positions `at` (n,), in batches: positions and classes. One batch for one run each."""
+        if len(at) == 0:
+            return []
+        return batches(at, aims) if aims.shape[1] > 1 else [(at, aims[at, 0])]
 
     def _climb(
-        self,
-        victim: Victim,
-        best: Best,
-        aim: Objective,
-        at: Tensor,
-        start: Tensor,
-        x: Tensor,
-        y: Tensor,
-        threat: Threat,
+        self, victim: Victim, best: Best, objective: Objective, climb: _Climb, x: Tensor, y: Tensor, threat: Threat
     ) -> None:
-        """One run from `start` (N, *shape) on the images at positions `at` (n,); its iterates are offered to `best`."""
-        climb = _Climb.begun(at, start[at], threat)
+        """Runs from their start on; their iterates are offered to `best`."""
         checkpoints = _checkpoints(self.steps)
         for step in range(self.steps + 1):
             last = step == self.steps
-            asked, labels = victim.among(climb.at), y[climb.at]
+            asked = victim.among(climb.at)
             if last:
-                (log_probs, value), direction = asked.score(climb.points, labels, aim), climb.direction
+                (log_probs, value), direction = asked.score(climb.points, climb.classes, objective), climb.direction
             else:
-                log_probs, value, direction = asked.probe(climb.points, labels, aim)
-            broken = threat.broken(log_probs, labels)
+                log_probs, value, direction = asked.probe(climb.points, climb.classes, objective)
+            broken = threat.broken(log_probs, y[climb.at])
             if last or threat.stream != "fresh":
                 best.offer(climb.points, broken, value, climb.at)
             else:
@@ -120,7 +113,7 @@ class AutoProjectedGradient(Maximising):
                 climb.judge(step - checkpoints[step])
             # Under `fresh` a success with some draws is none with others, and only the last iterate is kept.
             if self.stop_when_broken and threat.stream != "fresh":
-                climb = climb.at_images(~broken)
+                climb = climb.of_runs(~best.broken[climb.at])
                 if len(climb.at) == 0:
                     return
             climb.move(x[climb.at], threat)
@@ -143,12 +136,14 @@ class AutoProjectedGradient(Maximising):
 
 @dataclass(eq=False)
 class _Climb:
-    """The state of a run on n images; all tensors lead with n.
+    """The state of n runs; all tensors lead with n.
 
-    `at` are the positions of the images. `best` marks the best iterate so far, and `before` the last checkpoint.
+    `at` are the positions of their images, and `classes` what their objective gets as `y`. `best` marks the best
+    iterate so far, and `before` the last checkpoint.
     """
 
     at: Tensor
+    classes: Tensor
     points: Tensor
     previous: Tensor
     value: Tensor
@@ -162,16 +157,15 @@ class _Climb:
     value_before: Tensor
 
     @classmethod
-    def begun(cls, at: Tensor, points: Tensor, threat: Threat) -> _Climb:
+    def begun(cls, at: Tensor, classes: Tensor, points: Tensor, threat: Threat) -> _Climb:
         """The state before the first query."""
         import torch
 
         lowest = points.new_full((len(at),), -torch.inf)
         length = points.new_full((len(at),), FIRST[threat.norm] * threat.epsilon)
         still = torch.zeros_like(points)
-        return cls(
-            at, points, points, lowest, still, length, lowest, points, still, torch.zeros_like(length), length, lowest
-        )
+        zero = torch.zeros_like(length)
+        return cls(at, classes, points, points, lowest, still, length, lowest, points, still, zero, length, lowest)
 
     def arrive(self, value: Tensor, direction: Tensor) -> None:
         """Take in the objective (n,) and the direction (n, *shape) at the current points."""
@@ -205,8 +199,8 @@ class _Climb:
             moved = threat.project(x, moved)
         self.points, self.previous = moved, self.points
 
-    def at_images(self, kept: Tensor) -> _Climb:
-        """The state of some of the images, (n,) bool."""
+    def of_runs(self, kept: Tensor) -> _Climb:
+        """The state of some of the runs, (n,) bool."""
         return _Climb(*(getattr(self, field.name)[kept] for field in fields(self)))
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from bnnbench import Attack, objective
-from bnnbench_plugins.attacks.nearest import Nearest, likely_others
+from bnnbench_plugins.attacks.nearest import Nearest
+from bnnbench_plugins.attacks.targets import likely_others
 
 if TYPE_CHECKING:
     import torch

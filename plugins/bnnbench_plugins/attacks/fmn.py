@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from bnnbench import Attack, objective
-from bnnbench_plugins.attacks.nearest import Nearest, likely_others
+from bnnbench_plugins.attacks.nearest import Nearest
+from bnnbench_plugins.attacks.targets import TargetMargin, batches, likely_others
 
 if TYPE_CHECKING:
     import torch
@@ -37,13 +38,13 @@ class FastMinimumNorm(Attack):
     where an ensemble is certain. The length of a step is a fraction of the radius, in the norm of the threat, instead
     of a number that must be tuned for each data set.
 
-    With `targets`, the attack runs once for each of the most probable other classes, and raises the margin of that
-    class (`class-margin`). Some images have a nearer input that only such a run finds.
+    With `targets`, the attack runs once for each of the most probable other classes, all at the same time, and raises
+    the margin of that class over the best other one. Some images have a nearer input that only such a run finds.
 
     Under the stream `fresh` each query sees other draws, so the nearest iterate is one that met vulnerable draws.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
     traits: ClassVar[frozenset[str]] = frozenset({"iterative", "minimal-norm"})
 
     steps: int = Field(default=100, ge=1)
@@ -53,27 +54,27 @@ class FastMinimumNorm(Attack):
     radius_change: float = Field(default=0.05, gt=0, lt=1)
     """The fraction by which the radius first shrinks or grows."""
     targets: int = Field(default=0, ge=0)
-    """Number of other classes whose margins are attacked in turn, the most probable at the clean input; 0 for none."""
+    """Number of other classes whose margins are attacked, the most probable at the clean input; 0 for none."""
 
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
         nearest = Nearest(victim, x, y, threat)
-        for aim, at in self._aims(nearest, y):
-            if len(at):
-                self._search(victim.among(at), nearest, aim, at, x[at], y[at], threat)
-        return nearest.inputs
-
-    def _aims(self, nearest: Nearest, y: Tensor) -> list[tuple[Objective, Tensor]]:
-        """Each objective that is maximised, with the positions of the images for which it is."""
-        at = nearest.standing
+        if len(nearest.standing) == 0:
+            return nearest.inputs
         if self.targets == 0:
-            return [(objective("bnnbench:log-margin"), at)]
-        likely, classes = likely_others(nearest.clean[at], y[at], self.targets), nearest.clean.shape[-1]
-        return [(objective("bnnbench:class-margin", target=k), at[(likely == k).any(-1)]) for k in range(classes)]
+            at = nearest.standing
+            self._search(victim.among(at), nearest, objective("bnnbench:log-margin"), at, x[at], y[at], threat)
+            return nearest.inputs
+        for at, targets in batches(nearest.standing, likely_others(nearest.clean, y, self.targets)):
+            self._search(victim.among(at), nearest, TargetMargin(), at, x[at], targets, threat)
+        return nearest.inputs
 
     def _search(
         self, asked: Victim, nearest: Nearest, aim: Objective, at: Tensor, x: Tensor, y: Tensor, threat: Threat
     ) -> None:
-        """One run on the images x (n, *shape) at positions `at` (n,); its iterates are offered to `nearest`."""
+        """Runs from the images x (n, *shape) at positions `at` (n,); their iterates are offered to `nearest`.
+
+        `y` (n,) are the labels or targets of the objective. A position may occur several times, with other targets.
+        """
         import torch
 
         points = x

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bnnbench.authoring import best_of_each
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -48,17 +50,19 @@ class Nearest:
         Args:
             candidates: inputs (n, *shape).
             log_probs: log predictive probabilities (n, K) at the candidates.
-            at: the positions (n,) of their images.
+            at: the positions (n,) of their images; each may occur several times.
 
         Returns whether each candidate reaches the goal, (n,) bool.
         """
-        broken = self._clearly_broken(log_probs, self._y[at])
+        reached = broken = self._clearly_broken(log_probs, self._y[at])
         distance = self._threat.distance(self._x[at], candidates)
+        chosen = best_of_each(at, broken, -distance)
+        candidates, broken, distance, at = candidates[chosen], broken[chosen], distance[chosen], at[chosen]
         nearer = broken & (distance < self.distance[at])
         kept = nearer | self.distance[at].isinf()
         self.inputs[at[kept]] = candidates[kept]
         self.distance[at[nearer]] = distance[nearer]
-        return broken
+        return reached
 
     def _clearly_broken(self, log_probs: Tensor, y: Tensor) -> Tensor:
         """Whether the goal is reached even if the class `y` is more or less probable by the rounding, (n,) bool."""
@@ -69,15 +73,3 @@ class Nearest:
         return self._threat.broken(log_probs.scatter_add(-1, y[:, None], rounding), y) & self._threat.broken(
             log_probs.scatter_add(-1, y[:, None], -rounding), y
         )
-
-
-def likely_others(log_probs: Tensor, y: Tensor, count: int) -> Tensor:
-    """The most probable classes (N, count) other than the labels y (N,), from log-probabilities (N, K).
-
-    There are K - 1 of them at most.
-    """
-    import torch
-
-    others = log_probs.scatter(-1, y[:, None], -torch.inf)
-    # The sort is stable, so that equal classes come in one order on every device.
-    return others.sort(dim=-1, descending=True, stable=True).indices[:, : min(count, log_probs.shape[-1] - 1)]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from bnnbench_plugins.attacks import targets
 from bnnbench_plugins.attacks.apgd import _checkpoints
 from hyperplanes import SHAPES, linear_problem
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from known import random_ensemble, random_inputs, small_data
 
 import bnnbench as bb
@@ -70,21 +73,21 @@ def test_targets_break_an_image_that_the_best_other_class_hides() -> None:
     predictive, x, y = hidden_class()
     threat = bb.Threat(epsilon=0.1)
     log_probs = {}
-    for targets in (0, 1, 2):
-        attack = bb.attack("apgd", objective="log-margin", targets=targets, random_start=False)
-        log_probs[targets] = predictive.log_probs(attack(predictive, x, y, threat))
-    assert [threat.broken(log_probs[targets], y).item() for targets in (0, 1, 2)] == [False, False, True]
+    for count in (0, 1, 2):
+        attack = bb.attack("apgd", objective="log-margin", targets=count, random_start=False)
+        log_probs[count] = predictive.log_probs(attack(predictive, x, y, threat))
+    assert [threat.broken(log_probs[count], y).item() for count in (0, 1, 2)] == [False, False, True]
 
 
-@pytest.mark.parametrize("targets", [0, 1])
+@pytest.mark.parametrize("count", [0, 1])
 @pytest.mark.parametrize("norm", NORMS)
-def test_stopping_at_broken_images_changes_no_verdict(norm: str, targets: int) -> None:
+def test_stopping_at_broken_images_changes_no_verdict(norm: str, count: int) -> None:
     predictive, data = random_ensemble(draws=4, inputs=4, classes=2), small_data(images=80)
     threat = bb.Threat(epsilon=0.15 if norm == "linf" else 0.3, norm=norm)  # type: ignore[arg-type]
     whole, quick = (
         bb.evaluate(
             predictive,
-            bb.attack("apgd", steps=8, restarts=2, targets=targets, stop_when_broken=stop),
+            bb.attack("apgd", steps=8, restarts=2, targets=count, stop_when_broken=stop),
             data,
             threat=threat,
         )
@@ -127,3 +130,45 @@ def test_stopping_keeps_what_is_found_under_fresh_draws(name: str) -> None:
     stopped = bb.attack(name, stop_when_broken=True).run(predictive, x, y, threat)
     assert stopped.distance.min() > 0
     assert stopped.success.sum() >= 0.8 * bb.attack(name).run(predictive, x, y, threat).success.sum() > 0
+
+
+@pytest.mark.parametrize("stop", [False, True])
+@pytest.mark.parametrize("name", ["apgd", "fmn"])
+def test_runs_on_several_targets_depend_on_no_other_image(
+    name: str, stop: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the inputs nor the queries, however the runs are put into batches."""
+    predictive, (x, y) = random_ensemble(classes=5), random_inputs(images=20, classes=5)
+    own = {"random_start": False, "stop_when_broken": stop} if name == "apgd" else {}
+    attack, threat = bb.attack(name, steps=12, targets=3, **own), bb.Threat(0.1)
+    whole = attack.run(predictive, x, y, threat)
+    order = torch.arange(19, 4, -3)
+    alone = attack.run(predictive, x[order], y[order], threat)
+    monkeypatch.setattr(targets, "ROWS", 7)
+    parted = attack.run(predictive, x, y, threat)
+    assert 0 < whole.success.sum() < 20
+    for again, at in ((alone, order), (parted, slice(None))):
+        assert torch.allclose(again.inputs, whole.inputs[at], atol=1e-8)
+        assert np.array_equal(again.passes, whole.passes[at])
+
+
+@settings(max_examples=30, deadline=None)
+@given(classes=st.integers(2, 6), seed=st.integers(0, 1000), scale=st.sampled_from([1.0, 10.0]))
+def test_the_margin_of_a_target_is_that_over_the_label_until_the_image_falls(
+    classes: int, seed: int, scale: float
+) -> None:
+    predictive, (x, _) = random_ensemble(classes=classes, scale=scale, seed=seed), random_inputs(seed=seed)
+    log_probs = predictive.draw_log_probs(x)
+    y = predictive.log_probs(x).argmax(-1)
+    for target in range(1, classes):
+        other = (y + target) % classes
+        for one in range(len(x)):
+            aim = bb.objective("class-margin", target=int(other[one]))
+            here = slice(one, one + 1)
+            expected = aim.value(log_probs[:, here], y[here])
+            assert torch.allclose(targets.TargetMargin().value(log_probs[:, here], other[here]), expected)
+            found, meant = (
+                predictive.direction(x[here], labels[here], objective)
+                for objective, labels in ((targets.TargetMargin(), other), (aim, y))
+            )
+            assert torch.allclose(found, meant, rtol=1e-9, atol=1e-12)

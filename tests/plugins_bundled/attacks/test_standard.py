@@ -126,13 +126,13 @@ APGD = {
 }
 RECIPE = [
     ("FastGradientSign", 1, 1.0, 2, {"objective": {"use": "bnnbench:log-margin"}}),
-    ("AutoProjectedGradient", 2, 1.0, 2, APGD),
-    ("AutoProjectedGradient", 2, 1.0, 2, APGD | {"steps": 15, "targets": 3}),
-    ("AutoProjectedGradient", 2, 0.5, 2, APGD | {"targets": 9}),
-    ("AutoProjectedGradient", 2, 0.2, 3, APGD | {"objective": {"use": "bnnbench:dlr"}, "steps": 20, "restarts": 3}),
-    ("AutoProjectedGradient", 2, 0.2, 2, APGD | {"steps": 100, "targets": 4}),
-    ("FastMinimumNorm", 1, 0.2, 2, {"steps": 50, "relative_step_size": 1.0, "radius_change": 0.05, "targets": 4}),
-    ("AutoProjectedGradient", 2, 0.1, 2, APGD | {"steps": 100, "targets": 4, "restarts": 2}),
+    ("AutoProjectedGradient", 3, 1.0, 2, APGD),
+    ("AutoProjectedGradient", 3, 1.0, 2, APGD | {"steps": 15, "targets": 3}),
+    ("AutoProjectedGradient", 3, 0.5, 2, APGD | {"targets": 9}),
+    ("AutoProjectedGradient", 3, 0.2, 3, APGD | {"objective": {"use": "bnnbench:dlr"}, "steps": 20, "restarts": 2}),
+    ("AutoProjectedGradient", 3, 0.2, 2, APGD | {"steps": 100, "targets": 2, "restarts": 2}),
+    ("FastMinimumNorm", 2, 0.1, 2, {"steps": 50, "relative_step_size": 1.0, "radius_change": 0.05, "targets": 4}),
+    ("AutoProjectedGradient", 3, 0.1, 2, APGD | {"steps": 100, "targets": 4}),
     (
         "SquareAttack",
         1,
@@ -160,4 +160,4 @@ def test_recipe_1_is_what_it_was() -> None:
         for one in _stages(10)
     ]
     assert stages == RECIPE
-    assert Standard.revision == 2
+    assert Standard.revision == 3
