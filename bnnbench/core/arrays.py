@@ -74,6 +74,21 @@ def precision_of(array: np.ndarray) -> float | None:
     return float(np.spacing(np.ones((), array.dtype)))
 
 
+def precision_given(given: Any, made: Tensor) -> float:
+    """The distance from 1 to the next number of the type of what was given, of which a tensor of floats was made.
+
+    Tensors and arrays may have a type of fewer digits than the tensor. Integers and lists have the tensor's.
+    """
+    import numpy as np
+    import torch
+
+    own = getattr(given, "dtype", None)
+    if isinstance(own, torch.dtype):
+        return torch.finfo(own if own.is_floating_point else made.dtype).eps
+    found = precision_of(np.ones((), own)) if isinstance(own, np.dtype) and own.kind != "O" else None
+    return found or torch.finfo(made.dtype).eps
+
+
 def tensor_of_array(array: np.ndarray) -> Tensor:
     """A copy of an array of `array_of` as a tensor; unsigned integers, of which torch has few, become float32."""
     import torch

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bnnbench.core import seeds
-from bnnbench.core.box import check_finite, check_in_box, same_box
+from bnnbench.core.arrays import precision_given
+from bnnbench.core.box import check_finite, check_in_box, clipped, same_box
 from bnnbench.core.ensemble import draw_split
 from bnnbench.core.given import as_inputs, as_threats, like
 from bnnbench.core.labels import labels
@@ -98,14 +99,16 @@ def attacked(
 
     predictive = made_predictive(model)
     byte = str(getattr(x, "dtype", "")).endswith("uint8")
-    x = as_inputs(x)
+    given, x = x, as_inputs(x)
+    precision = precision_given(given, x)
     seed = seeds.check_seed(seed)
     boxed = as_threats(threats, argument=argument, box=predictive.bounds or (0.0, 1.0))
     box = boxed[0].box
     if predictive.bounds is not None and not same_box(box, predictive.bounds):
         raise ValueError(f"the threat's box is {list(box)}, the predictive's {list(predictive.bounds)}")
     check_finite(x)
-    check_in_box(x, box, argument="inputs", byte=byte)
+    check_in_box(x, box, argument="inputs", precision=precision, byte=byte)
+    x = clipped(x, box)
     for one in boxed:
         check_radius(one, box, tuple(x.shape[1:]), allow_whole_box=allow_whole_box)
     y = labels(y, len(x), classes=classes_of(predictive, x))

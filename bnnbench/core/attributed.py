@@ -88,7 +88,8 @@ class Attributed:
     def record(self, name: str, values: Tensor) -> None:
         """Append the values (N,) of one step to the diagnostics that are kept with the outcome under this name.
 
-        Images that this victim does not belong to get NaN for the step. Raises `ValueError` for another shape.
+        Images that this victim does not belong to get NaN for the step; one that it belongs to several times, as in
+        `among`, gets the largest of its values. Raises `ValueError` for another shape.
         """
         if values.shape != (self.images,):
             raise ValueError(f"a step's '{name}' has shape {tuple(values.shape)}, not ({self.images},)")

@@ -60,6 +60,15 @@ def check_in_box(
         raise InvalidData(f"{found}: {_remedy(x, bounds, byte)}")
 
 
+def clipped(x: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """Inputs x (N, *shape) that miss the box by rounding at most, moved into it; x itself if all lie in it."""
+    import torch
+
+    # The ends of the box in the type of the inputs.
+    low, high = torch.tensor(bounds, dtype=x.dtype, device="cpu").tolist()
+    return x if low <= float(x.min()) and float(x.max()) <= high else x.clamp(low, high)
+
+
 def _remedy(x: Tensor, bounds: tuple[float, float], byte: bool) -> str:
     """What to do about inputs outside of the box."""
     smallest, largest = float(x.min()), float(x.max())

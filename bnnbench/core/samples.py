@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bnnbench.core.arrays import as_given, check_real, dense, precision_of, stacked
-from bnnbench.core.box import FLOAT32, SHOWN, check_finite, check_in_box
+from bnnbench.core.box import FLOAT32, SHOWN, check_finite, check_in_box, clipped
 from bnnbench.core.labels import labels
 from bnnbench.errors import InvalidData
 from bnnbench.plugins.described import described
@@ -41,7 +41,7 @@ def sample(name: str, pair: Any, bounds: tuple[float, float], classes: int | Non
             raise InvalidData(str(error)) from None
         check_finite(x, f" of {name}")
         check_in_box(x, bounds, argument=f"{name} inputs", precision=precision, byte=byte)
-        x = _clipped(x, bounds)
+        x = clipped(x, bounds)
         return (x.clone() if x.is_inference() else x), (y.clone() if y.is_inference() else y)
 
 
@@ -81,15 +81,6 @@ def _one_number_each(x: Tensor, labels: Any) -> str:
     if len(getattr(labels, "shape", ())) > 1:
         return "; inputs come first, labels second"
     return "; reshape(-1, 1) makes inputs of one number each"
-
-
-def _clipped(x: Tensor, bounds: tuple[float, float]) -> Tensor:
-    """Inputs that miss the box by rounding at most, moved into it."""
-    import torch
-
-    # The ends of the box in float32, as inputs are.
-    low, high = torch.tensor(bounds, dtype=torch.float32, device="cpu").tolist()
-    return x if low <= float(x.min()) and float(x.max()) <= high else x.clamp(low, high)
 
 
 def number_of_classes(labels: Sequence[Tensor]) -> int:

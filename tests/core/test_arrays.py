@@ -188,6 +188,16 @@ def test_inputs_may_miss_the_box_by_the_rounding_of_their_type(kind: Kind, preci
         data(1 + 8 * precision)
 
 
+@pytest.mark.parametrize(("kind", "precision"), SHORT)
+def test_attacked_inputs_may_miss_the_box_by_the_rounding_of_their_type(kind: Kind, precision: float) -> None:
+    def attacked(largest: float) -> Any:
+        return bb.attack("fgsm").run(torch.nn.Linear(2, 2), kind(np.array([[0.0, largest], [0.5, 0.25]])), [0, 1], 0.1)
+
+    assert len(attacked(1 + 2 * precision)) == 2
+    with pytest.raises(bb.InvalidData, match="outside the box"):
+        attacked(1 + 8 * precision)
+
+
 def test_rows_that_a_module_returns_keep_their_gradient() -> None:
     class Rows(torch.nn.Linear):
         def forward(self, x: torch.Tensor) -> Any:

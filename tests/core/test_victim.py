@@ -74,6 +74,16 @@ def test_steps_of_some_images_are_not_a_number_for_the_others() -> None:
         whole.among(torch.tensor([0])).record("objective", torch.zeros(4))
 
 
+def test_of_several_values_of_an_image_the_largest_is_recorded() -> None:
+    """As when one image is attacked towards several classes at the same time."""
+    whole = victim(images=4)
+    several = whole.among(torch.tensor([2, 0, 2, 2]))
+    several.record("objective", torch.tensor([-1.0, 0.5, 3.0, 2.0]))
+    several.record("reached", torch.tensor([False, False, True, False]))
+    assert whole.ledger.steps["objective"][0][[0, 2]].tolist() == [0.5, 3.0]
+    assert whole.ledger.steps["reached"][0][[0, 2]].tolist() == [0.0, 1.0]
+
+
 def test_zero_directions_are_those_of_the_images_asked_about() -> None:
     """A network that ignores its input gives zero directions for every image that is asked about, and for no other."""
     constant = bb.Predictive(torch.nn.Linear(5, 3), {"weight": torch.zeros(2, 3, 5), "bias": torch.ones(2, 3)})

@@ -81,9 +81,9 @@ def joined(words: str, labels: Iterable[str]) -> str:
     return f"{words} (or the reported {named})" if named else words
 
 
-def counted(number: int, what: str) -> str:
-    """A number of images with a word before the noun: `1 further image`, `2 further images`."""
-    return f"{number} {what} image" if number == 1 else f"{number} {what} images"
+def counted(number: int, what: str = "") -> str:
+    """A number of images, with a word before the noun if one is given: `1 image`, `2 further images`."""
+    return f"{number} {what}{' ' if what else ''}image{'' if number == 1 else 's'}"
 
 
 class FindsMore(Check):

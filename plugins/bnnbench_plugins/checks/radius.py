@@ -10,7 +10,7 @@ from pydantic import Field
 
 from bnnbench import Ask, Case, Check, Look, NotApplicable, Threat
 from bnnbench.authoring import mcnemar_more, wilson
-from bnnbench_plugins.checks.comparing import Withstood, advice, only, withstood
+from bnnbench_plugins.checks.comparing import Withstood, advice, counted, only, withstood
 
 
 class RadiusRise(Check):
@@ -46,7 +46,7 @@ class RadiusRise(Check):
         p, (more, fewer), epsilon = min(pairs)
         p = min(1.0, p * len(pairs))
         text = (
-            f"{more} images withstand that fall at {epsilon:g}, and {fewer} fall that withstand there "
+            f"withstand here and fall at {epsilon:g}: {counted(more)}; the other way round: {fewer} "
             f"(p {p:.2g}, flag below {self.significance:g})"
         )
         fired = p < self.significance

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from bnnbench import Case, Check, Look, NotApplicable
 from bnnbench.authoring import mcnemar_more
-from bnnbench_plugins.checks.comparing import only
+from bnnbench_plugins.checks.comparing import counted, only
 
 
 class SingleStep(Check):
@@ -38,7 +38,7 @@ class SingleStep(Check):
         p, (more, fewer), one, other = min(pairs)
         p = min(1.0, p * len(pairs))
         text = (
-            f"{one} breaks {more} images that {other} leaves, and leaves {fewer} that it breaks "
+            f"{one} breaks {counted(more)} that {other} leaves; the other way round: {fewer} "
             f"(p {p:.2g}, flag below {self.significance:g})"
         )
         fired = p < self.significance

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from bnnbench import Attack, Case, Check, Look, NotApplicable
-from bnnbench_plugins.checks.comparing import lacks_draws
+from bnnbench_plugins.checks.comparing import counted, lacks_draws
 
 
 class Unfinished(Check):
@@ -111,7 +111,7 @@ class SilentSuccess(Check):
         lost = {label: self._lost(one.steps["broken"], one.robust) for label, one in recorded.items()}
         label = max(lost, key=lambda one: lost[one])
         count = lost[label]
-        text = f"{label} broke {count} images on its way and returned inputs that do not (flag above 0)"
+        text = f"{label} broke {counted(count)} on its way that its results do not break (flag above 0)"
         return Look(count > 0, count, 0, text, f"let {label} return its best iterate" if count else "")
 
     @staticmethod

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from bnnbench import Ask, Case, Check, Look, NotApplicable, Threat
 from bnnbench.authoring import mcnemar_more
-from bnnbench_plugins.checks.comparing import only, withstood
+from bnnbench_plugins.checks.comparing import counted, only, withstood
 
 
 class SampleMismatch(Check):
@@ -42,7 +42,7 @@ class SampleMismatch(Check):
         fired = p < self.significance
         whose, remedy = self._told(case.threat)
         text = (
-            f"{whose}, the same attacks break {more} further images and leave {fewer} others "
+            f"{whose}, the same attacks break {counted(more, 'further')} and leave {counted(fewer, 'other')} "
             f"(p {p:.2g}, flag below {self.significance:g})"
         )
         return found.look(Look(fired, p, self.significance, text, remedy if fired else ""))

@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from bnnbench import Case, Check, Look, NotApplicable, attack
+from bnnbench_plugins.checks.comparing import counted
 
 
 class SurrogateFailure(Check):
@@ -31,7 +32,7 @@ class SurrogateFailure(Check):
             raise NotApplicable("no reported attack has recorded whether it broke its surrogate")
         broken = np.logical_or.reduce([(np.nan_to_num(steps.astype(float)) > 0).any(0) for steps in recorded])
         lost = int((broken & case.standing()).sum())
-        text = f"{lost} images of {len(broken)} withstand by inputs that break the surrogate (flag above 0)"
+        text = f"withstand by inputs that break the surrogate: {counted(lost)} of {len(broken)} (flag above 0)"
         return Look(lost > 0, lost, 0, text, _remedy(case) if lost else "")
 
     @staticmethod
