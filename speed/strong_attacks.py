@@ -1,7 +1,7 @@
 """How many images the strongest attacks of several libraries leave, and at which cost, from the outcomes of a suite.
 
 bnnbench run suites/strong-attacks.yaml
-python speed/strong_attacks.py [store]       (a second; the run before it takes an hour and a half)
+python speed/strong_attacks.py [store]       (a second; the run before it takes an hour)
 
 Every attack met the same predictive, images and radius, in workers of one thread. Images left are those that are
 classified rightly as they are and attacked. Queries are those of the whole ensemble, a mean over the images. A worker
