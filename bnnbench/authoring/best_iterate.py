@@ -69,8 +69,7 @@ class Best:
         """
         if at is None:
             at = self.everywhere
-        else:
-            chosen = best_of_each(at, broken, value)
+        elif (chosen := best_of_each(at, broken, value)) is not None:
             candidates, broken, value, at = candidates[chosen], broken[chosen], value[chosen], at[chosen]
         self._note(broken, value, at)
         best_broken, best_value = self._best_broken[at], self._best_value[at]
@@ -81,15 +80,16 @@ class Best:
 
     def pass_by(self, broken: Tensor, value: Tensor, at: Tensor) -> None:
         """Note the latest objective and success of candidates that are not to be kept; arguments as in `offer`."""
-        chosen = best_of_each(at, broken, value)
-        self._note(broken[chosen], value[chosen], at[chosen])
+        if (chosen := best_of_each(at, broken, value)) is not None:
+            broken, value, at = broken[chosen], value[chosen], at[chosen]
+        self._note(broken, value, at)
 
     def _note(self, broken: Tensor, value: Tensor, at: Tensor) -> None:
         self.latest_value[at], self.latest_broken[at] = value, broken
 
 
-def best_of_each(at: Tensor, broken: Tensor, value: Tensor) -> Tensor:
-    """The places, in order, of the best candidate of each image among n candidates.
+def best_of_each(at: Tensor, broken: Tensor, value: Tensor) -> Tensor | None:
+    """The places of the best candidate of each image among n candidates, by image; None if each image has one.
 
     Args:
         at: the positions (n,) of their images; each may occur several times.
@@ -99,9 +99,8 @@ def best_of_each(at: Tensor, broken: Tensor, value: Tensor) -> Tensor:
     """
     import torch
 
-    places = torch.arange(len(at), device=at.device)
-    if len(at) < 2 or bool((at[1:] > at[:-1]).all()):
-        return places
+    if len(at) < 2 or len(at.unique()) == len(at):
+        return None
     # Sorted by image, then from the best to the worst: the sorts are stable, and the last one counts most.
     order = value.argsort(descending=True, stable=True)
     order = order[broken[order].long().argsort(descending=True, stable=True)]

@@ -79,10 +79,9 @@ def precision_given(given: Any, made: Tensor) -> float:
 
     Tensors and arrays may have a type of fewer digits than the tensor. Integers and lists have the tensor's.
     """
-    import numpy as np
     import torch
 
-    own = getattr(given, "dtype", None)
+    own = getattr(stacked(given), "dtype", None)
     if isinstance(own, torch.dtype):
         return torch.finfo(own if own.is_floating_point else made.dtype).eps
     found = precision_of(np.ones((), own)) if isinstance(own, np.dtype) and own.kind != "O" else None

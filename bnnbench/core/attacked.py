@@ -32,7 +32,8 @@ class Attacked:
         inputs: the perturbed inputs (N, *shape): a tensor if tensors were attacked, otherwise a numpy array.
         success: whether the prediction at each perturbed input reaches the attacker's goal, (N,) bool. For the goal
             `untargeted`, inputs that were classified wrongly before count too.
-        distance: the distance of each perturbed input from the clean one, in the threat's norm, (N,).
+        distance: the distance of each perturbed input from the clean one, in the threat's norm, (N,). A clean input
+            that misses the box by rounding counts as if it lay at the end of it.
         passes: the queries of the whole ensemble for each input, (N,).
         gradient_passes: the queries with gradient among them, (N,).
         threat: the threat model.

@@ -42,6 +42,8 @@ class Objective(Component):
     2. `odds_terms`: two passes.
     3. `ascent`: two passes. Without any of them, the direction is the gradient of `value`, in two passes.
 
+    Two passes become one where the first pass of every draw can be held in memory.
+
     A subclass that overrides `value` does not inherit the direction of its parent.
     """
 

@@ -175,6 +175,7 @@ SHORT: list[tuple[Kind, float]] = [
     (in_jax("bfloat16"), 2**-7),
     (in_jax("float8_e5m2"), 2**-2),
     (in_numpy("f2"), 2**-10),
+    (lambda value: list(in_torch(torch.bfloat16)(value)), 2**-7),
 ]
 
 

@@ -41,9 +41,9 @@ def chunks(ensemble: Ensemble, x: Tensor, draws: Sequence[int], *, held: bool = 
     # The values held in addition to the activations: gradients of the image, and a few copies of the log-probabilities.
     values = 3 * x[:1].numel() + 6 * len(draws) * footprint.classes
     largest = max(1, BUDGET // (footprint.activations + values * x.element_size()))
-    can_be_held = batching.HELD // (footprint.activations * max(1, len(draws)))
-    if held and can_be_held >= WORTH_HOLDING:
-        largest = min(largest, can_be_held)
+    if held and not batching.can_be_held(ensemble, x[:largest], batching.blocks(ensemble, x[:largest], draws)):
+        held_at_once = batching.HELD // (footprint.activations * max(1, len(draws)))
+        largest = held_at_once if held_at_once >= WORTH_HOLDING else largest
     number = max(1, -(-len(x) // largest))
     start = 0
     for part in x.tensor_split(number):

@@ -64,7 +64,7 @@ def direction(ensemble: Ensemble, chunk: Chunk, y: Tensor, objective: Objective)
 def true_gradient(ensemble: Ensemble, chunk: Chunk, y: Tensor, objective: Objective) -> Tensor:
     """The gradient (n, *shape) of the objective's value at a chunk of images with labels y (n,).
 
-    It takes one pass over the draws if the objective has a `log_weight`, and two otherwise.
+    It takes one pass over the draws if the objective has a `log_weight` or all passes can be held, and two otherwise.
     """
     weighted = _weighted(ensemble, chunk, y, objective) if declares(objective, "log_weight") else None
     if weighted is None:
@@ -180,9 +180,10 @@ def monotone_transform(ensemble: Ensemble, chunk: Chunk, y: Tensor, objective: O
 def plain_gradient(
     ensemble: Ensemble, chunk: Chunk, y: Tensor, objective: Objective, function: Callable[[Tensor, Tensor], Tensor]
 ) -> Probe:
-    """The gradient of any function of the draws' log-probabilities as the direction, in two passes over the draws.
+    """The gradient of any function of the draws' log-probabilities as the direction.
 
-    The first pass gives the function's derivative by the log-probabilities; the second pulls it back through each draw.
+    A pass over all draws gives the function's derivative by the log-probabilities, which is then pulled back through
+    each draw, in a second pass where the first one could not be held.
     """
     each, passes = _every_draw(ensemble, chunk)
     derivative = _derivative(function, each, y).to(each.dtype)
@@ -199,9 +200,10 @@ def _every_draw(ensemble: Ensemble, chunk: Chunk) -> tuple[Tensor, Iterable[tupl
 
     Passes that cannot be held at the same time are made again when their turn comes.
     """
-    if len(batching.grouped(ensemble, chunk.x, chunk.blocks)) > 1:
+    if not batching.can_be_held(ensemble, chunk.x, chunk.blocks):
         again = (batching.forward(ensemble, chunk.x, block) for block in chunk.blocks)
-        return each_log_probs(ensemble, chunk), again
+        with torch.no_grad():
+            return each_log_probs(ensemble, chunk), again
     passes = [batching.forward(ensemble, chunk.x, block) for block in chunk.blocks]
     return torch.cat([logits.log_softmax(-1) for logits, _ in passes]), passes
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from bnnbench.authoring import Best, Maximising, per_image
-from bnnbench_plugins.attacks.targets import TargetMargin, batches, likely_others
+from bnnbench_plugins.attacks.targets import batches, likely_targets
+from bnnbench_plugins.objectives.margins import TargetMargin
 
 if TYPE_CHECKING:
     import torch
@@ -38,8 +38,8 @@ class AutoProjectedGradient(Maximising):
     are projected into the intersection of ball and box; that attack adapts the number of coordinates in another way.
 
     With `targets`, the attack does not maximise `objective`: it runs for each of the most probable other classes, and
-    maximises the margin of that class over the best other one. The most probable class comes first, then the others
-    together. Some images fall only to such a run.
+    maximises the margin of that class over the label (`class-margin`). Some images fall only to such a run. The most
+    probable class comes first, then the others together, from one random start for all of them.
     """
 
     revision: ClassVar[int | None] = 3
@@ -48,7 +48,7 @@ class AutoProjectedGradient(Maximising):
     steps: int = Field(default=50, ge=1)
     """Gradient steps of each run."""
     restarts: int = Field(default=1, ge=1)
-    """Number of runs for each objective, each with a random start of its own."""
+    """Number of runs for each objective, each from another random start."""
     random_start: bool = True
     """Start from uniform noise in the ball instead of the clean input."""
     targets: int = Field(default=0, ge=0)
@@ -68,24 +68,21 @@ class AutoProjectedGradient(Maximising):
             for _ in range(self.restarts):
                 # Noise is drawn for all images, so that an image that is no longer attacked changes no other.
                 start = threat.uniform(x, rng) if self.random_start else x
-                for at, classes in self._runs(best.unbroken if self.stop_when_broken else best.everywhere, aims):
-                    self._climb(victim, best, objective, _Climb.begun(at, classes, start[at], threat), x, y, threat)
+                standing = best.unbroken if self.stop_when_broken else best.everywhere
+                for at, classes in batches(standing, aims, x, together=not self.targets or threat.stream == "fresh"):
+                    if len(at):
+                        self._climb(victim, best, objective, _Climb.begun(at, classes, start[at], threat), x, y, threat)
+                if self.targets:
+                    victim.record("broken", best.broken)
         return best.inputs
 
     def _aims(self, victim: Victim, x: Tensor, y: Tensor) -> list[Tensor]:
-        """The classes (N, runs) that the objective gets as `y`, in runs that are made at the same time."""
+        """What the objective gets as labels, (N, runs) each, in runs that are made at the same time."""
         if self.targets == 0:
             return [y[:, None]]
         # Most images that fall do so to the most probable class. It comes first, so that they take fewer queries.
-        likely = likely_others(victim.log_probs(x), y, self.targets)
-        return [ranks for ranks in (likely[:, :1], likely[:, 1:]) if ranks.shape[1]]
-
-    @staticmethod
-    def _runs(at: Tensor, aims: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
-        """The runs on images at positions `at` (n,), in batches: positions and classes. One batch for one run each."""
-        if len(at) == 0:
-            return []
-        return batches(at, aims) if aims.shape[1] > 1 else [(at, aims[at, 0])]
+        aims = likely_targets(victim.log_probs(x), y, self.targets)
+        return [some for some in (aims[:, :1], aims[:, 1:]) if some.shape[1]]
 
     def _climb(
         self, victim: Victim, best: Best, objective: Objective, climb: _Climb, x: Tensor, y: Tensor, threat: Threat
@@ -104,8 +101,9 @@ class AutoProjectedGradient(Maximising):
                 best.offer(climb.points, broken, value, climb.at)
             else:
                 best.pass_by(broken, value, climb.at)
-            victim.record("objective", best.latest_value)
-            victim.record("broken", best.latest_broken)
+            if not self.targets:
+                victim.record("objective", best.latest_value)
+                victim.record("broken", best.latest_broken)
             if last:
                 return
             climb.arrive(value, direction)

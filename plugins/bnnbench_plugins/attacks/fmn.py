@@ -9,7 +9,8 @@ from pydantic import Field
 
 from bnnbench import Attack, objective
 from bnnbench_plugins.attacks.nearest import Nearest
-from bnnbench_plugins.attacks.targets import TargetMargin, batches, likely_others
+from bnnbench_plugins.attacks.targets import batches, likely_targets
+from bnnbench_plugins.objectives.margins import TargetMargin
 
 if TYPE_CHECKING:
     import torch
@@ -39,7 +40,8 @@ class FastMinimumNorm(Attack):
     of a number that must be tuned for each data set.
 
     With `targets`, the attack runs once for each of the most probable other classes, all at the same time, and raises
-    the margin of that class over the best other one. Some images have a nearer input that only such a run finds.
+    the margin of that class over the label (`class-margin`). Some images have a nearer input that only such a run
+    finds.
 
     Under the stream `fresh` each query sees other draws, so the nearest iterate is one that met vulnerable draws.
     """
@@ -60,12 +62,12 @@ class FastMinimumNorm(Attack):
         nearest = Nearest(victim, x, y, threat)
         if len(nearest.standing) == 0:
             return nearest.inputs
-        if self.targets == 0:
-            at = nearest.standing
-            self._search(victim.among(at), nearest, objective("bnnbench:log-margin"), at, x[at], y[at], threat)
-            return nearest.inputs
-        for at, targets in batches(nearest.standing, likely_others(nearest.clean, y, self.targets)):
-            self._search(victim.among(at), nearest, TargetMargin(), at, x[at], targets, threat)
+        aim = TargetMargin() if self.targets else objective("bnnbench:log-margin")
+        aims = likely_targets(nearest.clean, y, self.targets) if self.targets else y[:, None]
+        for at, classes in batches(nearest.standing, aims, x, together=not self.targets or threat.stream == "fresh"):
+            self._search(victim.among(at), nearest, aim, at, x[at], classes, threat)
+        if self.targets:
+            victim.record("reached", nearest.distance.isfinite())
         return nearest.inputs
 
     def _search(
@@ -73,7 +75,7 @@ class FastMinimumNorm(Attack):
     ) -> None:
         """Runs from the images x (n, *shape) at positions `at` (n,); their iterates are offered to `nearest`.
 
-        `y` (n,) are the labels or targets of the objective. A position may occur several times, with other targets.
+        `y` (n,) is what the objective gets as labels. A position may occur several times, with other targets.
         """
         import torch
 
@@ -84,8 +86,9 @@ class FastMinimumNorm(Attack):
             else:
                 log_probs, value, direction = asked.probe(points, y, aim)
             broken = nearest.offer(points, log_probs, at)
-            asked.record("objective", value)
-            asked.record("reached", broken)
+            if not self.targets:
+                asked.record("objective", value)
+                asked.record("reached", broken)
             if step == self.steps:
                 return
             if step == 0:

@@ -56,8 +56,8 @@ class Nearest:
         """
         reached = broken = self._clearly_broken(log_probs, self._y[at])
         distance = self._threat.distance(self._x[at], candidates)
-        chosen = best_of_each(at, broken, -distance)
-        candidates, broken, distance, at = candidates[chosen], broken[chosen], distance[chosen], at[chosen]
+        if (chosen := best_of_each(at, broken, -distance)) is not None:
+            candidates, broken, distance, at = candidates[chosen], broken[chosen], distance[chosen], at[chosen]
         nearer = broken & (distance < self.distance[at])
         kept = nearer | self.distance[at].isinf()
         self.inputs[at[kept]] = candidates[kept]

@@ -40,10 +40,11 @@ class Standard(Attack):
 
     Long runs break images alone, as a rule, that shorter ones have brought near to the boundary. They are few, so that
     their runs may be long. Stages 1 to 8 are left out where the threat or the model gives no gradient, and stage 5
-    where there are two classes. The recipe never changes: a better one will have another number, so that figures can
-    be compared. The random numbers of a stage are drawn for the images that stand, so that what is found for an image
-    depends a little on the others. An image is left alone once it is misclassified, so softmax robustness is not
-    reported. Raises `Incompatible` under the stream `fresh`, where one query does not tell whether an image stands.
+    where there are two classes. A released recipe never changes: a better one will have another number, so that
+    figures can be compared. The random numbers of a stage are drawn for the images that stand, so that what is found
+    for an image depends a little on the others. An image is left alone once it is misclassified, so softmax robustness
+    is not reported. Raises `Incompatible` under the stream `fresh`, where one query does not tell whether an image
+    stands.
     """
 
     revision: ClassVar[int | None] = 3

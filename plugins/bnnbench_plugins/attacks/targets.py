@@ -1,33 +1,17 @@
-"""Attacks on several other classes of each image, one target after another or together."""
+"""Attacks on several other classes of each image at the same time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bnnbench import Objective, OddsTerm, objective
+from bnnbench_plugins.objectives.margins import targets_with_labels
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-ROWS = 256
-"""The number of runs that are made at the same time, about: larger batches are not faster, and need more memory."""
-
-
-class TargetMargin(Objective):
-    """Log predictive probability of the class that is given as `y` minus the largest one of the others, in nats.
-
-    While an image is classified as its label, that is the margin of the target over the label: attacks that give
-    targets in the place of labels can raise the margins of a different class for each image.
-    """
-
-    def value(self, log_probs: Tensor, y: Tensor) -> Tensor:
-        return -objective("bnnbench:log-margin").value(log_probs, y)
-
-    def odds_terms(self, log_probs: Tensor, y: Tensor) -> list[OddsTerm]:
-        """The terms of `log-margin` with the other sign."""
-        terms = objective("bnnbench:log-margin").odds_terms(log_probs, y) or ()
-        return [term._replace(sign=-term.sign) for term in terms]
+LARGEST = 2**24
+"""Largest size in bytes of the points of runs that are made at the same time."""
 
 
 def likely_others(log_probs: Tensor, y: Tensor, count: int) -> Tensor:
@@ -42,11 +26,23 @@ def likely_others(log_probs: Tensor, y: Tensor, count: int) -> Tensor:
     return others.sort(dim=-1, descending=True, stable=True).indices[:, : min(count, log_probs.shape[-1] - 1)]
 
 
-def batches(at: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Images at positions `at` (n,) with their targets (N, T), in batches: positions (r,) and targets (r,) of r runs.
+def likely_targets(log_probs: Tensor, y: Tensor, count: int) -> Tensor:
+    """What `TargetMargin` gets for the most probable other classes, (N, count); arguments as in `likely_others`."""
+    return targets_with_labels(likely_others(log_probs, y, count), y, log_probs.shape[-1])
+
+
+def batches(at: Tensor, aims: Tensor, x: Tensor, *, together: bool) -> Iterator[tuple[Tensor, Tensor]]:
+    """The runs on images at positions `at` (n,), in batches: the positions (r,) and the aims (r,) of r runs.
 
     All runs of an image are in one batch, so that they can end together.
+
+    Args:
+        at: the positions.
+        aims: what the objective gets as labels in each run of each image, (N, runs).
+        x: the images (N, *shape).
+        together: whether all runs must be in one batch, as under the stream `fresh`, where a query draws anew.
     """
-    count = targets.shape[1]
-    for some in at.split(max(1, ROWS // count)):
-        yield some.repeat_interleave(count), targets[some].flatten()
+    runs = aims.shape[1]
+    size = max(1, LARGEST // (runs * x[0].numel() * x.element_size()))
+    for some in [at] if together else at.split(size):
+        yield some.repeat_interleave(runs), aims[some].flatten()

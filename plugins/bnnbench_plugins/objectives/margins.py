@@ -64,6 +64,28 @@ class ClassMargin(Objective):
         return y.new_full(y.shape, self.target)
 
 
+class TargetMargin(Objective):
+    """`class-margin` with a class of each image's own, for attacks on several targets at the same time.
+
+    In the place of the labels it gets numbers (N,) that hold a target and a label each (`targets_with_labels`).
+    """
+
+    def value(self, log_probs: Tensor, y: Tensor) -> Tensor:
+        total, classes = log_probs.logsumexp(0), log_probs.shape[-1]
+        target, label = (one[:, None] for one in (y // classes, y % classes))
+        return (total.gather(-1, target) - total.gather(-1, label))[:, 0]
+
+    def odds_terms(self, log_probs: Tensor, y: Tensor) -> list[OddsTerm]:
+        """The terms of `log-margin`, with the target in the place of the best other class."""
+        classes = log_probs.shape[-1]
+        return _odds_of_margin(log_probs, y % classes, y // classes)
+
+
+def targets_with_labels(targets: Tensor, y: Tensor, classes: int) -> Tensor:
+    """What `TargetMargin` gets for targets (N, T) of images with labels y (N,), of so many classes: (N, T) numbers."""
+    return targets * classes + y[:, None]
+
+
 class DifferenceOfLogitsRatio(Objective):
     """Difference of logits ratio (Croce and Hein 2020) of the log predictive probabilities.
 

@@ -12,7 +12,7 @@ from known import OBJECTIVES, random_ensemble, random_inputs
 from torch import Tensor
 
 import bnnbench as bb
-from bnnbench.core.ensemble import batching
+from bnnbench.core.ensemble import batching, maths
 
 
 def value(log_probs: Tensor, y: Tensor) -> Tensor:
@@ -177,6 +177,33 @@ def test_the_size_of_groups_changes_rounding_at_most(objective: str, monkeypatch
     # A pass that is made to be pulled back may round in another way than one that is not.
     agree = torch.equal if objective in ("predictive-nll", "expected-loss") else torch.allclose
     assert all(agree(one, found[0]) for one in found)
+
+
+@pytest.mark.parametrize("held", [0, 10**9])
+@pytest.mark.parametrize("objective", ["log-margin", "dlr", "predictive-nll"])
+def test_what_a_query_gives_holds_no_graph_of_the_draws(
+    objective: str, held: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even for inputs that require a gradient: the memory would grow with the number of draws."""
+    monkeypatch.setattr(batching, "HELD", held)
+    monkeypatch.setattr(batching, "STACKED", 1)
+    predictive, (x, y) = random_ensemble(), random_inputs()
+    probe = maths.probe(predictive, x.requires_grad_(), y, bb.objective(objective), range(len(predictive)))
+    assert not any(part.requires_grad for part in probe)
+
+
+@pytest.mark.parametrize(("draws", "images"), [(10, 500), (100, 500), (10, 60), (1, 5000)])
+def test_batches_that_are_cut_to_hold_the_passes_of_all_draws_do_so(draws: int, images: int) -> None:
+    """Blocks that do not divide the draws included; one block of all draws is cut no further."""
+    from bnnbench.core.ensemble import chunks
+
+    predictive, x = random_ensemble(inputs=784, hidden=512, draws=draws), torch.zeros(images, 784)
+    plain, cut = (list(chunks.chunks(predictive, x, range(draws), held=held)) for held in (False, True))
+    fits = [batching.can_be_held(predictive, chunk.x, chunk.blocks) for chunk in cut]
+    if batching.HELD // (batching.footprint(predictive, x).activations * draws) >= chunks.WORTH_HOLDING:
+        assert all(fits)
+    if all(len(chunk.blocks) == 1 for chunk in plain):
+        assert [len(chunk.x) for chunk in cut] == [len(chunk.x) for chunk in plain]
 
 
 @pytest.mark.parametrize("query", ["direction", "gradient"])

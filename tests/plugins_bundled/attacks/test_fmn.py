@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from bnnbench_plugins.attacks.nearest import Nearest
 from hyperplanes import SHAPES, found, linear_problem
 from known import random_ensemble, random_inputs
 
@@ -94,3 +95,18 @@ def test_nearest_inputs_repeat_for_a_seed_and_depend_on_no_other_image(name: str
     order = torch.arange(19, 4, -3)
     alone = bb.attack(name, steps=20)(predictive, x[order], y[order], threat, seed=3)
     assert torch.allclose(alone, first[order], atol=1e-8)
+
+
+def test_of_several_candidates_of_an_image_the_nearest_is_kept() -> None:
+    """In whatever order they come; one that does not reach the goal counts only while none has."""
+    weights = {"weight": np.array([[[0.0], [10.0]]], "f4"), "bias": np.array([[0.0, -5.0]], "f4")}
+    predictive = bb.Predictive(torch.nn.Linear(1, 2), weights)
+    x, y = torch.tensor([[0.1], [0.2]]), torch.zeros(2, dtype=torch.long)
+    for order in ([0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 4, 0, 3, 1]):
+        at = torch.tensor([0, 0, 0, 1, 1])[order]
+        candidates = torch.tensor([[0.9], [0.6], [0.4], [0.3], [0.25]])[order]
+        nearest = Nearest(predictive, x, y, bb.Threat(1.0))  # type: ignore[arg-type]
+        reached = nearest.offer(candidates, predictive.log_probs(candidates), at)
+        assert torch.equal(reached, candidates[:, 0] > 0.5)
+        assert nearest.inputs[0].item() == pytest.approx(0.6)
+        assert nearest.distance.tolist() == [pytest.approx(0.5), torch.inf]

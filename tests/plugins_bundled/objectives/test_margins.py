@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bnnbench_plugins.objectives.margins import TargetMargin, targets_with_labels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from known import linear_predictive, random_ensemble, random_inputs
 
 import bnnbench as bb
+from bnnbench.core.ensemble import maths
 
 MARGINS: dict[str, dict[str, Any]] = {"class-margin": {"target": 1}, "dlr": {}}
 
@@ -108,3 +110,18 @@ def test_what_the_classes_do_not_allow_is_incompatible() -> None:
         predictive.gradient(x, y, "dlr")
     with pytest.raises(bb.Incompatible, match="the target 2, but there are 2 classes"):
         predictive.direction(x, y, bb.objective("class-margin", target=2))
+
+
+@settings(max_examples=30, deadline=None)
+@given(classes=st.integers(2, 6), seed=st.integers(0, 1000), scale=st.sampled_from([1.0, 10.0]))
+def test_targets_of_each_image_give_the_margin_of_that_class(classes: int, seed: int, scale: float) -> None:
+    predictive = random_ensemble(classes=classes, scale=scale, seed=seed)
+    x, y = random_inputs(classes=classes, seed=seed)
+    log_probs = predictive.draw_log_probs(x)
+    target = torch.randint(classes, (len(x),), generator=torch.Generator().manual_seed(seed))
+    aims = targets_with_labels(target[:, None], y, classes)[:, 0]
+    _, value, direction = maths.probe(predictive, x, aims, TargetMargin(), range(len(predictive)))
+    for k in range(classes):
+        mine, aim = target == k, bb.objective("class-margin", target=k)
+        assert torch.allclose(value[mine], aim.value(log_probs, y)[mine])
+        assert torch.allclose(direction[mine], predictive.direction(x, y, aim)[mine], rtol=1e-9, atol=1e-12)
