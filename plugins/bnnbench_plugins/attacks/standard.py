@@ -33,9 +33,9 @@ class Standard(Attack):
     5. On images that keep less than a fifth: `apgd` on the difference of logits ratio, 20 steps from each of two random
        starts. Its maxima lie elsewhere.
     6. On these: `apgd` on the margins of two classes, 100 steps from each of two random starts.
-    7. On images that keep less than a tenth: `fmn` on the margins of four classes, 50 steps each: it comes from the
+    7. On images that keep less than a tenth: `fmn` on the margins of two classes, 50 steps each. It comes from the
        clean input.
-    8. On these: `apgd` on the margins of four classes, 100 steps each.
+    8. On these: `apgd` on the margins of three classes, 100 steps each.
     9. `square`, 300 queries: it uses no gradient, and breaks images whose gradient is masked.
 
     Long runs break images alone, as a rule, that shorter ones have brought near to the boundary. They are few, so that
@@ -115,8 +115,8 @@ def _stages(classes: int) -> list[_Stage]:
         _Stage(_climb(steps=10, targets=9), keeps=0.5),
         _Stage(_climb(steps=20, restarts=2, objective=objective("bnnbench:dlr")), keeps=0.2, classes=3),
         _Stage(_climb(steps=100, targets=2, restarts=2), keeps=0.2),
-        _Stage(attack("bnnbench:fmn", steps=50, targets=4), keeps=0.1),
-        _Stage(_climb(steps=100, targets=4), keeps=0.1),
+        _Stage(attack("bnnbench:fmn", steps=50, targets=2), keeps=0.1),
+        _Stage(_climb(steps=100, targets=3), keeps=0.1),
         _Stage(attack("bnnbench:square", queries=300)),
     ]
     return [stage for stage in stages if stage.classes <= classes]

@@ -131,8 +131,8 @@ RECIPE = [
     ("AutoProjectedGradient", 3, 0.5, 2, APGD | {"targets": 9}),
     ("AutoProjectedGradient", 3, 0.2, 3, APGD | {"objective": {"use": "bnnbench:dlr"}, "steps": 20, "restarts": 2}),
     ("AutoProjectedGradient", 3, 0.2, 2, APGD | {"steps": 100, "targets": 2, "restarts": 2}),
-    ("FastMinimumNorm", 2, 0.1, 2, {"steps": 50, "relative_step_size": 1.0, "radius_change": 0.05, "targets": 4}),
-    ("AutoProjectedGradient", 3, 0.1, 2, APGD | {"steps": 100, "targets": 4}),
+    ("FastMinimumNorm", 2, 0.1, 2, {"steps": 50, "relative_step_size": 1.0, "radius_change": 0.05, "targets": 2}),
+    ("AutoProjectedGradient", 3, 0.1, 2, APGD | {"steps": 100, "targets": 3}),
     (
         "SquareAttack",
         1,
