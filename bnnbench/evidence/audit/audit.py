@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from html import escape
 
+from bnnbench.core.radius import short_radius
 from bnnbench.core.threat import Threat
 from bnnbench.errors import one_line
 from bnnbench.evidence.audit.check import Look
@@ -125,7 +126,7 @@ class Audit:
 
         The seed is named if `seeds`.
         """
-        radius = f"{self.threat.norm} {self.radius or format(self.threat.epsilon, 'g')}"
+        radius = f"{self.threat.norm} {self.radius or short_radius(self.threat.epsilon)}"
         about = " ".join(filter(None, [self.dataset, self.network, self.posterior, radius]))
         told = [f"{about}{f' (seed {self.seed})' if seeds else ''}: {self.headline}"]
         if self.terms:

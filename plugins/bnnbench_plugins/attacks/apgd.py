@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import Field, model_validator
 
+from bnnbench import objective
 from bnnbench.authoring import Best, Maximising, per_image
 from bnnbench_plugins.attacks.targets import batches, likely_targets
 from bnnbench_plugins.objectives.margins import TargetMargin
@@ -62,8 +63,14 @@ class AutoProjectedGradient(Maximising):
             raise ValueError("restarts above 1 need random_start: without it all runs are the same")
         return self
 
+    @model_validator(mode="after")
+    def _one_objective(self) -> Self:
+        if self.targets and self.objective != objective("bnnbench:predictive-nll"):
+            raise ValueError("targets maximise margins of their own: leave out objective, or targets")
+        return self
+
     def perturb(self, victim: Victim, x: Tensor, y: Tensor, threat: Threat, rng: torch.Generator) -> Tensor:
-        best, objective = Best(x), TargetMargin() if self.targets else self.objective
+        best, aim = Best(x), TargetMargin() if self.targets else self.objective
         for aims in self._aims(victim, x, y):
             for _ in range(self.restarts):
                 # Noise is drawn for all images, so that an image that is no longer attacked changes no other.
@@ -71,7 +78,7 @@ class AutoProjectedGradient(Maximising):
                 standing = best.unbroken if self.stop_when_broken else best.everywhere
                 for at, classes in batches(standing, aims, x, together=not self.targets or threat.stream == "fresh"):
                     if len(at):
-                        self._climb(victim, best, objective, _Climb.begun(at, classes, start[at], threat), x, y, threat)
+                        self._climb(victim, best, aim, _Climb.begun(at, classes, start[at], threat), x, y, threat)
                 if self.targets:
                     victim.record("broken", best.broken)
         return best.inputs
@@ -85,7 +92,7 @@ class AutoProjectedGradient(Maximising):
         return [some for some in (aims[:, :1], aims[:, 1:]) if some.shape[1]]
 
     def _climb(
-        self, victim: Victim, best: Best, objective: Objective, climb: _Climb, x: Tensor, y: Tensor, threat: Threat
+        self, victim: Victim, best: Best, aim: Objective, climb: _Climb, x: Tensor, y: Tensor, threat: Threat
     ) -> None:
         """Runs from their start on; their iterates are offered to `best`."""
         checkpoints = _checkpoints(self.steps)
@@ -93,9 +100,9 @@ class AutoProjectedGradient(Maximising):
             last = step == self.steps
             asked = victim.among(climb.at)
             if last:
-                (log_probs, value), direction = asked.score(climb.points, climb.classes, objective), climb.direction
+                (log_probs, value), direction = asked.score(climb.points, climb.classes, aim), climb.direction
             else:
-                log_probs, value, direction = asked.probe(climb.points, climb.classes, objective)
+                log_probs, value, direction = asked.probe(climb.points, climb.classes, aim)
             broken = threat.broken(log_probs, y[climb.at])
             if last or threat.stream != "fresh":
                 best.offer(climb.points, broken, value, climb.at)

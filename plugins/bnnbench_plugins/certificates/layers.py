@@ -34,7 +34,10 @@ class Layers:
         network = predictive.network
         reading = getattr(network, "bnnbench_reading", None)
         if reading is not None and (reading.output is not None or reading.outputs == "probabilities"):
-            raise Incompatible("certificates need a network that returns logits or log-probabilities, without output=")
+            raise Incompatible(
+                "certificates need a network that returns logits or log-probabilities itself: leave out its softmax "
+                "and what reads its outputs"
+            )
         refuse_hooks(network)
         self._predictive = predictive
         graph = traced(network, lambda layer: type(layer) in LAYERS)

@@ -72,7 +72,8 @@ def test_targets_break_an_image_that_the_best_other_class_hides() -> None:
     threat = bb.Threat(epsilon=0.1)
     log_probs = {}
     for count in (0, 1, 2):
-        attack = bb.attack("apgd", objective="log-margin", targets=count, random_start=False)
+        own = {"targets": count} if count else {"objective": "log-margin"}
+        attack = bb.attack("apgd", random_start=False, **own)
         log_probs[count] = predictive.log_probs(attack(predictive, x, y, threat))
     assert [threat.broken(log_probs[count], y).item() for count in (0, 1, 2)] == [False, False, True]
 
@@ -113,6 +114,12 @@ def test_under_fresh_the_last_iterate_counts() -> None:
     for seed in range(8):
         attacked = bb.attack("apgd")(predictive, x, y, threat, seed=seed)
         assert torch.allclose(attacked, worst, atol=1e-3)
+
+
+def test_targets_and_another_objective_exclude_each_other() -> None:
+    assert bb.attack("apgd", targets=3, objective="predictive-nll") == bb.attack("apgd", targets=3)
+    with pytest.raises(ValueError, match="leave out objective, or targets"):
+        bb.attack("apgd", targets=3, objective="dlr")
 
 
 def test_several_runs_need_random_starts() -> None:

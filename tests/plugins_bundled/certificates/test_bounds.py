@@ -201,7 +201,7 @@ def test_models_from_elsewhere_and_other_predictives() -> None:
     for predictive, told in (
         (several, "a network and draws of its weights"),
         (bb.predictive(nn.Sequential(nn.Linear(5, 3), nn.Softmax(1)), outputs="probabilities"), "returns logits"),
-        (bb.predictive(modules[0], output=lambda out: 2 * out), "without output="),
+        (bb.predictive(modules[0], output=lambda out: 2 * out), "leave out its softmax"),
     ):
         with pytest.raises(bb.Incompatible, match=told):
             Crown().prove(predictive, [0], x, y, threat)
