@@ -47,9 +47,13 @@ def name_of(component: Component) -> str:
 
     `named` makes an equal component of it if the class is registered.
     """
+    return registered_name(component) + parameters_of(component)
+
+
+def registered_name(component: Component) -> str:
+    """The registered name of a component, or that of its class if it is not registered."""
     recipe = registry().recipe(component.kind, component)
-    name = type(component).__name__ if recipe is None else recipe["use"].rpartition(":")[2]
-    return name + parameters_of(component)
+    return type(component).__name__ if recipe is None else str(recipe["use"]).rpartition(":")[2]
 
 
 def parameters_of(component: Component) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any
 
+from bnnbench.core.component import Component
+from bnnbench.core.named_components import registered_name
 from bnnbench.plugins.described import counted
 from bnnbench.running.durations import duration
 from bnnbench.running.schedule import Schedule
@@ -24,34 +27,40 @@ def estimate(schedule: Schedule, store: Store, *, fits: bool = True) -> str:
     if not unfitted + cells:
         return "nothing is left to do"
     timed = _timed(store)
-    known = [(timed[name], share) for name, share in shares if name in timed]
+    classes = _classes(one for one, _ in shares)
+    known = [(timed[classes[type(one)]], share) for one, share in shares if classes[type(one)] in timed]
     parts = [counted(number, noun) for number, noun in ((unfitted, "fit"), (cells, "cell")) if number]
     count = f"{' and '.join(parts)} {'is' if unfitted + cells == 1 else 'are'} left"
     if not known:
         return f"{count}: no earlier timings to estimate from"
     seconds = sum(share * sum(times) / len(times) for times, share in known)
-    unknown = sorted({name.rpartition(":")[2] for name, _ in shares if name not in timed})
+    unknown = sorted({registered_name(one) for one, _ in shares if classes[type(one)] not in timed})
     more = f"the time of {', '.join(unknown)} (not timed yet) and " if unknown else ""
     return (
         f"{count}: about {duration(max(1.0, seconds))} of work for all workers together, plus {more}their start-up time"
     )
 
 
-def _shares(task: Task) -> list[tuple[str, float]]:
+def _shares(task: Task) -> list[tuple[Component, float]]:
     """The components that a task spends time on, each with its share of the component's mean time.
 
     All chains of a fit have equal shares. Joining them takes no time.
     """
     if task.cells:
-        return [(cell.identity[cell.kind]["component"], 1.0) for cell in task.cells]
-    name = task.fit.identity["posterior"]["component"]
+        return [(cell.component, 1.0) for cell in task.cells]
     if task.chain is not None:
-        return [(name, 1 / task.fit.chains)]
-    return [] if task.fit.chains else [(name, 1.0)]
+        return [(task.fit.posterior, 1 / task.fit.chains)]
+    return [] if task.fit.chains else [(task.fit.posterior, 1.0)]
+
+
+def _classes(components: Iterable[Component]) -> dict[type[Component], str]:
+    """The names of the components' classes in identities; each is asked for once, since there may be many cells."""
+    examples = {type(component): component for component in components}
+    return {cls: str(component.identity()["component"]) for cls, component in examples.items()}
 
 
 def _timed(store: Store) -> dict[str, list[float]]:
-    """The seconds that each earlier fit or cell took, by its posterior's or measured component's name."""
+    """The seconds that each earlier fit or cell took, by the class of its posterior or measured component."""
     timed: dict[str, list[float]] = defaultdict(list)
     for kind in (FITS, CELLS):
         for key in store.keys(kind):
@@ -63,6 +72,6 @@ def _timed(store: Store) -> dict[str, list[float]]:
 
 
 def _component(record: dict[str, Any], part: str) -> str:
-    """The name of the component that a part of a record's identity states; empty if the record states none."""
+    """The class of the component that a part of a record's identity states; empty if the record states none."""
     identity = record["identity"].get(part)
     return str(identity.get("component", "")) if isinstance(identity, dict) else ""

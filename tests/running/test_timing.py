@@ -44,7 +44,7 @@ def test_what_is_left_takes_as_long_as_its_like_took(tmp_path: Path) -> None:
     fit_ends(store, first, "ok", 100.0)
     assert told(plan, store) == (
         "2 fits and 3 cells are left: about 3 min of work for all workers together, "
-        "plus the time of FastGradientSign (not timed yet) and their start-up time"
+        "plus the time of fgsm (not timed yet) and their start-up time"
     )
     # Three of its four chains are there, and only one must be sampled.
     for chain, status in enumerate(["ok", "ok", "failed", "ok"]):

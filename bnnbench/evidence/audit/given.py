@@ -7,8 +7,8 @@ from typing import Any
 
 from bnnbench.core import arguments
 from bnnbench.core.attack import Attack
+from bnnbench.core.named_components import registered_name
 from bnnbench.evidence.audit.check import Check
-from bnnbench.evidence.audit.looking import name_of
 from bnnbench.plugins.described import described
 from bnnbench.plugins.installed import registry
 
@@ -33,7 +33,9 @@ def attacks_of(given: Any) -> dict[str, Attack]:
 
 def _labelled(attacks: Sequence[Any]) -> dict[str, Any]:
     """The attacks of a list by label: the registered name or the class, and the place if another has the same."""
-    names = [one if isinstance(one, str) else name_of(one) if isinstance(one, Attack) else "" for one in attacks]
+    names = [
+        one if isinstance(one, str) else registered_name(one) if isinstance(one, Attack) else "" for one in attacks
+    ]
     return {
         name if names.count(name) == 1 else f"{name} {place}": one
         for place, (name, one) in enumerate(zip(names, attacks, strict=True))
@@ -53,7 +55,7 @@ def checks_of(given: Any) -> dict[str, Check]:
     meant, found = "a check, such as bnnbench.check('noise', tries=10)", {}
     for one in listed:
         check = arguments.instance_of(one, Check, argument="each of checks", meant=meant)
-        name = name_of(check)
+        name = registered_name(check)
         if name in found:
             raise ValueError(f"checks have two of '{name}'")
         found[name] = check

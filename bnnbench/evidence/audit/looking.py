@@ -125,9 +125,3 @@ def _looked(check: Check, case: Case) -> Look:
         except (TypeError, ValueError) as error:
             raise NotApplicable(f"the check failed: its figure or threshold is no number: {error}") from error
     raise NotApplicable(f"the check failed: it gave {type(look).__name__}, not a Look")
-
-
-def name_of(component: Component) -> str:
-    """The registered name of a component, or its class."""
-    recipe = registry().recipe(component.kind, component)
-    return recipe["use"].rpartition(":")[2] if recipe else type(component).__name__

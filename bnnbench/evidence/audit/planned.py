@@ -10,13 +10,14 @@ from typing import Any
 from bnnbench.core.attack import Attack
 from bnnbench.core.certificate import Certificate
 from bnnbench.core.component import Component
+from bnnbench.core.named_components import registered_name
 from bnnbench.core.threat import Threat
 from bnnbench.errors import NotApplicable
 from bnnbench.evidence.audit.audit import Audits
 from bnnbench.evidence.audit.bracket import Proofs
 from bnnbench.evidence.audit.case import Case, Contradicted, Find
 from bnnbench.evidence.audit.check import Ask, Check
-from bnnbench.evidence.audit.looking import Checks, asked_by, asks_of, audit_of, installed_checks, name_of
+from bnnbench.evidence.audit.looking import Checks, asked_by, asks_of, audit_of, installed_checks
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.results import Results
 from bnnbench.matrix.config import Config
@@ -77,7 +78,7 @@ class Subject:
         # A check may ask for any radius, the width of the box included.
         return replace(
             self.spec,
-            label=labels[0] if labels else ":".join(filter(None, ["audit", check, name_of(ask.component)])),
+            label=labels[0] if labels else ":".join(filter(None, ["audit", check, registered_name(ask.component)])),
             component=ask.component,
             threat=ask.threat,
             radius="",
