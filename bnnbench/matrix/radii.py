@@ -7,7 +7,7 @@ from typing import Any
 
 from bnnbench.core.radius import fraction_of, radius_of, radius_text
 from bnnbench.core.threat import Threat
-from bnnbench.core.whole_box import whole_box
+from bnnbench.core.whole_box import refused_radius
 from bnnbench.matrix.config import Config, WrittenThreat
 from bnnbench.matrix.settings import Evaluate, Settings
 from bnnbench.matrix.source import KeyPath, dotted
@@ -56,7 +56,7 @@ def has_radius(cell: CellSpec, word: str) -> bool:
 
 
 def check_radii(config: Config, cells: Iterable[CellSpec]) -> None:
-    """Raise `ConfigError`, with a line for each radius, if the ball of a cell holds the whole box of its data set.
+    """Raise `ConfigError`, with a line for each radius that looks like one in other units than its data set.
 
     Only boxes that are known before the data are loaded (`Dataset.known_bounds`) are looked at. Workers look at all.
     """
@@ -67,7 +67,7 @@ def check_radii(config: Config, cells: Iterable[CellSpec]) -> None:
         for written in variant.threats or ():
             if bounds is None or written.allow_whole_box or (variant.name, written.threat) not in asked:
                 continue
-            reason = whole_box(written.threat, bounds, shape)
+            reason = refused_radius(written.threat, bounds, shape)
             if reason:
                 refused.setdefault((written.path, reason), []).append(variant.name)
     for (path, reason), names in refused.items():

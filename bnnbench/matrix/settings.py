@@ -139,7 +139,7 @@ class Evaluate(_Strict):
     keep: Literal["few", "inputs"] = "few"
     """The perturbed inputs that are kept: the first 16 of each cell (`few`), or all (`inputs`)."""
     allow_whole_box: bool = False
-    """Whether a ball may hold the whole box. Without it such a radius is refused as a mistake of units."""
+    """Whether a ball may hold the whole box, or be far below one level of a box of bytes. Otherwise it is refused."""
 
     _unfolded = model_validator(mode="before")(_with_stream_unfolded)
 

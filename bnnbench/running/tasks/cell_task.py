@@ -9,7 +9,7 @@ from typing import Any
 from bnnbench.core import dependencies
 from bnnbench.core.dataset import Data
 from bnnbench.core.threat import Threat
-from bnnbench.core.whole_box import whole_box
+from bnnbench.core.whole_box import refused_radius
 from bnnbench.errors import ContractBreach, DamagedArtefact, QueriesSpent
 from bnnbench.matrix.plan import CellSpec
 from bnnbench.measurements.defence import Defence
@@ -72,10 +72,10 @@ def _results(cells: Sequence[CellSpec], setting: Setting, files: dependencies.Fi
 
 
 def _check_radii(cells: Sequence[CellSpec], data: Data) -> None:
-    """Raise `ContractBreach` if the ball of a cell holds the whole box, and its threat does not allow that."""
+    """Raise `ContractBreach` for a radius that looks like one in other units, unless its threat allows that."""
     for cell in cells:
         if cell.threat is not None and not cell.allow_whole_box:
-            reason = whole_box(cell.threat, data.bounds, data.shape)
+            reason = refused_radius(cell.threat, data.bounds, data.shape)
             if reason:
                 raise ContractBreach(f"{reason} (allow_whole_box: true permits it)")
 
