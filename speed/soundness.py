@@ -1,6 +1,6 @@
 """How often each flag of the audit is raised where it must be, and where it must not: the tables of docs/soundness.md.
 
-python speed/soundness.py [--seeds 20] [--kept FILE]                                            (40 minutes of one core)
+python speed/soundness.py [--seeds 20] [--kept FILE]                                               (an hour of one core)
 
 Canaries are cases that are broken in a known way (`bnnbench.testing.canaries`). Sound cases are linear classifiers, and
 fits by SGD and variational inference on half moons and digits, all under sound attacks. What an audit says is appended
