@@ -77,12 +77,6 @@ def grouped(ensemble: Ensemble, x: Tensor, every: list[list[int]]) -> list[list[
     return [every[start : start + size] for start in range(0, len(every), size)]
 
 
-def can_be_held(ensemble: Ensemble, x: Tensor, every: list[list[int]]) -> bool:
-    """Whether the passes of all blocks of draws at images x may be held at the same time."""
-    draws = sum(map(len, every))
-    return len(every) == 1 or footprint(ensemble, x).activations * len(x) * draws <= HELD
-
-
 def logits(ensemble: Ensemble, x: Tensor, block: Sequence[int]) -> Tensor:
     """Logits (B, N, K) of a block of draws at images x (N, *shape), differentiable in x.
 

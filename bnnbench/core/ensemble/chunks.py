@@ -41,7 +41,7 @@ def chunks(ensemble: Ensemble, x: Tensor, draws: Sequence[int], *, held: bool = 
     # The values held in addition to the activations: gradients of the image, and a few copies of the log-probabilities.
     values = 3 * x[:1].numel() + 6 * len(draws) * footprint.classes
     largest = max(1, BUDGET // (footprint.activations + values * x.element_size()))
-    if held and not batching.can_be_held(ensemble, x[:largest], batching.blocks(ensemble, x[:largest], draws)):
+    if held and not can_be_held(ensemble, x[:largest], batching.blocks(ensemble, x[:largest], draws)):
         held_at_once = batching.HELD // (footprint.activations * max(1, len(draws)))
         largest = held_at_once if held_at_once >= WORTH_HOLDING else largest
     number = max(1, -(-len(x) // largest))
@@ -49,6 +49,12 @@ def chunks(ensemble: Ensemble, x: Tensor, draws: Sequence[int], *, held: bool = 
     for part in x.tensor_split(number):
         yield Chunk(part, start, batching.blocks(ensemble, part, draws))
         start += len(part)
+
+
+def can_be_held(ensemble: Ensemble, x: Tensor, blocks: list[list[int]]) -> bool:
+    """Whether the passes of all blocks of draws at images x may be held at the same time."""
+    draws = sum(map(len, blocks))
+    return len(blocks) == 1 or batching.footprint(ensemble, x).activations * len(x) * draws <= batching.HELD
 
 
 def usable(tensor: Tensor) -> Tensor:

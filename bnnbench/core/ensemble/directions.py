@@ -19,7 +19,7 @@ from torch import Tensor
 
 from bnnbench.core.broadcasting import per_image
 from bnnbench.core.ensemble import batching
-from bnnbench.core.ensemble.chunks import Chunk
+from bnnbench.core.ensemble.chunks import Chunk, can_be_held
 from bnnbench.core.ensemble.protocol import Ensemble
 from bnnbench.core.objective import Objective, value_of
 
@@ -39,13 +39,7 @@ class Probe(NamedTuple):
 
 
 class _Weighted(NamedTuple):
-    """The result of `_weighted`.
-
-    Attributes:
-        each: log-probabilities (S, N, K) of each draw.
-        log_weight: the logarithms of the draws' weights (S, N).
-        total: the weighted sum (N, *shape) of the draws' gradients.
-    """
+    """The log-probabilities (S, N, K), the logarithms of the draws' weights (S, N), the weighted sum (N, *shape)."""
 
     each: Tensor
     log_weight: Tensor
@@ -182,8 +176,7 @@ def plain_gradient(
 ) -> Probe:
     """The gradient of any function of the draws' log-probabilities as the direction.
 
-    A pass over all draws gives the function's derivative by the log-probabilities, which is then pulled back through
-    each draw, in a second pass where the first one could not be held.
+    The function's derivative by the log-probabilities is pulled back through each draw.
     """
     each, passes = _every_draw(ensemble, chunk)
     derivative = _derivative(function, each, y).to(each.dtype)
@@ -200,7 +193,7 @@ def _every_draw(ensemble: Ensemble, chunk: Chunk) -> tuple[Tensor, Iterable[tupl
 
     Passes that cannot be held at the same time are made again when their turn comes.
     """
-    if not batching.can_be_held(ensemble, chunk.x, chunk.blocks):
+    if not can_be_held(ensemble, chunk.x, chunk.blocks):
         again = (batching.forward(ensemble, chunk.x, block) for block in chunk.blocks)
         with torch.no_grad():
             return each_log_probs(ensemble, chunk), again

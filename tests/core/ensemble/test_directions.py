@@ -199,7 +199,7 @@ def test_batches_that_are_cut_to_hold_the_passes_of_all_draws_do_so(draws: int, 
 
     predictive, x = random_ensemble(inputs=784, hidden=512, draws=draws), torch.zeros(images, 784)
     plain, cut = (list(chunks.chunks(predictive, x, range(draws), held=held)) for held in (False, True))
-    fits = [batching.can_be_held(predictive, chunk.x, chunk.blocks) for chunk in cut]
+    fits = [chunks.can_be_held(predictive, chunk.x, chunk.blocks) for chunk in cut]
     if batching.HELD // (batching.footprint(predictive, x).activations * draws) >= chunks.WORTH_HOLDING:
         assert all(fits)
     if all(len(chunk.blocks) == 1 for chunk in plain):
