@@ -1,0 +1,10 @@
+"""The bundled posteriors that sample with BlackJAX."""
+
+from typing import Any
+
+from bnnbench import hookimpl
+
+
+@hookimpl
+def bnnbench_register(registry: Any) -> None:
+    pass
