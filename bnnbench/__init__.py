@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     from bnnbench.core.certificate import Certificate as Certificate
     from bnnbench.core.certificate import Proof as Proof
     from bnnbench.core.chains import IndependentChains as IndependentChains
+    from bnnbench.core.chains import InParts as InParts
     from bnnbench.core.component import Component as Component
     from bnnbench.core.dataset import Data as Data
     from bnnbench.core.dataset import Dataset as Dataset
     from bnnbench.core.dataset_parameter import DatasetParameter as DatasetParameter
+    from bnnbench.core.derived import Derived as Derived
     from bnnbench.core.draws import Draws as Draws
     from bnnbench.core.draws import Progress as Progress
     from bnnbench.core.draws import no_progress as no_progress
@@ -124,7 +126,8 @@ _HOMES = {
     "core.attack": ["Attack", "AttackParameter"],
     "core.attacked": ["Attacked"],
     "core.certificate": ["Certificate", "Proof"],
-    "core.chains": ["IndependentChains"],
+    "core.chains": ["InParts", "IndependentChains"],
+    "core.derived": ["Derived"],
     "core.component": ["Component"],
     "core.input_path": ["InputPath"],
     "core.dataset": ["Data", "Dataset"],

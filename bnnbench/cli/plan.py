@@ -82,7 +82,7 @@ def _audit(plan: Plan, store: Store) -> str:
 
 
 def _fits(plan: Plan, schedule: Schedule, store: Store) -> Iterator[str]:
-    """A line for each fit of a plan: its state, and how many of its chains and cells the store has."""
+    """A line for each fit of a plan: its state, and how many of its parts and cells the store has."""
     from collections import defaultdict
 
     from bnnbench.errors import clean
@@ -95,16 +95,16 @@ def _fits(plan: Plan, schedule: Schedule, store: Store) -> Iterator[str]:
         tasks[task.fit.key].append(task)
     for key, groups in plan.tasks.items():
         remaining, cells = tasks[key], sum(map(len, groups))
-        done = f"{cells - sum(len(task.cells) for task in remaining)} of {counted(cells, 'cell')} done"
-        chains = plan.fits[key].chains
-        sampled = chains - sum(task.chain is not None for task in remaining)
-        if sampled and any(task.chain is None and not task.cells for task in remaining):
-            done = f"{sampled} of {counted(chains, 'chain')} and {done}"
+        done = f"{cells - sum(len(task.cells) for task in remaining)} of {counted(cells, 'cell')} done" if cells else ""
+        fit = plan.fits[key]
+        fitted = fit.parts - sum(task.part is not None for task in remaining)
+        if fitted and any(task.part is None and not task.cells for task in remaining):
+            done = f"{fitted} of {counted(fit.parts, fit.part_noun)} and {done}"
         record = store.record(FITS, key)
         state = record["status"] if record else "to fit"
         if key in schedule.changed:
             state = f"to fit anew, since {clean(schedule.changed[key])} has changed"
-        yield f"  {fit_name(groups[0][0], plan)}: {state}; {done}"
+        yield f"  {fit_name(fit, plan)}: {'; '.join(filter(None, [state, done]))}"
 
 
 def _findings(plan: Plan, schedule: Schedule, store: Store) -> list[Finding]:

@@ -1,9 +1,9 @@
-"""The base class of posteriors that sample several independent chains."""
+"""The base classes of posteriors whose draws come in independent parts, such as chains or the members of ensembles."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -17,12 +17,59 @@ if TYPE_CHECKING:
     from bnnbench.core.dataset import Data
 
 
-class IndependentChains(Posterior):
+class InParts(Posterior):
+    """A posterior whose draws come in independent parts. An author writes `parts` and `fit_part` instead of `fit`.
+
+    `bnnbench.fit` fits the parts one after another. In a run of a benchmarks file, each part is a task of its own:
+    parts run in parallel, and an interrupted run keeps the finished ones. The draws are the same either way.
+    """
+
+    part_noun: ClassVar[str] = "part"
+    """What messages call a part, such as `chain` or `member`."""
+
+    @property
+    def parts(self) -> int:
+        """The number of parts. Each has `draws / parts` draws."""
+        raise NotImplementedError
+
+    def fit_part(
+        self, network: nn.Module, data: Data, *, seed: int, part: int, progress: Progress = no_progress
+    ) -> Draws:
+        """The draws of one part.
+
+        `part` is the number of the part, from 0. `seed` is the seed of the fit, the same for all parts. The other
+        arguments and rules are those of `Posterior.fit`.
+        """
+        raise NotImplementedError
+
+    def together(self, parts: Sequence[Draws]) -> Draws:
+        """The draws of the fit, from those of all parts in their order.
+
+        Raises `ValueError` if they do not fit together.
+        """
+        return joined(parts)
+
+    def fit(self, network: nn.Module, data: Data, *, seed: int, progress: Progress = no_progress) -> Draws:
+        """The draws of all parts, which are fitted one after another."""
+
+        def progress_of(part: int) -> Progress:
+            return lambda done, total, note="": progress(part * total + done, self.parts * total, note)
+
+        return self.together(
+            [
+                self.fit_part(network, data, seed=seed, part=part, progress=progress_of(part))
+                for part in range(self.parts)
+            ]
+        )
+
+
+class IndependentChains(InParts):
     """A posterior that samples several independent chains. An author writes `fit_chain` instead of `fit`.
 
-    `bnnbench.fit` samples the chains one after another. In a run of a benchmarks file, each chain is a task of its own:
-    chains run in parallel, and an interrupted run keeps the finished ones. The draws are the same either way.
+    Each chain is a part (`InParts`): in a run of a benchmarks file it is a task of its own.
     """
+
+    part_noun: ClassVar[str] = "chain"
 
     chains: int = Field(default=1, ge=1, le=1000)
     """Number of chains, each with initial weights of its own. Each keeps the same number of draws."""
@@ -32,6 +79,11 @@ class IndependentChains(Posterior):
         if self.draws % self.chains:
             raise ValueError(f"draws ({self.draws}) must be a multiple of chains ({self.chains})")
         return self
+
+    @property
+    def parts(self) -> int:
+        """The number of chains."""
+        return self.chains
 
     @property
     def per_chain(self) -> int:
@@ -49,38 +101,35 @@ class IndependentChains(Posterior):
         """
         raise NotImplementedError
 
-    def fit(self, network: nn.Module, data: Data, *, seed: int, progress: Progress = no_progress) -> Draws:
-        """The draws of all chains, which are sampled one after another: arrays (chains, draws / chains, *weight)."""
-
-        def progress_of(chain: int) -> Progress:
-            return lambda done, total, note="": progress(chain * total + done, self.chains * total, note)
-
-        return joined(
-            [
-                self.fit_chain(network, data, seed=seed, chain=chain, progress=progress_of(chain))
-                for chain in range(self.chains)
-            ]
-        )
+    def fit_part(
+        self, network: nn.Module, data: Data, *, seed: int, part: int, progress: Progress = no_progress
+    ) -> Draws:
+        """The draws of the chain with this number: `fit_chain`."""
+        return self.fit_chain(network, data, seed=seed, chain=part, progress=progress)
 
 
 def joined(chains: Sequence[Draws]) -> Draws:
     """One `Draws` with the draws of several chains: arrays are concatenated along their first axis (chains).
 
     Diagnostics that are arrays or lists are concatenated along their first axis, numbers are added, and texts are
-    joined, each different one once. Raises `ValueError` if the chains differ in names, shapes or shared arrays, or in
-    the names of their diagnostics.
+    joined, each different one once. A chain may lack a text. Raises `ValueError` if the chains differ in names, shapes
+    or shared arrays, or in the names of their other diagnostics.
     """
     first = chains[0]
+    texts = {name for chain in chains for name, value in chain.diagnostics.items() if isinstance(value, str)}
     for other in chains[1:]:
         for part in ("arrays", "shared", "diagnostics"):
-            if getattr(other, part).keys() != getattr(first, part).keys():
+            if getattr(other, part).keys() - texts != getattr(first, part).keys() - texts:
                 raise ValueError(f"the chains do not have the same {part}")
         if not all(np.array_equal(array, other.shared[name]) for name, array in first.shared.items()):
             raise ValueError("the chains do not have the same shared arrays")
     return Draws(
         {name: np.concatenate([chain.arrays[name] for chain in chains]) for name in first.arrays},
         shared=first.shared,
-        diagnostics={name: _combined([chain.diagnostics[name] for chain in chains]) for name in first.diagnostics},
+        diagnostics={
+            name: _combined([chain.diagnostics[name] for chain in chains if name in chain.diagnostics])
+            for name in dict.fromkeys(name for chain in chains for name in chain.diagnostics)
+        },
     )
 
 

@@ -23,12 +23,16 @@ def component_parameter(kind: str) -> tuple[Any, Any, Any]:
     Use: `ObjectiveParameter = Annotated[Objective, *component_parameter("objective")]`.
 
     The field accepts an instance, a registered name, or a mapping with `use` and parameters. It is written to JSON as
-    such a mapping. In a benchmarks file, and only there, `file.py:Name` names a class of a file: the files of draws
-    that `bnnbench.load` reads hold parameters too, and must not run code.
+    such a mapping. In a benchmarks file, and only there, a name is first that of a label of the file, and
+    `file.py:Name` names a class of a file: the files of draws that `bnnbench.load` reads hold parameters too, and must
+    not run code.
     """
 
     def resolved(value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str):
+            labelled = (info.context or {}).get("labelled")
+            if labelled and (component := labelled(kind, value)) is not None:
+                return component
             value = {"use": value}
         if not isinstance(value, dict):
             return value
@@ -52,7 +56,8 @@ def component_parameter(kind: str) -> tuple[Any, Any, Any]:
 def _made(kind: str, use: str, parameters: dict[str, Any], context: Mapping[str, Any]) -> Any:
     """The component of this kind, class and parameters.
 
-    The context tells the folder of the benchmarks file; it is empty elsewhere. Raises `ValueError`.
+    The context tells the folder of the benchmarks file and finds its labels; it is empty elsewhere. Raises
+    `ValueError`.
     """
     folder = context.get("folder")
     try:

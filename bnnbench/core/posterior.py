@@ -44,6 +44,11 @@ class Posterior(Component):
         """
         raise NotImplementedError
 
+    @property
+    def needed_fits(self) -> tuple[Posterior, ...]:
+        """The posteriors whose fits this one is made of (`Derived`): to the same network and data, at the same seed."""
+        return ()
+
     def check(self, network: nn.Module, data: Data) -> None:
         """Raise an error if `fit` would fail for this network and these data, for a reason that a short look shows.
 

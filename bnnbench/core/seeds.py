@@ -54,6 +54,12 @@ LAYERS = Purpose(1001, "word")
 """The random numbers that the layers of a network draw while it is trained, such as those of dropout."""
 CHAINS = Purpose(2000, "word")
 """Two words for each chain: its start, and the sampler's own random numbers."""
+TRANSITIONS = Purpose(2001, "word")
+"""Two words for each transition of a chain, and two for the trials before it."""
+STARTS = Purpose(2002, "word")
+"""The noise of a chain's start, beside its initial weights: one word for each chain."""
+MEMBERS = Purpose(3000, "word")
+"""Two words for each member of an ensemble: the seed of its fit, and that of its own random numbers."""
 
 PURPOSES = {name: value for name, value in list(globals().items()) if isinstance(value, Purpose)}
 """All purposes by name."""

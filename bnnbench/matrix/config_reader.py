@@ -8,19 +8,16 @@ from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from bnnbench.core.component import Component
-from bnnbench.core.component_use import used
-from bnnbench.errors import ConfigError, DataError, PluginError, UnknownComponent, clean, closest, message_of, one_line
+from bnnbench.errors import ConfigError, clean, closest
 from bnnbench.matrix.config import MAX_CELLS, PATTERN_KEYS, Config, Pattern, Variant, WrittenThreat
 from bnnbench.matrix.radii import written_threats
+from bnnbench.matrix.sections import Sections
 from bnnbench.matrix.settings import COLUMNS, NEEDED, PATTERNS, SECTIONS, Settings
 from bnnbench.matrix.source import KeyPath, Source, dotted, shown
-from bnnbench.matrix.sweeps import expanded, number_of_variants, swept_name
+from bnnbench.matrix.sweeps import number_of_variants
 from bnnbench.matrix.validation import note_problems
-from bnnbench.plugins.host_kept import host_kept
 from bnnbench.plugins.kinds import CELL_KINDS
 from bnnbench.plugins.registrar import NAME
-from bnnbench.plugins.signals import contained
 
 
 def read_config(path: str | Path, max_cells: int = MAX_CELLS, text: str | None = None) -> Config:
@@ -47,7 +44,8 @@ class Reader:
         settings = self._settings(top)
         threats = self._threats((), top, settings)
         self._check_least_size(top, settings)
-        variants = {kind: self._section(name, kind, top, settings) for name, kind in SECTIONS.items()}
+        sections = Sections(source, top)
+        variants = {kind: self._section(name, kind, top, settings, sections) for name, kind in SECTIONS.items()}
         patterns = {name: self._patterns(name, top) for name in PATTERNS}
         self._check_threats(top, threats, variants)
         source.raise_problems()
@@ -118,7 +116,9 @@ class Reader:
             self.source.problem(place, f"{dotted(place)} repeats a value")
         return tuple(threats)
 
-    def _section(self, name: str, kind: str, top: dict[str, Any], settings: Settings) -> list[Variant]:
+    def _section(
+        self, name: str, kind: str, top: dict[str, Any], settings: Settings, sections: Sections
+    ) -> list[Variant]:
         """The components of a section, sweeps expanded; those that are wrong are noted as problems and left out."""
         section = self.source.mapping((name,), top.get(name))
         # A section that is misspelt or is no mapping has been noted already.
@@ -136,50 +136,14 @@ class Reader:
                 problem = f"{dotted(path)}: '{label}' is a column of tables: give the attack another label"
                 self.source.problem(path, problem, at_key=True)
                 continue
-            parameters = dict(self.source.mapping(path, written))
-            threats = self._threats(path, parameters, settings) if kind == "dataset" else None
-            if kind == "dataset":
-                parameters = {key: value for key, value in parameters.items() if key not in ("epsilons", "threats")}
-            for swept, values in expanded(self.source, path, parameters):
-                component = self._component(path, kind, label, values, swept)
+            threats = None
+            if kind == "dataset" and isinstance(written, dict):
+                threats = self._threats(path, written, settings)
+            for entry in sections.entries(kind, label):
+                component = sections.component(entry)
                 if component is not None:
-                    variants.append(Variant(label, swept_name(label, swept), component, threats))
+                    variants.append(Variant(label, entry.name, component, threats))
         return variants
-
-    def _component(
-        self, path: KeyPath, kind: str, label: str, parameters: dict[str, Any], swept: dict[str, Any]
-    ) -> Component | None:
-        parameters = dict(parameters)
-        use = parameters.pop("use", label)
-        at = (*path, "use")
-        if not isinstance(use, str):
-            self.source.problem(at, f"{dotted(at)} must be a name, not {shown(use)}")
-            return None
-        folder = self.source.path.parent
-        try:
-            with contained(), host_kept():
-                model, parameters = used(kind, use, folder, parameters)
-                component = model.model_validate(parameters, context={"folder": str(folder)})
-                # Its files, if it has any, are looked at now: a missing one is a mistake in this line.
-                component.identity()
-            return component
-        except (UnknownComponent, PluginError, DataError, OSError) as error:
-            self.source.problem(
-                at, f"{dotted(path)}: {clean(message_of(error))}", at_key="use" not in self._written(path)
-            )
-        except ValidationError as error:
-            note_problems(self.source, path, error, model, f"{dotted(path)}: {use} has no parameter", swept)
-        except Exception as error:  # noqa: BLE001 - a plugin's own checks, or the file that it looks at
-            told = f"{dotted(path)}: {clean(use)} raised {message_of(error)}"
-            self.source.problem(at, one_line(told), at_key="use" not in self._written(path))
-        return None
-
-    def _written(self, path: KeyPath) -> dict[str, Any]:
-        """The mapping at a path, empty where there is none."""
-        value = self.source.values
-        for part in path:
-            value = value[part]
-        return value if isinstance(value, dict) else {}
 
     def _patterns(self, name: str, top: dict[str, Any]) -> list[Pattern]:
         """The patterns of `include` or `exclude`."""

@@ -29,8 +29,26 @@ class Plan:
 
     @functools.cached_property
     def fits(self) -> dict[str, FitSpec]:
-        """The fits by key, each once, in the order of the file."""
-        return {cell.fit.key: cell.fit for cell in self.cells}
+        """The fits by key, each once, in the order of the file; a fit stands behind those that it is made of."""
+        fits: dict[str, FitSpec] = {}
+        for cell in self.cells:
+            for fit in cell.needs:
+                _add_with_needed(fit, fits)
+        return fits
+
+    @functools.cached_property
+    def asking(self) -> dict[str, CellSpec]:
+        """The first cell of each fit by the fit's key; for a fit without cells, the first that needs it."""
+        asking: dict[str, CellSpec] = {}
+        for cell in self.cells:
+            asking.setdefault(cell.fit.key, cell)
+        for cell in self.cells:
+            needed: dict[str, FitSpec] = {}
+            for fit in cell.needs:
+                _add_with_needed(fit, needed)
+            for key in needed:
+                asking.setdefault(key, cell)
+        return asking
 
     @functools.cached_property
     def tasks(self) -> dict[str, list[list[CellSpec]]]:
@@ -43,10 +61,18 @@ class Plan:
     @functools.cached_property
     def _cells_of_fits(self) -> dict[str, list[CellSpec]]:
         """The cells of each fit by the fit's key; of cells with equal keys, the first."""
-        cells: dict[str, dict[str, CellSpec]] = {}
+        cells: dict[str, dict[str, CellSpec]] = {key: {} for key in self.fits}
         for cell in self.cells:
-            cells.setdefault(cell.fit.key, {}).setdefault(cell.key, cell)
+            cells[cell.fit.key].setdefault(cell.key, cell)
         return {fit: list(by_key.values()) for fit, by_key in cells.items()}
+
+
+def _add_with_needed(fit: FitSpec, fits: dict[str, FitSpec]) -> None:
+    """Add a fit to fits by key, after those that it is made of."""
+    if fit.key not in fits:
+        for other in fit.needs:
+            _add_with_needed(other, fits)
+        fits[fit.key] = fit
 
 
 def _groups(cells: Iterable[CellSpec]) -> Iterator[list[CellSpec]]:

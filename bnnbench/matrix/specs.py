@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from bnnbench.core.chains import IndependentChains
+from bnnbench.core.chains import InParts
 from bnnbench.core.component import Component
 from bnnbench.core.dataset import Dataset
 from bnnbench.core.network import Network
@@ -66,23 +66,33 @@ class FitSpec:
         return key_of(self.identity)
 
     @property
-    def chains(self) -> int:
-        """The number of chains that are tasks of their own; 0 if the fit is a single task."""
-        chains = self.posterior.chains if isinstance(self.posterior, IndependentChains) else 1
-        return chains if chains > 1 else 0
+    def parts(self) -> int:
+        """The number of parts, such as chains, that are tasks of their own; 0 if the fit is a single task."""
+        parts = self.posterior.parts if isinstance(self.posterior, InParts) else 1
+        return parts if parts > 1 else 0
 
-    def chain_key(self, chain: int) -> str:
-        """The key of the record of one chain; the record is removed when the fit is finished."""
-        return f"{self.key}-{chain}"
+    @property
+    def part_noun(self) -> str:
+        """What messages call a part."""
+        return self.posterior.part_noun if isinstance(self.posterior, InParts) else "part"
+
+    def part_key(self, part: int) -> str:
+        """The key of the record of one part; the record is removed when the fit is finished."""
+        return f"{self.key}-{part}"
 
     @property
     def part_keys(self) -> list[str]:
-        """The keys of the records that hold the draws of an unfinished fit: one a chain, or one of all its draws."""
-        return [self.chain_key(part) for part in range(self.chains or 1)]
+        """The keys of the records that hold the draws of an unfinished fit: one a part, or one of all its draws."""
+        return [self.part_key(part) for part in range(self.parts or 1)]
 
-    def chain_identity(self, chain: int) -> dict[str, Any]:
-        """The identity in the record of one chain."""
-        return {**self.identity, "chain": chain}
+    def part_identity(self, part: int) -> dict[str, Any]:
+        """The identity in the record of one part."""
+        return {**self.identity, "chain": part}
+
+    @functools.cached_property
+    def needs(self) -> tuple[FitSpec, ...]:
+        """The fits that this one is made of."""
+        return tuple(replace(self, posterior=posterior) for posterior in self.posterior.needed_fits)
 
 
 @dataclass(frozen=True)
@@ -132,6 +142,12 @@ class CellSpec:
     def epsilon_text(self) -> str:
         """The threat's radius as the file writes it, such as `8/255`; empty without a threat."""
         return self.radius or ("" if self.threat is None else radius_text(self.threat.epsilon))
+
+    @functools.cached_property
+    def needs(self) -> tuple[FitSpec, ...]:
+        """The fits that the cell is about: its own, and those that its component compares with."""
+        others = self.measurement.needed_fits
+        return (self.fit, *(replace(self.fit, posterior=posterior) for posterior in others))
 
     @property
     def context(self) -> Context:

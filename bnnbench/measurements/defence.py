@@ -11,7 +11,9 @@ from bnnbench.core.attack import Attack
 from bnnbench.core.dataset import Data, Dataset
 from bnnbench.core.ensemble import draw_split
 from bnnbench.core.network_outputs import are_probabilities
+from bnnbench.core.posterior import Posterior
 from bnnbench.core.predictive import Predictive
+from bnnbench.core.rules.own_fits import fitted_anew, identity_text
 from bnnbench.core.threat import Threat
 from bnnbench.errors import ContractBreach, Incompatible
 from bnnbench.measurements.sample import Sample, sample_of
@@ -57,6 +59,8 @@ class Defence:
         self.predictive, self.limit, self.seed, self._data = predictive, draws, seed, data
         self.sample = sample_of(data, images)
         self.threat = threat
+        self.others: dict[str, Predictive] = {}
+        """The predictives of other fits that have been made, by the identities of their posteriors."""
         attackers, self.defenders = draw_split.split(threat, predictive.chains, predictive.per_chain, draws)
         self.attack_draws = draw_split.draws_per_query(threat, attackers)
         self.draws = (
@@ -127,6 +131,17 @@ class Defence:
             if theirs != ours:
                 raise Incompatible(f"images of the other data set have the {what} {theirs}, and those here {ours}")
         return sample_of(data, images)
+
+    def fitted(self, posterior: Posterior) -> Predictive:
+        """The predictive of another fit: by `posterior`, to the same network and data at the same seed.
+
+        In a run of a benchmarks file it is a fit of the store. Elsewhere it is made at the first call. Raises
+        `Incompatible` if the predictive's draws are not weights of one network, and what the fit raises.
+        """
+        name = identity_text(posterior)
+        if name not in self.others:
+            self.others[name] = fitted_anew("the measure", posterior, self.predictive, self._data, self.seed)
+        return self.others[name]
 
     @functools.cached_property
     def own_fits(self) -> OwnFits:

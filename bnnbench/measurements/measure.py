@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, get_args
 
 from bnnbench.core.component import Component
+from bnnbench.core.posterior import Posterior
 from bnnbench.core.threat import Threat
 from bnnbench.core.user_code.local_modules import name_in_messages
 from bnnbench.errors import ContractBreach, PluginError
@@ -40,6 +41,14 @@ class Measure(Component):
         if problem := _problem(cls.quantities, cls.figure_names):
             raise PluginError(f"{name_in_messages(cls)}: {problem}")
 
+    @property
+    def needed_fits(self) -> tuple[Posterior, ...]:
+        """The posteriors whose fits the measure compares with: all those among its parameters.
+
+        `measure` gets their predictives from `defence.fitted`.
+        """
+        return tuple(one for _, one in self.components() if isinstance(one, Posterior))
+
     def measure(self, defence: Defence) -> dict[str, Any]:
         """The declared quantities by name, as numpy arrays and plain Python numbers."""
         raise NotImplementedError
@@ -58,6 +67,11 @@ class MeasureMeasurement(Measurement):
     def __init__(self, component: Measure) -> None:
         super().__init__(component)
         self.schema = Schema(component.quantities)
+
+    @property
+    def needed_fits(self) -> tuple[Posterior, ...]:
+        """Those of the measure."""
+        return self.component.needed_fits
 
     def run(self, defence: Defence, threats: Sequence[Threat], keep: Keep) -> list[dict[str, Any]]:
         """A list with one result, the quantities by name.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from bnnbench.core.component import Component
+from bnnbench.core.posterior import Posterior
 from bnnbench.core.threat import Threat
 from bnnbench.measurements.defence import Defence
 from bnnbench.measurements.schema import Schema
@@ -57,6 +58,11 @@ class Measurement(ABC):
     @abstractmethod
     def row(self, result: Any | None) -> dict[str, Any]:
         """The figures of a result by name, for its row in reports; all are None if `result` is None."""
+
+    @property
+    def needed_fits(self) -> tuple[Posterior, ...]:
+        """The posteriors whose fits, to the same network and data, the results compare with; none by default."""
+        return ()
 
     def judged_under(self, threat: Threat) -> Threat:
         """The threat without what the results do not depend on: cells that differ in that alone have one key."""

@@ -16,7 +16,7 @@ from bnnbench.pool.failures import Failure, failure
 from bnnbench.pool.job import Job, Pool, Setting
 from bnnbench.running.task import Task
 from bnnbench.running.tasks.cell_task import run_cells
-from bnnbench.running.tasks.fit_task import run_chain, run_fit
+from bnnbench.running.tasks.fit_task import run_fit, run_part
 from bnnbench.store.records import FINAL
 
 
@@ -162,7 +162,7 @@ def _call(task: Task) -> tuple[Callable[..., str], tuple[Any, ...]]:
     """The function that a worker calls, and its arguments without the setting."""
     if task.cells:
         return run_cells, (task.cells,)
-    return (run_fit, (task.fit,)) if task.chain is None else (run_chain, (task.fit, task.chain))
+    return (run_fit, (task.fit,)) if task.part is None else (run_part, (task.fit, task.part))
 
 
 def _limit(task: Task, limits: Limits) -> float:

@@ -12,7 +12,7 @@ from bnnbench.matrix.plan import Plan
 from bnnbench.plugins.described import counted
 from bnnbench.pool.progress import Step
 from bnnbench.running.durations import duration
-from bnnbench.running.names import chain_name, fit_name
+from bnnbench.running.names import fit_name, part_name
 from bnnbench.running.observer import Observer
 from bnnbench.running.task import Task
 
@@ -169,12 +169,11 @@ def time_left(ended: list[float], tasks: int) -> str:
 
 
 def task_names(plan: Plan) -> dict[str, str]:
-    """The names of fits and chains by the key under which their progress is reported."""
+    """The names of fits and their parts by the key under which their progress is reported."""
     names = {}
-    for cell in plan.cells:
-        fit, name = cell.fit, fit_name(cell, plan)
-        names[fit.key] = name
-        names |= {fit.chain_key(chain): chain_name(name, chain, fit.chains) for chain in range(fit.chains)}
+    for key, fit in plan.fits.items():
+        names[key] = name = fit_name(fit, plan)
+        names |= {fit.part_key(part): part_name(name, fit, part) for part in range(fit.parts)}
     return names
 
 

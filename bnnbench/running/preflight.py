@@ -20,6 +20,7 @@ from bnnbench.matrix.specs import FitSpec
 from bnnbench.plugins.kinds import KIND
 from bnnbench.pool.failures import failure
 from bnnbench.pool.job import Job, Pool, Setting
+from bnnbench.running.names import asking
 from bnnbench.running.observer import Observer
 from bnnbench.running.pools import local_pool, setting_of
 from bnnbench.running.schedule import Schedule
@@ -161,12 +162,13 @@ def _answers(
 def _finding(plan: Plan, fit: FitSpec, verdict: Verdict) -> Finding | None:
     if verdict.status == "ok":
         return None
-    cell = plan.tasks[fit.key][0][0]
-    labels = {"dataset": cell.dataset, "network": cell.network, "posterior": cell.posterior}
-    place = {
-        "dataset": f"datasets.{cell.dataset}",
-        "network": f"networks.{cell.network} on {cell.dataset}",
-        "posterior": f"posteriors.{cell.posterior} on {cell.dataset} ({cell.network})",
+    cell = plan.asking[fit.key]
+    kind, label = {
+        "dataset": ("dataset", cell.dataset),
+        "network": ("network", cell.network),
+        "posterior": asking(fit, plan),
     }[verdict.stage]
-    path = (str(KIND[verdict.stage].section), labels[verdict.stage].partition("@")[0])
+    section = str(KIND[kind].section)
+    where = {"dataset": "", "network": f" on {cell.dataset}"}.get(kind, f" on {cell.dataset} ({cell.network})")
+    place, path = f"{section}.{label}{where}", (section, label.partition("@")[0])
     return Finding(verdict.status, f"{place}: {verdict.reason}", path)

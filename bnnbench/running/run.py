@@ -30,7 +30,7 @@ from bnnbench.running.repeat import repeated
 from bnnbench.running.schedule import Schedule, forget
 from bnnbench.running.task import Task
 from bnnbench.store.environment import environment
-from bnnbench.store.records import Ending, changed, record_of_cell, record_of_chain, record_of_fit
+from bnnbench.store.records import Ending, changed, record_of_cell, record_of_fit, record_of_part
 from bnnbench.store.store import CELLS, CHAINS, FITS, Store
 
 MOST_PASSES = 3
@@ -107,7 +107,7 @@ def run_plan(
             done.damaged = False
             tasks = Schedule(plan, store, frozenset(done.attempted))
             for key, file in tasks.changed.items():
-                name = fit_name(plan.tasks[key][0][0], plan)
+                name = fit_name(plan.fits[key], plan)
                 observer.note(f"{name} is fitted anew: {file}, which it depends on, has changed")
             _run_tasks(tasks, plan, store, jobs, dask, observer, done)
             if outdated := tasks.outdated():
@@ -136,7 +136,7 @@ class _Done:
         """Note the records of a task that has ended."""
         if not ended.lost:
             self.attempted.update(task.kept)
-            if task.chain is not None and ended.status != "ok":
+            if task.part is not None and ended.status != "ok":
                 self.attempted.add((FITS, task.fit.key))
 
 
@@ -193,13 +193,13 @@ def _show(listener: Listener, observer: Observer) -> None:
 def _collect(task: Task, ended: Ended, store: Store, setting: Setting) -> tuple[str, float, str]:
     """The status of a finished task, its seconds, and the reasons in its records.
 
-    Writes the records that the worker could not write, and the record of a fit whose chain failed.
+    Writes the records that the worker could not write, and the record of a fit of which a part failed.
     """
     if ended.lost:
         return ended.status, 0.0, ""
     if not ended.recorded:
         _record(task, ended, store, setting)
-    if task.chain is not None and ended.status != "ok":
+    if task.part is not None and ended.status != "ok":
         _record_fit(task.fit, store)
     records = [record for kind, key in task.kept if (record := store.record(kind, key))]
     reasons = {str(record["reason"]): None for record in records}
@@ -213,8 +213,8 @@ def _record(task: Task, ended: Ended, store: Store, setting: Setting) -> None:
     ending = Ending(
         ended.status, ended.reason, ended.seconds, environment=environment(setting.threads), traceback=trace
     )
-    if task.chain is not None:
-        store.write(CHAINS, task.key, record_of_chain(task.fit, task.chain, ending))
+    if task.part is not None:
+        store.write(CHAINS, task.key, record_of_part(task.fit, task.part, ending))
     elif task.cells:
         for cell in task.cells:
             store.write(CELLS, cell.key, record_of_cell(cell, ending))
@@ -223,10 +223,12 @@ def _record(task: Task, ended: Ended, store: Store, setting: Setting) -> None:
 
 
 def _record_fit(fit: FitSpec, store: Store) -> None:
-    """Write the record of a fit that has failed chains, with the reason of the first of them by number."""
-    for chain in range(fit.chains):
-        record = store.record(CHAINS, fit.chain_key(chain))
+    """Write the record of a fit that has failed parts, with the reason of the first of them by number."""
+    for part in range(fit.parts):
+        record = store.record(CHAINS, fit.part_key(part))
         if record is not None and record["status"] != "ok":
-            reason = record["reason"] if record["status"] == "skipped" else f"chain {chain + 1}: {record['reason']}"
+            reason = (
+                record["reason"] if record["status"] == "skipped" else f"{fit.part_noun} {part + 1}: {record['reason']}"
+            )
             store.write(FITS, fit.key, changed(record, kind="fit", identity=fit.identity, reason=reason))
             return

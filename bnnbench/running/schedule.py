@@ -11,7 +11,7 @@ from bnnbench.core import dependencies
 from bnnbench.errors import StoreError
 from bnnbench.evidence.cell_reader import is_about
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
-from bnnbench.running.names import chain_name, fit_name
+from bnnbench.running.names import fit_name, part_name
 from bnnbench.running.task import Independent, Task
 from bnnbench.store import codec
 from bnnbench.store.records import FINAL
@@ -19,7 +19,10 @@ from bnnbench.store.store import CELLS, CHAINS, DRAWS, FITS, Store
 
 
 class Schedule:
-    """The tasks of a plan that remain to be done, given a store. A fit waits for its chains, and cells for their fit.
+    """The tasks of a plan that remain to be done, given a store. A fit waits for its parts, and cells for their fit.
+
+    A fit waits for the fits that it is made of too, and a cell for those that it compares with. It runs even if these
+    fail: its record then states the reason.
 
     `attempted` holds the (kind, key) of records that this run has written: none of them is written again because of its
     status. Making a schedule does not change the store.
@@ -44,6 +47,10 @@ class Schedule:
         """The tasks that wait for a task, by its key."""
         self._needs: dict[str, set[str]] = {}
         """The keys of the tasks that a task waits for, by its key."""
+        self._essential: set[tuple[str, str]] = set()
+        """The pairs of keys of a task and of one that it waits for without which it is lost."""
+        self._of_fits: dict[str, Task] = {}
+        """The task of each fit that is made, by the fit's key."""
         self._uncertain: list[Task] = []
         """Cells in the store whose fit has no record, grouped as tasks; `outdated` decides about them."""
         self._store, self._attempted = store, attempted
@@ -63,9 +70,11 @@ class Schedule:
             if needs is None:
                 continue  # It was lost already, when another task that it waits for failed.
             needs.discard(task.key)
-            if not ok:
+            if not ok and (follower.key, task.key) in self._essential:
                 del self._needs[follower.key]
-                lost += [follower, *self.after(follower, ok=False)[1]]
+                further = self.after(follower, ok=False)
+                runnable += further[0]
+                lost += [follower, *further[1]]
             elif not needs:
                 runnable.append(follower)
         return runnable, lost
@@ -99,34 +108,44 @@ class Schedule:
     def _add_fit(self, plan: Plan, key: str) -> None:
         """Add the tasks that a fit and its cells need."""
         fit, groups = plan.fits[key], plan.tasks[key]
-        name = fit_name(groups[0][0], plan)
+        name = fit_name(fit, plan)
         record = self._fit_record(fit)
         missing = list(self._missing(groups, record))
         measurements = [_measurement(cells, fit, name) for cells in missing]
         self.kept_fits += record is not None and record["status"] in FINAL
         if record is not None and record["status"] == "ok":
-            self._add(measurements, [])
+            for task in measurements:
+                self._add([task], [], self._others(task))
         elif record is not None and (record["status"] in FINAL or (FITS, key) in self._attempted):
             self.cached += sum(len(cells) for cells in missing)
-        elif measurements or record is None:
-            # The fit is computed even if all its cells have outcomes: its card is in its record.
+        elif measurements or record is None or not groups:
+            # The fit is computed even if all its cells have outcomes: its card is in its record. One without cells of
+            # its own is needed by others.
             kept = [[cell for cell in cells if cell.key in self._draws_of] for cells in groups]
             self._uncertain += [_measurement(cells, fit, name) for cells in kept if cells]
-            chains = list(self._missing_chains(fit, name))
+            parts = list(self._missing_parts(fit, name))
             task = Task(name, fit)
-            self._add(chains, [])
-            self._add([task], chains)
-            self._add(measurements, [task])
+            self._add(parts, [], [])
+            self._add([task], parts, self._others(task))
+            self._of_fits[key] = task
+            for measurement in measurements:
+                self._add([measurement], [task], self._others(measurement))
 
-    def _add(self, tasks: list[Task], needs: list[Task]) -> None:
-        """Add tasks, each of which waits for all tasks of `needs`."""
+    def _others(self, task: Task) -> list[Task]:
+        """The tasks of the fits that a fit is made of, or that cells compare with."""
+        fits = task.cells[0].needs[1:] if task.cells else task.fit.needs
+        return [self._of_fits[fit.key] for fit in fits if fit.key in self._of_fits]
+
+    def _add(self, tasks: list[Task], needs: list[Task], others: list[Task]) -> None:
+        """Add tasks, each of which waits for all of `needs` and `others`, and is lost without one of `needs`."""
         self.tasks += tasks
-        if not needs:
+        if not needs and not others:
             self.ready += tasks
             return
         for task in tasks:
-            self._needs[task.key] = {needed.key for needed in needs}
-            for needed in needs:
+            self._needs[task.key] = {needed.key for needed in (*needs, *others)}
+            self._essential |= {(task.key, needed.key) for needed in needs}
+            for needed in (*needs, *others):
                 self._followers[needed.key].append(task)
 
     def _missing(self, groups: list[list[CellSpec]], fit: dict[str, Any] | None) -> Iterator[list[CellSpec]]:
@@ -168,17 +187,17 @@ class Schedule:
             return None
         return None if record and record["status"] == "ok" and DRAWS not in record["artefacts"] else record
 
-    def _missing_chains(self, fit: FitSpec, name: str) -> Iterator[Task]:
-        """The tasks of the chains of a fit that the store does not have."""
-        for chain in range(fit.chains):
-            record = self._store.record(CHAINS, fit.chain_key(chain))
+    def _missing_parts(self, fit: FitSpec, name: str) -> Iterator[Task]:
+        """The tasks of the parts of a fit that the store does not have."""
+        for part in range(fit.parts):
+            record = self._store.record(CHAINS, fit.part_key(part))
             absent = record is None or record["status"] != "ok" or DRAWS not in record["artefacts"]
             if absent or dependencies.changed(record, fit.dataset, fit.network, fit.posterior):
-                yield Task(chain_name(name, chain, fit.chains), fit, chain)
+                yield Task(part_name(name, fit, part), fit, part)
 
 
 def forget(plan: Plan, store: Store, everything: bool) -> None:
-    """Before a run, delete failed chain records, so that only new failures are reported.
+    """Before a run, delete failed records of parts, so that only new failures are reported.
 
     With `everything`, delete all records that the plan asks for. A run that is stopped can then be continued without
     mixing old outcomes with new ones.

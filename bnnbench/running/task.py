@@ -10,40 +10,41 @@ from bnnbench.store.store import CELLS, CHAINS, FITS
 
 @dataclass(frozen=True)
 class Task:
-    """A unit of work: one chain of a fit, a fit, or cells of one measurement of a fit."""
+    """A unit of work: one part of a fit, a fit, or cells of one measurement of a fit."""
 
     name: str
     fit: FitSpec
-    chain: int | None = None
+    part: int | None = None
     cells: tuple[CellSpec, ...] = ()
 
     @property
     def key(self) -> str:
         """The key of the record that it writes, or of the first of them. Its progress is reported under this key."""
-        if self.chain is not None:
-            return self.fit.chain_key(self.chain)
+        if self.part is not None:
+            return self.fit.part_key(self.part)
         return self.cells[0].key if self.cells else self.fit.key
 
     @property
     def needs(self) -> tuple[tuple[str, str], ...]:
         """The (kind, key) of the records that it reads."""
         if self.cells:
-            return ((FITS, self.fit.key),)
-        if self.chain is not None:
+            return tuple((FITS, fit.key) for fit in self.cells[0].needs)
+        if self.part is not None:
             return ()
-        return tuple((CHAINS, self.fit.chain_key(chain)) for chain in range(self.fit.chains))
+        others = tuple((FITS, fit.key) for fit in self.fit.needs)
+        return (*others, *((CHAINS, self.fit.part_key(part)) for part in range(self.fit.parts)))
 
     @property
     def kept(self) -> list[tuple[str, str]]:
         """The (kind, key) of the records that it writes."""
-        if self.chain is not None:
+        if self.part is not None:
             return [(CHAINS, self.key)]
         return [(CELLS, cell.key) for cell in self.cells] or [(FITS, self.fit.key)]
 
     @property
     def shown(self) -> str:
-        """The key for `bnnbench show`: that of the fit for a chain, whose failure the fit's record states."""
-        return self.fit.key if self.chain is not None else self.kept[0][1]
+        """The key for `bnnbench show`: that of the fit for a part, whose failure the fit's record states."""
+        return self.fit.key if self.part is not None else self.kept[0][1]
 
 
 @dataclass

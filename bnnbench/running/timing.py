@@ -22,7 +22,7 @@ def estimate(schedule: Schedule, store: Store, *, fits: bool = True) -> str:
     """
     tasks = [task for task in schedule.tasks if fits or task.cells]
     shares = [share for task in tasks for share in _shares(task)]
-    unfitted = sum(not task.cells and task.chain is None for task in tasks)
+    unfitted = sum(not task.cells and task.part is None for task in tasks)
     cells = sum(len(task.cells) for task in tasks)
     if not unfitted + cells:
         return "nothing is left to do"
@@ -44,13 +44,13 @@ def estimate(schedule: Schedule, store: Store, *, fits: bool = True) -> str:
 def _shares(task: Task) -> list[tuple[Component, float]]:
     """The components that a task spends time on, each with its share of the component's mean time.
 
-    All chains of a fit have equal shares. Joining them takes no time.
+    All parts of a fit have equal shares. Joining them takes no time.
     """
     if task.cells:
         return [(cell.component, 1.0) for cell in task.cells]
-    if task.chain is not None:
-        return [(task.fit.posterior, 1 / task.fit.chains)]
-    return [] if task.fit.chains else [(task.fit.posterior, 1.0)]
+    if task.part is not None:
+        return [(task.fit.posterior, 1 / task.fit.parts)]
+    return [] if task.fit.parts else [(task.fit.posterior, 1.0)]
 
 
 def _classes(components: Iterable[Component]) -> dict[type[Component], str]:

@@ -52,9 +52,9 @@ class Ending:
         return {name: value for name, value in values.items() if value is not None}
 
 
-def record_of_chain(fit: FitSpec, chain: int, ending: Ending, **more: Any) -> dict[str, Any]:
-    """The record of one chain of a fit; `more` are fields that its task adds."""
-    return {**ending.fields(), "kind": "chain", "identity": fit.chain_identity(chain), "seed": fit.seed, **more}
+def record_of_part(fit: FitSpec, part: int, ending: Ending, **more: Any) -> dict[str, Any]:
+    """The record of one part of a fit, such as a chain; `more` are fields that its task adds."""
+    return {**ending.fields(), "kind": "chain", "identity": fit.part_identity(part), "seed": fit.seed, **more}
 
 
 def record_of_fit(fit: FitSpec, ending: Ending, **more: Any) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class DyingPool:
     def submit(self, job: Job, setting: Setting) -> concurrent.futures.Future[str]:
         self.tries += 1
         spec, *rest = job.arguments
-        kind, key = (CHAINS, spec.chain_key(*rest)) if rest else (FITS, spec.key)
+        kind, key = (CHAINS, spec.part_key(*rest)) if rest else (FITS, spec.key)
         if self.done:
             self.store.write(kind, key, {"status": "ok"})
         future: concurrent.futures.Future[str] = concurrent.futures.Future()

@@ -79,7 +79,7 @@ def test_with_several_workers_no_fit_waits_for_the_cells_of_all_others(tmp_path:
     pool, setting = Succeeding(3), Setting(str(store.path), "cpu", 1)
     order = [task for task, _ in dispatched(Schedule(plan, store), pool, setting, plan.config.settings.limits, int)]
     first = next(place for place, task in enumerate(order) if task.cells)
-    fits = [place for place, task in enumerate(order) if task.chain is None and not task.cells]
+    fits = [place for place, task in enumerate(order) if task.part is None and not task.cells]
     assert first < fits[3]
 
 

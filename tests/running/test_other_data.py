@@ -11,7 +11,7 @@ import bnnbench as bb
 from bnnbench.matrix.config_reader import read_config
 from bnnbench.matrix.plan import make_plan
 from bnnbench.pool.job import Setting
-from bnnbench.running.tasks.fit_task import run_chain
+from bnnbench.running.tasks.fit_task import run_part
 from bnnbench.store.store import CHAINS, Store
 
 pytestmark = pytest.mark.integration
@@ -86,12 +86,12 @@ def test_chains_of_other_data_are_sampled_again_by_the_next_run(tmp_path: Path) 
     store = Store(tmp_path / "store")
     with store.held():
         for chain in (0, 2):
-            assert run_chain(fit, chain, Setting(str(store.path), "cpu", 1)) == "ok"
+            assert run_part(fit, chain, Setting(str(store.path), "cpu", 1)) == "ok"
     (tmp_path / "moved").touch()
     first = bb.run(path, store=store.path, jobs=0, only=["fgsm"])
     (row,) = first.rows()
     assert row["status"] == "invalid"
     assert "Wandering gave other data than before" in row["reason"]
-    assert list(store.keys(CHAINS)) == [fit.chain_key(1)]
+    assert list(store.keys(CHAINS)) == [fit.part_key(1)]
     assert bb.run(path, store=store.path, jobs=0, only=["fgsm"]).complete
     assert list(store.keys(CHAINS)) == []

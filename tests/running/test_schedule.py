@@ -29,8 +29,8 @@ def finish(plan: Plan, store: Store) -> None:
     """Records of everything that a plan asks for."""
     for key, fit in plan.fits.items():
         store.write(FITS, key, {"status": "ok"}, {DRAWS: lambda path: path.write_bytes(b"draws")})
-        for chain in range(fit.chains):
-            store.write(CHAINS, fit.chain_key(chain), {"status": "ok"}, DRAWN)
+        for chain in range(fit.parts):
+            store.write(CHAINS, fit.part_key(chain), {"status": "ok"}, DRAWN)
     for cell in plan.cells:
         store.write(CELLS, cell.key, {"status": "skipped"})
 
@@ -54,9 +54,9 @@ def test_a_chain_that_failed_before_is_sampled_again_and_its_failure_forgotten(t
     (fit,) = plan.fits.values()
     store.write(FITS, fit.key, {"status": "failed"})
     for chain, status in enumerate(["ok", "failed", "ok", "timeout"]):
-        store.write(CHAINS, fit.chain_key(chain), {"status": status}, DRAWN if status == "ok" else {})
-    assert [task.chain for task in Schedule(plan, store).ready] == [1, 3]
-    assert store.record(CHAINS, fit.chain_key(3)) is not None
+        store.write(CHAINS, fit.part_key(chain), {"status": status}, DRAWN if status == "ok" else {})
+    assert [task.part for task in Schedule(plan, store).ready] == [1, 3]
+    assert store.record(CHAINS, fit.part_key(3)) is not None
     forget(plan, store, everything=False)
-    assert [task.chain for task in Schedule(plan, store).ready] == [1, 3]
-    assert list(store.keys(CHAINS)) == [fit.chain_key(0), fit.chain_key(2)]
+    assert [task.part for task in Schedule(plan, store).ready] == [1, 3]
+    assert list(store.keys(CHAINS)) == [fit.part_key(0), fit.part_key(2)]

@@ -49,7 +49,7 @@ def test_what_is_left_takes_as_long_as_its_like_took(tmp_path: Path) -> None:
     # Three of its four chains are there, and only one must be sampled.
     for chain, status in enumerate(["ok", "ok", "failed", "ok"]):
         record = {"identity": second.identity, "status": status}
-        store.write(CHAINS, second.chain_key(chain), record, DRAWN if status == "ok" else {})
+        store.write(CHAINS, second.part_key(chain), record, DRAWN if status == "ok" else {})
     for cell, seconds in zip(plan.cells[:2], (3.0, 5.0), strict=True):
         store.write(CELLS, cell.key, {"identity": cell.identity, "status": "skipped", "seconds": seconds})
     other = plan.cells[0].identity

@@ -11,7 +11,7 @@ from bnnbench.evidence.results import Results
 from bnnbench.matrix.specs import FitSpec
 from bnnbench.running.observer import Silent
 from bnnbench.running.pools import setting_of
-from bnnbench.running.tasks.fit_task import run_chain
+from bnnbench.running.tasks.fit_task import run_part
 from bnnbench.store.housekeeping import garbage, quarantine_damaged
 from bnnbench.store.store import CELLS, CHAINS, DRAWS, FITS, Store
 
@@ -110,10 +110,10 @@ def test_a_damaged_chain_is_sampled_again_before_it_is_joined(tmp_path: Path) ->
     whole = draws.read_bytes()
     with store.held():
         for chain in range(2):
-            run_chain(spec, chain, setting_of(before.plan, store))
+            run_part(spec, chain, setting_of(before.plan, store))
         store.remove(FITS, spec.key)
         store.remove(CELLS, before.cells[-1].spec.key)
-    chain = spec.chain_key(1)
+    chain = spec.part_key(1)
     flip_a_bit(store.place(CHAINS, chain) / DRAWS)
     again = run(tmp_path)
     assert again.complete

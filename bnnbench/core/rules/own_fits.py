@@ -40,27 +40,34 @@ class OwnFits:
         raises.
         """
         for _, component in attack.components():
-            if isinstance(component, Posterior) and _name(component) not in self._made:
-                self._made[_name(component)] = self._fit(component)
-
-    def _fit(self, posterior: Posterior) -> Predictive:
-        made = self._predictive
-        try:
-            return fit(posterior, made.network, self._data, seed=self._seed, device=str(made.device))
-        except InvalidData as error:
-            raise Incompatible(f"the attacker has nothing to fit: {error}") from error
-        except NetworkError as error:
-            if made.runs_its_network:
-                raise
-            # Functions have none, and several architectures are not one: that is no fault of the user's.
-            raise Incompatible(
-                f"the attacker fits the network of the ensemble anew, and {made.described} is not one network"
-            ) from error
+            if isinstance(component, Posterior) and identity_text(component) not in self._made:
+                self._made[identity_text(component)] = fitted_anew(
+                    "the attacker", component, self._predictive, self._data, self._seed
+                )
 
     def of(self, posterior: Posterior) -> Predictive | None:
         """The fit of a posterior; None if it was not prepared."""
-        return self._made.get(_name(posterior))
+        return self._made.get(identity_text(posterior))
 
 
-def _name(posterior: Posterior) -> str:
+def fitted_anew(who: str, posterior: Posterior, made: Predictive, data: Data, seed: int) -> Predictive:
+    """The fit of a posterior to the network of a predictive and its data; `who` needs it, for messages.
+
+    Raises `Incompatible` if there is no such network or there are no training data, and what the fit raises.
+    """
+    try:
+        return fit(posterior, made.network, data, seed=seed, device=str(made.device))
+    except InvalidData as error:
+        raise Incompatible(f"{who} has nothing to fit: {error}") from error
+    except NetworkError as error:
+        if made.runs_its_network:
+            raise
+        # Functions have none, and several architectures are not one: that is no fault of the user's.
+        raise Incompatible(
+            f"{who} fits the network of the ensemble anew, and {made.described} is not one network"
+        ) from error
+
+
+def identity_text(posterior: Posterior) -> str:
+    """A text that is the same for equal posteriors alone."""
     return json.dumps(posterior.identity(), sort_keys=True)

@@ -8,16 +8,17 @@ from typing import Any
 
 from bnnbench.core import dependencies
 from bnnbench.core.dataset import Data
+from bnnbench.core.rules.own_fits import identity_text
 from bnnbench.core.threat import Threat
 from bnnbench.core.whole_box import refused_radius
-from bnnbench.errors import ContractBreach, DamagedArtefact, QueriesSpent
+from bnnbench.errors import ContractBreach, QueriesSpent
 from bnnbench.matrix.plan import CellSpec
 from bnnbench.measurements.defence import Defence
 from bnnbench.pool.job import Setting
-from bnnbench.running.tasks import same_network, worker
+from bnnbench.running.tasks import other_fit, worker
 from bnnbench.store import codec
 from bnnbench.store.records import FINAL, record_of_cell
-from bnnbench.store.store import CELLS, DRAWS, FITS, Store
+from bnnbench.store.store import CELLS, DRAWS
 
 
 def run_cells(cells: Sequence[CellSpec], setting: Setting) -> str:
@@ -66,6 +67,8 @@ def _results(cells: Sequence[CellSpec], setting: Setting, files: dependencies.Fi
     _check_radii(cells, data)
     threats = [cell.threat.with_box(data.bounds) for cell in cells if cell.threat is not None]
     defence, draws = _defence(first, setting)
+    for other in first.needs[1:]:
+        defence.others[identity_text(other.posterior)], _ = other_fit.predictive_of(other, data, setting)
     with dependencies.noted(first.component, files):
         results = first.measurement.run(defence, threats, first.keep)
     return results, len(defence.sample.y), draws
@@ -92,19 +95,8 @@ def _defence(cell: CellSpec, setting: Setting) -> tuple[Defence, str]:
     fit, threat = cell.fit, cell.threat or Threat(epsilon=0.0)
 
     def make() -> tuple[Defence, str]:
-        store = Store(setting.store)
-        record = store.record(FITS, fit.key)
-        if record is None:
-            # Another task has found it damaged: the cells are computed after the fit is.
-            reason = "; ".join(store.damaged) or "no record"
-            raise DamagedArtefact(f"fit {fit.key} is not in the store any more: {reason}")
-        worker.check_data(fit.dataset, fit.seed, record)
         data = worker.load(fit.dataset, fit.seed)
-        network = same_network.built_again(fit, record, data, setting.device)
-        predictive = fit.posterior.predictive(network, store.draws(FITS, fit.key, record))
-        # As `bnnbench.fit` does: measures and certificates ask the posterior whether its draws are independent.
-        predictive.fitted_by = fit.posterior
-        same_network.check_predictions(fit, record, predictive, data, setting)
+        predictive, record = other_fit.predictive_of(fit, data, setting)
         any_radius = replace(threat.with_box(data.bounds), epsilon=0.0)
         defence = Defence(predictive, data, any_radius, images=cell.images, draws=cell.draws, seed=fit.seed)
         return defence, str(record["artefacts"][DRAWS]["sha256"])

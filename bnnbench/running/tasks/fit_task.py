@@ -1,4 +1,4 @@
-"""The tasks of a fit: sample one of its chains, or fit as a whole, from stored chains if it has several."""
+"""The tasks of a fit: fit one of its parts, or fit as a whole, from stored parts if it has several."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bnnbench.core import dependencies, draws_file
-from bnnbench.core.chains import IndependentChains, joined
+from bnnbench.core.chains import InParts
 from bnnbench.core.dataset import Data, check_training
+from bnnbench.core.derived import Derived
 from bnnbench.core.draws import Draws
 from bnnbench.core.predictive import Predictive
 from bnnbench.core.rules import fit_run
@@ -21,8 +22,8 @@ from bnnbench.matrix.plan import FitSpec
 from bnnbench.measurements.sample import sample_of
 from bnnbench.pool.job import Setting
 from bnnbench.pool.progress import Reporter
-from bnnbench.running.tasks import same_network, worker
-from bnnbench.store.records import Ending, record_of_chain, record_of_fit
+from bnnbench.running.tasks import other_fit, same_network, worker
+from bnnbench.store.records import Ending, record_of_fit, record_of_part
 from bnnbench.store.store import CHAINS, DRAWS, FITS, Store
 
 if TYPE_CHECKING:
@@ -40,15 +41,15 @@ class _Drawn:
     """The records that the draws were loaded from; empty if they are new."""
 
 
-def run_chain(spec: FitSpec, chain: int, setting: Setting) -> str:
-    """Sample one chain of a fit, write its record, and return its status.
+def run_part(spec: FitSpec, part: int, setting: Setting) -> str:
+    """Fit one part of a fit, write its record, and return its status.
 
-    If it fails the process of the run writes the record of the fit, because several chains may fail at once and a
+    If it fails the process of the run writes the record of the fit, because several parts may fail at once and a
     record must have one writer.
     """
     files: dependencies.Fields = {}
-    ending, draws = worker.timed(lambda: _chain(spec, chain, setting, files), setting)
-    _write_part(spec, chain, setting, ending, draws, files)
+    ending, draws = worker.timed(lambda: _part(spec, part, setting, files), setting)
+    _write_part(spec, part, setting, ending, draws, files)
     return ending.status
 
 
@@ -87,14 +88,14 @@ def run_fit(spec: FitSpec, setting: Setting) -> str:
 def _write_part(
     spec: FitSpec, part: int, setting: Setting, ending: Ending, draws: Draws | None, files: dependencies.Fields
 ) -> None:
-    """Write the record of one chain of a fit, or of all draws of a fit that is one task, as part 0."""
+    """Write the record of one part of a fit, or of all draws of a fit that is one task, as part 0."""
     more: dict[str, Any] = dict(files)
     artefacts: dict[str, Callable[..., None]] = {}
     if draws is not None:
         more["data"] = worker.loaded_sum(spec.dataset, spec.seed)
         artefacts[DRAWS] = lambda path: draws_file.write_draws(path, draws)
-    record = record_of_chain(spec, part, ending, **more)
-    worker.own_store(setting).write(CHAINS, spec.chain_key(part), record, artefacts)
+    record = record_of_part(spec, part, ending, **more)
+    worker.own_store(setting).write(CHAINS, spec.part_key(part), record, artefacts)
 
 
 def _together(judging: Ending, drawing: Ending, stored: list[dict[str, Any]]) -> Ending:
@@ -108,19 +109,19 @@ def _together(judging: Ending, drawing: Ending, stored: list[dict[str, Any]]) ->
     )
 
 
-def _chain(spec: FitSpec, chain: int, setting: Setting, files: dependencies.Fields) -> Draws:
-    """The draws of one chain, checked against the rules for fits. The files that are read go into `files`."""
+def _part(spec: FitSpec, part: int, setting: Setting, files: dependencies.Fields) -> Draws:
+    """The draws of one part, checked against the rules for fits. The files that are read go into `files`."""
     posterior = spec.posterior
-    assert isinstance(posterior, IndependentChains)
-    data, template, _, progress = _prepared(spec, setting, spec.chain_key(chain), files)
+    assert isinstance(posterior, InParts)
+    data, template, _, progress = _prepared(spec, setting, spec.part_key(part), files)
     with dependencies.noted(posterior, files):
         draws = fit_run.by_rules(
             posterior,
             template,
             data,
-            lambda: posterior.fit_chain(template, data, seed=spec.seed, chain=chain, progress=progress),
+            lambda: posterior.fit_part(template, data, seed=spec.seed, part=part, progress=progress),
         )
-    fit_run.check_draws(posterior, draws, posterior.per_chain)
+    fit_run.check_draws(posterior, draws, posterior.draws // posterior.parts)
     return draws
 
 
@@ -130,19 +131,31 @@ def _drawn(spec: FitSpec, setting: Setting, files: dependencies.Fields) -> _Draw
     stored = _stored_parts(spec, setting, now)
     if stored:
         try:
-            draws = joined([draws for _, draws in stored])
+            draws = _of_parts(spec, [draws for _, draws in stored])
         except ValueError as error:
             raise ContractBreach(f"{fit_run.name_of(spec.posterior)}: {error}") from error
     else:
         with dependencies.noted(spec.posterior, files):
-            draws = fit_run.by_rules(
-                spec.posterior,
-                template,
-                data,
-                lambda: spec.posterior.fit(template, data, seed=spec.seed, progress=progress),
-            )
+            draws = fit_run.by_rules(spec.posterior, template, data, _fit(spec, template, data, setting, progress))
     fit_run.check_draws(spec.posterior, draws)
     return _Drawn(draws, data, template, [record for record, _ in stored])
+
+
+def _of_parts(spec: FitSpec, parts: list[Draws]) -> Draws:
+    """The draws of a fit, from those of its stored parts."""
+    return spec.posterior.together(parts) if isinstance(spec.posterior, InParts) else parts[0]
+
+
+def _fit(spec: FitSpec, template: nn.Module, data: Data, setting: Setting, progress: Reporter) -> Callable[[], Draws]:
+    """The function that fits, or derives the draws from those of the stored fit that this one is made of.
+
+    Raises `Incompatible` or `BnnbenchError` if there is no such fit, with the reason.
+    """
+    posterior = spec.posterior
+    if not isinstance(posterior, Derived):
+        return lambda: posterior.fit(template, data, seed=spec.seed, progress=progress)
+    (draws,) = (other_fit.draws_of(other, setting) for other in spec.needs)
+    return lambda: posterior.derive(template, data, draws, seed=spec.seed, progress=progress)
 
 
 def _judged(spec: FitSpec, drawn: _Drawn, files: dependencies.Fields) -> dict[str, Any]:
@@ -174,7 +187,7 @@ def _stored_parts(spec: FitSpec, setting: Setting, now: dependencies.Files) -> l
     """The record and the draws of each stored part of a fit; an empty list if a part is missing.
 
     `now` are the files that the network reads. A part of other data, or for which other contents of files were read, is
-    removed. If it is a chain, `ContractBreach` is raised, and the next run samples the chain again.
+    removed. If the fit has several, `ContractBreach` is raised, and the next run fits the part again.
     """
     store = Store(setting.store)
     records = [store.record(CHAINS, key) for key in spec.part_keys]
@@ -185,7 +198,7 @@ def _stored_parts(spec: FitSpec, setting: Setting, now: dependencies.Files) -> l
         _check_parts(spec, stored, now, setting)
         return [(record, store.draws(CHAINS, record["key"], record)) for record in stored]
     except (ContractBreach, DamagedArtefact):
-        if spec.chains:
+        if spec.parts:
             raise
         return []
 
