@@ -69,7 +69,7 @@ def test_the_cells_of_a_fit_run_soon_after_it(tmp_path: Path) -> None:
     for fit in plan.fits.values():
         places = [place for place, task in enumerate(order) if task.fit == fit]
         cells = [place for place in places if order[place].cells]
-        done = next(place for place in places if order[place].chain is None and not order[place].cells)
+        done = next(place for place in places if order[place].part is None and not order[place].cells)
         # Nothing but its own cells runs between the end of a fit and the last of its cells.
         assert cells == [done + 1, done + 2, done + 3]
 
