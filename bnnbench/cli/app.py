@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bnnbench.cli import audit, compare, plan, plugins, replay, report, run, schema, show, store
+from bnnbench.cli import audit, compare, draws, plan, plugins, replay, report, run, schema, show, store
 from bnnbench.cli.commands import Command
 from bnnbench.cli.output import lost_output
 from bnnbench.cli.printing import say
@@ -32,6 +32,7 @@ app.command("schema", cls=Command)(schema.schema)
 app.command("replay", cls=Command)(replay.replay)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(store.app, name="store")
+app.add_typer(draws.app, name="draws")
 
 
 def _print_version(wanted: bool) -> None:

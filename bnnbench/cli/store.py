@@ -34,7 +34,7 @@ def info(store: StoreOption = DEFAULT_STORE) -> None:
         raise StoreError(_unmarked(store))
     summary = contents(opened)
     say(f"{store}: format {number}")
-    for kind in ("fits", "chains", "cells", "runs", "quarantine"):
+    for kind in ("fits", "chains", "states", "cells", "runs", "quarantine"):
         statuses = [f"{count} {status}" for (of, status), count in sorted(summary.statuses.items()) if of == kind]
         size = _size(summary.size[kind])
         say(f"  {kind:<11}{summary.records[kind]:>7}  {size:>9}  {', '.join(statuses)}".rstrip())

@@ -26,6 +26,16 @@ class InParts(Posterior):
 
     part_noun: ClassVar[str] = "part"
     """What messages call a part, such as `chain` or `member`."""
+    keeps_state: ClassVar[bool] = False
+    """Whether `fit_part` takes an argument `memory`, in which a run keeps the state of the part (`PartMemory`).
+
+    The part then goes on from its last state after it was ended. Its random numbers must not depend on when that was.
+    """
+    lengthening: ClassVar[frozenset[str]] = frozenset()
+    """The parameters that do not change how a part begins, such as the number of draws.
+
+    A part that keeps its state goes on from the last state of a shorter one that differs in these alone.
+    """
 
     @property
     def parts(self) -> int:
@@ -38,7 +48,7 @@ class InParts(Posterior):
         """The draws of one part.
 
         `part` is the number of the part, from 0. `seed` is the seed of the fit, the same for all parts. The other
-        arguments and rules are those of `Posterior.fit`.
+        arguments and rules are those of `Posterior.fit`. A class that `keeps_state` takes a `memory` too.
         """
         raise NotImplementedError
 
@@ -102,10 +112,10 @@ class IndependentChains(InParts):
         raise NotImplementedError
 
     def fit_part(
-        self, network: nn.Module, data: Data, *, seed: int, part: int, progress: Progress = no_progress
+        self, network: nn.Module, data: Data, *, seed: int, part: int, progress: Progress = no_progress, **more: Any
     ) -> Draws:
-        """The draws of the chain with this number: `fit_chain`."""
-        return self.fit_chain(network, data, seed=seed, chain=part, progress=progress)
+        """The draws of the chain with this number: `fit_chain`, which a class that `keeps_state` gives a `memory`."""
+        return self.fit_chain(network, data, seed=seed, chain=part, progress=progress, **more)
 
 
 def joined(chains: Sequence[Draws]) -> Draws:

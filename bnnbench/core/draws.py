@@ -39,8 +39,10 @@ class Draws:
         diagnostics: name -> number, text, or array of shape (chains,) or (chains, draws). The posterior card reads
             `divergences` (flags, or numbers of transitions), `acceptance` (probabilities), `gradients` (their number),
             `depth_cap_hits` (transitions that reached the largest tree), `seconds`, `unfinished` (text: the reason
-            why the method has not converged, if it knows one), and `independent` (text: the reason why the draws are
-            independent, if they are).
+            why the method has not converged, if it knows one), `independent` (text: the reason why the draws are
+            independent, if they are), `superchains` (the number of groups of consecutive chains that share their
+            start), and the texts `start` (how chains were started), `advice` (what to change if all transitions
+            diverged) and `held_fixed` (what acts otherwise in the draws than in a training).
 
     Attributes:
         arrays, shared, diagnostics: as given, with arrays as contiguous numpy arrays.

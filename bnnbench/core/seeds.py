@@ -55,7 +55,7 @@ LAYERS = Purpose(1001, "word")
 CHAINS = Purpose(2000, "word")
 """Two words for each chain: its start, and the sampler's own random numbers."""
 TRANSITIONS = Purpose(2001, "word")
-"""Two words for each transition of a chain, and two for the trials before it."""
+"""Two words for each transition of a chain, two for the trials before it, and one for its length."""
 STARTS = Purpose(2002, "word")
 """The noise of a chain's start, beside its initial weights: one word for each chain."""
 MEMBERS = Purpose(3000, "word")

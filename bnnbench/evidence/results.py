@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bnnbench.errors import one_line
+from bnnbench.errors import StoreError, one_line
 from bnnbench.evidence import overview
 from bnnbench.evidence.cell import Cell
 from bnnbench.evidence.cell_reader import CellReader
@@ -17,8 +17,10 @@ from bnnbench.evidence.false_proofs import without_false_proofs
 from bnnbench.evidence.lines import Group, groups
 from bnnbench.evidence.metric_rows import with_metrics
 from bnnbench.evidence.row_kinds import ROWS, card_figures
+from bnnbench.evidence.traces import Traces, read_traces
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan, make_plan
 from bnnbench.measurements.metric_names import Metrics
+from bnnbench.store.layout import TRACES
 from bnnbench.store.records import FINAL
 from bnnbench.store.store import FITS, Store
 
@@ -103,6 +105,20 @@ class Results:
     def fit_record(self, spec: FitSpec) -> dict[str, Any] | None:
         """The main fields of a fit's record; None if there is no record."""
         return self.known(FITS, spec.key)
+
+    def card(self, spec: FitSpec) -> Mapping[str, Any]:
+        """The posterior card of a fit; empty if it has no readable card."""
+        return self._reader.card(spec)
+
+    def traces(self, spec: FitSpec) -> Traces:
+        """The traces of a few functionals of a fit, (chains, draws) each; empty if its record has none to be read."""
+        record = self.fit_record(spec)
+        if record is None or TRACES not in record["artefacts"]:
+            return {}
+        try:
+            return read_traces(self.store.artefact(FITS, spec.key, record, TRACES))
+        except (StoreError, ValueError):
+            return {}
 
     def rows(self, kind: str = "cells") -> list[dict[str, Any]]:
         """Rows by column in a fixed order: the objects that `report --format json --rows KIND` prints.

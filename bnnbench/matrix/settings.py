@@ -159,6 +159,8 @@ class Limits(_Strict):
     """Time of one cell, such as 10m."""
     memory: Size = 8 * 2**30
     """Resident memory of one task and what it starts, such as 8GiB."""
+    save: Duration = 120.0
+    """Time between two savings of the state of a chain that is being sampled, such as 2m. It goes on from the last."""
     retries: int = Field(default=1, ge=0, le=10)
     """How often a task is tried again if its process dies. A task that exceeds a limit or raises an error is not."""
 

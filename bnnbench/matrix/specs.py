@@ -89,6 +89,13 @@ class FitSpec:
         """The identity in the record of one part."""
         return {**self.identity, "chain": part}
 
+    def beginning(self, part: int) -> str:
+        """The key of how a part begins: parts of the same beginning differ at most in their length."""
+        posterior = self.posterior.identity()
+        lengthening = self.posterior.lengthening if isinstance(self.posterior, InParts) else ()
+        same = {name: value for name, value in posterior["parameters"].items() if name not in lengthening}
+        return key_of({**self.part_identity(part), "posterior": {**posterior, "parameters": same}})
+
     @functools.cached_property
     def needs(self) -> tuple[FitSpec, ...]:
         """The fits that this one is made of."""

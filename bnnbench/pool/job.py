@@ -15,13 +15,15 @@ class Setting:
     """Where and how jobs run; none of it enters a key.
 
     `store` is the path of the store, `device` a torch device or `auto`, `threads` the number of threads of a job, and
-    `progress` the address to which a job sends its progress, or None.
+    `progress` the address to which a job sends its progress, or None. `save` is the time in seconds between two savings
+    of the state of what can be continued.
     """
 
     store: str
     device: str
     threads: int
     progress: Address | None = None
+    save: float = 120.0
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from bnnbench.store.store import Store
 def setting_of(plan: Plan, store: Store, progress: Address | None = None) -> Setting:
     """The setting of a plan's tasks: the store they write to, device and threads, and the address for progress."""
     settings = plan.config.settings
-    return Setting(str(store.path.absolute()), settings.device, settings.threads, progress)
+    path = str(store.path.absolute())
+    return Setting(path, settings.device, settings.threads, progress, settings.limits.save)
 
 
 def local_pool(plan: Plan, jobs: int | None, tasks: int, lock: int | None = None) -> Pool:

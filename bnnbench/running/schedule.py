@@ -13,6 +13,7 @@ from bnnbench.evidence.cell_reader import is_about
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
 from bnnbench.running.names import fit_name, part_name
 from bnnbench.running.task import Independent, Task
+from bnnbench.running.tasks import stored_memory
 from bnnbench.store import codec
 from bnnbench.store.records import FINAL
 from bnnbench.store.store import CELLS, CHAINS, DRAWS, FITS, Store
@@ -209,6 +210,7 @@ def forget(plan: Plan, store: Store, everything: bool) -> None:
                 store.remove(CHAINS, part)
         if everything:
             store.remove(FITS, key)
+            stored_memory.forget(fit, store)
     for cell in plan.cells if everything else ():
         store.remove(CELLS, cell.key)
 

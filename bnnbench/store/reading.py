@@ -80,6 +80,10 @@ class StoreReader:
         except (SafetensorError, ValueError, KeyError) as error:  # KeyError: numbers of a type that numpy lacks.
             raise StoreError(f"{kind}/{key}: {ARRAYS} holds no arrays") from error
 
+    def artefact(self, kind: str, key: str, record: Mapping[str, Any], name: str) -> bytes:
+        """The content of an artefact of a record, verified; raises errors as `draws` does."""
+        return self._artefact(kind, key, record, name, checks.verified_bytes)
+
     def find(self, prefix: str) -> list[tuple[str, str]]:
         """The (kind, key) of every fit and cell whose key begins with the prefix."""
         return [(kind, key) for kind in (FITS, CELLS) for key in self.keys(kind) if key.startswith(prefix)]

@@ -22,11 +22,11 @@ import numpy as np
 
 from bnnbench.errors import StoreError, StoreUnwritable, one_line
 from bnnbench.store import checks, files, lock, store_format
-from bnnbench.store.layout import ARRAYS, CELLS, CHAINS, DRAWS, FITS, KEY, KINDS, QUARANTINE, RECORD, RUNS
+from bnnbench.store.layout import ARRAYS, CELLS, CHAINS, DRAWS, FITS, KEY, KINDS, QUARANTINE, RECORD, RUNS, STATES
 from bnnbench.store.reading import StoreReader
 from bnnbench.store.records import own_sum
 
-__all__ = ["ARRAYS", "CELLS", "CHAINS", "DRAWS", "FITS", "KEY", "KINDS", "RECORD", "Store"]
+__all__ = ["ARRAYS", "CELLS", "CHAINS", "DRAWS", "FITS", "KEY", "KINDS", "RECORD", "STATES", "Store"]
 
 Arguments = ParamSpec("Arguments")
 Value = TypeVar("Value")

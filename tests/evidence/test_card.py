@@ -10,28 +10,8 @@ from known import small_data
 from torch import nn
 
 import bnnbench as bb
-from bnnbench.evidence import card
-
-
-def test_chains_that_mix_and_chains_that_do_not() -> None:
-    """Independent normal draws mix; chains around different means, one still chain and a random walk do not."""
-    generator = np.random.default_rng(0)
-    good = generator.normal(size=(4, 1000, 5))
-    rhat, ess = card.mixing(good)
-    assert rhat is not None
-    assert rhat < card.RHAT
-    assert ess is not None
-    assert ess > 2000
-    apart = card.mixing(good + np.arange(4)[:, None, None])
-    assert apart[0] is not None
-    assert apart[0] > 1.5
-    walk = card.mixing(generator.normal(size=(1, 400, 3)).cumsum(1))
-    assert walk[0] is not None
-    assert walk[0] > 1.2
-    assert walk[1] is not None
-    assert walk[1] < 40
-    assert card.mixing(np.ones((2, 100, 3))) == (None, None)
-    assert card.mixing(good[:, :5]) == (None, None)
+from bnnbench.evidence import card, verdict
+from bnnbench.statistics.mixing import INFINITE, Mixing
 
 
 class Independent(bb.Posterior):
@@ -172,17 +152,54 @@ def test_networks_that_were_trained_separately_are_independent() -> None:
 @pytest.mark.parametrize(
     ("rhat", "ess", "level", "why"),
     [
-        (1.0104, 500.0, "short", "R-hat 1.011, ESS 500"),
-        (1.002, 99.9, "short", "R-hat 1.002, ESS 99"),
+        (1.0504, 500.0, "short", "R-hat 1.051 of {first}, ESS 500"),
+        (1.002, 99.9, "short", "R-hat 1.002, ESS 99 of {first}"),
         (1.01, 100.0, "converged", "R-hat 1.010, ESS 100"),
         (1.0096, 100.9, "converged", "R-hat 1.010, ESS 100"),
-        (float("inf"), 2.0, "short", "R-hat inf, ESS 2"),
+        (INFINITE, 2.0, "short", "R-hat infinite of {first}, ESS 2"),
     ],
 )
 def test_the_reason_is_never_on_the_other_side_of_the_rule(
     rhat: float, ess: float, level: str, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """R-hat is rounded up and ESS down, so that what is shown fulfils the rule if and only if the figures do."""
-    monkeypatch.setattr(card, "mixing", lambda quantities: (rhat, ess))
+    """R-hat is rounded up and ESS down, so that what is shown fulfils the rule only if the figures do."""
+
+    def known(quantities: np.ndarray) -> Mixing:
+        return Mixing(np.full(quantities.shape[-1], rhat), np.full(quantities.shape[-1], ess))
+
+    monkeypatch.setattr(verdict, "mixing_of_each", known)
     found = card_of(2, 100)
-    assert (found["level"], found["why"]) == (level, why)
+    assert (found["level"], found["why"]) == (level, why.format(first=found["worst"]))
+
+
+def test_the_card_passes_on_what_the_sampler_tells() -> None:
+    told = {"start": "from the prior", "advice": "step_size: 0.001, a tenth of it"}
+    found = card_of(2, 10, **told)
+    assert (found["start"], found["advice"]) == tuple(told.values())
+    assert "start" not in card_of(2, 10)
+    diverged = card_of(1, 4, divergences=np.ones((1, 4), bool), **told)
+    assert diverged["why"] == "every transition diverged: step_size: 0.001, a tenth of it"
+
+
+@pytest.mark.parametrize(("superchains", "told"), [(4, True), (3, False), (8, False), (0, False), ("two", False)])
+def test_nested_rhat_is_given_where_chains_share_their_starts(superchains: object, told: bool) -> None:
+    """Eight chains from four starts; three groups are not possible, and eight groups are all chains."""
+    assert (card_of(8, 50, superchains=superchains)["nested_rhat"] is not None) == told
+
+
+def test_one_chain_of_independent_draws_is_short() -> None:
+    found = card_of(1, 1000)
+    assert found["level"] == "short"
+    assert str(found["why"]).startswith("one chain cannot show")
+
+
+def test_traces_are_those_of_judged_chains_alone() -> None:
+    generator = np.random.default_rng(0)
+    draws = {name: generator.normal(size=(2, 20, *w.shape)) for name, w in nn.Linear(2, 2).state_dict().items()}
+    predictive, data = bb.Predictive(nn.Linear(2, 2), bb.Draws(draws)), small_data(inputs=2)
+    made = card.judged(predictive, data)
+    assert made.card == bb.posterior_card(predictive, data)
+    assert next(iter(made.traces)) == made.card["worst"]
+    assert {values.shape for values in made.traces.values()} == {(2, 20)}
+    predictive.fitted_by = Independent()
+    assert card.judged(predictive, data).traces == {}

@@ -3,42 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from bnnbench.core import dependencies, draws_file
-from bnnbench.core.chains import InParts
-from bnnbench.core.dataset import Data, check_training
-from bnnbench.core.derived import Derived
+from bnnbench.core.dataset import Data
 from bnnbench.core.draws import Draws
 from bnnbench.core.predictive import Predictive
-from bnnbench.core.rules import fit_run
 from bnnbench.core.rules.purity import global_state
-from bnnbench.errors import ContractBreach, DamagedArtefact
+from bnnbench.errors import ContractBreach
 from bnnbench.evidence import card
+from bnnbench.evidence.traces import write_traces
 from bnnbench.matrix.plan import FitSpec
 from bnnbench.measurements.sample import sample_of
 from bnnbench.pool.job import Setting
-from bnnbench.pool.progress import Reporter
-from bnnbench.running.tasks import other_fit, same_network, worker
+from bnnbench.running.tasks import drawing, same_network, stored_memory, worker
+from bnnbench.store.layout import TRACES
 from bnnbench.store.records import Ending, record_of_fit, record_of_part
-from bnnbench.store.store import CHAINS, DRAWS, FITS, Store
-
-if TYPE_CHECKING:
-    from torch import nn
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """The draws of a fit, and the data and the template network that they belong to."""
-
-    draws: Draws
-    data: Data
-    template: nn.Module
-    stored: list[dict[str, Any]] = field(default_factory=list)
-    """The records that the draws were loaded from; empty if they are new."""
+from bnnbench.store.store import CHAINS, DRAWS, FITS
 
 
 def run_part(spec: FitSpec, part: int, setting: Setting) -> str:
@@ -48,7 +32,7 @@ def run_part(spec: FitSpec, part: int, setting: Setting) -> str:
     record must have one writer.
     """
     files: dependencies.Fields = {}
-    ending, draws = worker.timed(lambda: _part(spec, part, setting, files), setting)
+    ending, draws = worker.timed(lambda: drawing.part_of(spec, part, setting, files), setting)
     _write_part(spec, part, setting, ending, draws, files)
     return ending.status
 
@@ -59,7 +43,7 @@ def run_fit(spec: FitSpec, setting: Setting) -> str:
     New draws are stored before anything is predicted with them: if the task is ended then, the next run takes them.
     """
     files: dependencies.Fields = {}
-    ending, drawn = worker.timed(lambda: _drawn(spec, setting, files), setting)
+    ending, drawn = worker.timed(lambda: drawing.drawn(spec, setting, files), setting)
     record: dict[str, Any] = {}
     artefacts: dict[str, Callable[..., None]] = {}
     if drawn is not None:
@@ -74,6 +58,8 @@ def run_fit(spec: FitSpec, setting: Setting) -> str:
             # With the files that were read, so that the draws of two networks have two checksums.
             artefacts[DRAWS] = lambda path: draws_file.write_draws(path, kept, dict(files))
             record = judged
+            if traces := judged.pop("traces"):
+                artefacts[TRACES] = lambda path: write_traces(path, traces)
             if judged["card"]["level"] == "degenerate":
                 reason = f"the posterior is degenerate: {judged['card']['why']}"
                 ending = replace(ending, status="invalid", reason=reason)
@@ -82,6 +68,7 @@ def run_fit(spec: FitSpec, setting: Setting) -> str:
     if ending.status == "ok":
         for key in spec.part_keys:
             store.remove(CHAINS, key)
+        stored_memory.tidied(spec, store)
     return ending.status
 
 
@@ -109,57 +96,10 @@ def _together(judging: Ending, drawing: Ending, stored: list[dict[str, Any]]) ->
     )
 
 
-def _part(spec: FitSpec, part: int, setting: Setting, files: dependencies.Fields) -> Draws:
-    """The draws of one part, checked against the rules for fits. The files that are read go into `files`."""
-    posterior = spec.posterior
-    assert isinstance(posterior, InParts)
-    data, template, _, progress = _prepared(spec, setting, spec.part_key(part), files)
-    with dependencies.noted(posterior, files):
-        draws = fit_run.by_rules(
-            posterior,
-            template,
-            data,
-            lambda: posterior.fit_part(template, data, seed=spec.seed, part=part, progress=progress),
-        )
-    fit_run.check_draws(posterior, draws, posterior.draws // posterior.parts)
-    return draws
-
-
-def _drawn(spec: FitSpec, setting: Setting, files: dependencies.Fields) -> _Drawn:
-    """The draws of a fit: stored ones, or new ones. The files that are read go into `files`."""
-    data, template, now, progress = _prepared(spec, setting, spec.key, files)
-    stored = _stored_parts(spec, setting, now)
-    if stored:
-        try:
-            draws = _of_parts(spec, [draws for _, draws in stored])
-        except ValueError as error:
-            raise ContractBreach(f"{fit_run.name_of(spec.posterior)}: {error}") from error
-    else:
-        with dependencies.noted(spec.posterior, files):
-            draws = fit_run.by_rules(spec.posterior, template, data, _fit(spec, template, data, setting, progress))
-    fit_run.check_draws(spec.posterior, draws)
-    return _Drawn(draws, data, template, [record for record, _ in stored])
-
-
-def _of_parts(spec: FitSpec, parts: list[Draws]) -> Draws:
-    """The draws of a fit, from those of its stored parts."""
-    return spec.posterior.together(parts) if isinstance(spec.posterior, InParts) else parts[0]
-
-
-def _fit(spec: FitSpec, template: nn.Module, data: Data, setting: Setting, progress: Reporter) -> Callable[[], Draws]:
-    """The function that fits, or derives the draws from those of the stored fit that this one is made of.
-
-    Raises `Incompatible` or `BnnbenchError` if there is no such fit, with the reason.
-    """
-    posterior = spec.posterior
-    if not isinstance(posterior, Derived):
-        return lambda: posterior.fit(template, data, seed=spec.seed, progress=progress)
-    (draws,) = (other_fit.draws_of(other, setting) for other in spec.needs)
-    return lambda: posterior.derive(template, data, draws, seed=spec.seed, progress=progress)
-
-
-def _judged(spec: FitSpec, drawn: _Drawn, files: dependencies.Fields) -> dict[str, Any]:
+def _judged(spec: FitSpec, drawn: drawing.Drawn, files: dependencies.Fields) -> dict[str, Any]:
     """The fields of a fit's record: card, diagnostics, checksums of the data, and where stored parts were drawn.
+
+    `traces` are those of the card, which become a file.
 
     The files that the posterior read for stored parts, and reads now, go into `files`.
     """
@@ -171,66 +111,18 @@ def _judged(spec: FitSpec, drawn: _Drawn, files: dependencies.Fields) -> dict[st
         predictive = spec.posterior.predictive(drawn.template, drawn.draws)
     predictive.fitted_by = spec.posterior
     _check_predictions(predictive, drawn.data)
+    found = card.judged(predictive, drawn.data)
     named = ("seconds", "cpu_seconds", "environment")
     chains = [{name: part[name] for name in named} for part in drawn.stored]
     return {
         **({"chains": chains} if chains else {}),
         "data": worker.loaded_sum(spec.dataset, spec.seed),
         "test_data": worker.loaded_test_sum(spec.dataset, spec.seed),
-        "card": card.posterior_card(predictive, drawn.data),
+        "card": found.card,
+        "traces": found.traces,
         "diagnostics": _summary(drawn.draws.diagnostics),
         **same_network.seen_by(predictive, drawn.data),
     }
-
-
-def _stored_parts(spec: FitSpec, setting: Setting, now: dependencies.Files) -> list[tuple[dict[str, Any], Draws]]:
-    """The record and the draws of each stored part of a fit; an empty list if a part is missing.
-
-    `now` are the files that the network reads. A part of other data, or for which other contents of files were read, is
-    removed. If the fit has several, `ContractBreach` is raised, and the next run fits the part again.
-    """
-    store = Store(setting.store)
-    records = [store.record(CHAINS, key) for key in spec.part_keys]
-    stored = [record for record in records if record is not None and record["status"] == "ok"]
-    if len(stored) < len(records):
-        return []
-    try:
-        _check_parts(spec, stored, now, setting)
-        return [(record, store.draws(CHAINS, record["key"], record)) for record in stored]
-    except (ContractBreach, DamagedArtefact):
-        if spec.parts:
-            raise
-        return []
-
-
-def _check_parts(spec: FitSpec, records: list[dict[str, Any]], now: dependencies.Files, setting: Setting) -> None:
-    """Raise `ContractBreach` if parts are of other data, or of another network, than this fit has; remove these."""
-    breach = None
-    for record in records:
-        try:
-            worker.check_data(spec.dataset, spec.seed, record)
-            same_network.check_files(spec, record, now)
-        except ContractBreach as error:
-            worker.own_store(setting).remove(CHAINS, record["key"])
-            breach = error
-    if breach is not None:
-        raise breach
-
-
-def _prepared(
-    spec: FitSpec, setting: Setting, key: str, files: dependencies.Fields
-) -> tuple[Data, nn.Module, dependencies.Files, Reporter]:
-    """The data, the template network on its device, the files that it reads, and the reporter of progress under a key.
-
-    The files that data set and network depend on are noted in `files`.
-    """
-    worker.check_code(spec.dataset, spec.network, spec.posterior)
-    progress = Reporter(setting.progress, key)
-    progress(0, 0, "loading")
-    data = worker.load(spec.dataset, spec.seed)
-    files.update(worker.loaded_files(spec.dataset, spec.seed))
-    check_training(data)
-    return data, *same_network.built(spec.network, data, setting.device, files), progress
 
 
 def _check_predictions(predictive: Predictive, data: Data) -> None:

@@ -13,3 +13,4 @@ def bnnbench_register(registry: Any) -> None:
     registry.figure("sweep", f"{home}.sweep:Sweep", help="Robust accuracy against steps, queries and the like.")
     registry.figure("distances", f"{home}.distances:Distances", help="Smallest adversarial distances of the images.")
     registry.figure("selective", f"{home}.selective:Selective", help="Accuracy of the images that are most certain.")
+    registry.figure("traces", f"{home}.traces:Traces", help="Traces of the chains of each fit.")

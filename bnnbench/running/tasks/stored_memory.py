@@ -1,0 +1,190 @@
+"""The states of parts of fits in the store: a part goes on from its last one, or from that of a shorter part.
+
+A state is kept under two numbers in turn, so that one is whole at any time. The draws that came between two states are
+kept once, with the later one. When the fit is finished its own file has all draws, and the last state is kept alone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from bnnbench.core import dependencies
+from bnnbench.core.part_memory import Arrays, PartMemory, PartState
+from bnnbench.core.user_code.read_files import unwatched
+from bnnbench.errors import DamagedArtefact, StoreError
+from bnnbench.matrix.specs import FitSpec
+from bnnbench.pool.job import Setting
+from bnnbench.running.tasks import worker
+from bnnbench.store.environment import environment, gives_the_same_bits
+from bnnbench.store.records import Ending, record_of_part
+from bnnbench.store.store import FITS, STATES, Store
+
+SLOTS = 2
+"""The numbers under which the state of a part is kept in turn. The draws have the numbers after them."""
+
+
+class StoredMemory(PartMemory):
+    """The memory of one part of a fit, in the store of a run.
+
+    A state counts if it was made with the same data and files. It leads to the same bits if the environment is the same
+    too; `note` says where it was not.
+
+    Args:
+        spec: the fit.
+        part: the number of the part.
+        setting: where the store is, and how often states are kept.
+        files: the files that the fit depends on, as fields of records.
+    """
+
+    def __init__(self, spec: FitSpec, part: int, setting: Setting, files: dependencies.Fields) -> None:
+        self._spec, self._part, self._setting, self._files = spec, part, setting, files
+        self._environment = environment(setting.threads)
+        self._slot, self._segments, self._kept = 0, 0, 0
+        self.note = ""
+        """What the record of the part must say of its state; empty if nothing."""
+        self._saved = time.monotonic()
+
+    # The files of the store are none that the fit depends on.
+    @unwatched()
+    def last(self) -> PartState | None:
+        """The last state of this part, or else of the longest finished part with the same beginning."""
+        store = Store(self._setting.store)
+        own = [record for record in map(store.record, [STATES] * SLOTS, self._slots()) if record is not None]
+        for record in sorted(filter(self._counts, own), key=lambda record: -int(record["draws"])):
+            if (state := self._loaded(store, record)) is not None:
+                self._slot = 1 - int(record["key"].rpartition("-")[2])
+                self._segments, self._kept = int(record["segments"]), int(record["draws"])
+                return state
+        for record in sorted(self._shorter(store), key=lambda record: -int(record["draws"])):
+            if (state := self._loaded(store, record)) is not None:
+                return state
+        return None
+
+    def keep(self, arrays: Callable[[], Arrays], draws: Sequence[Arrays]) -> None:
+        """Keep the state if the time for it has come, with the draws since the state before."""
+        if time.monotonic() - self._saved >= self._setting.save:
+            self._write(arrays(), draws)
+
+    def finish(self, arrays: Callable[[], Arrays], draws: Sequence[Arrays]) -> None:
+        """Keep the state at the end, whose draws are those of the part."""
+        self._write(arrays(), draws, ended=True)
+
+    @unwatched()
+    def _write(self, arrays: Arrays, draws: Sequence[Arrays], *, ended: bool = False) -> None:
+        store = worker.own_store(self._setting)
+        if len(draws) > self._kept and not ended:
+            segment = {name: np.stack([one[name] for one in draws[self._kept :]]) for name in draws[0]}
+            store.write_arrays(STATES, self._key(SLOTS + self._segments), self._record(), segment)
+            self._segments, self._kept = self._segments + 1, len(draws)
+        fields = {"draws": len(draws), "segments": self._segments, "ended": ended}
+        store.write_arrays(STATES, self._key(self._slot), self._record(**fields), dict(arrays))
+        self._slot, self._saved = 1 - self._slot, time.monotonic()
+
+    def _record(self, **more: Any) -> dict[str, Any]:
+        ending = Ending("ok", environment=self._environment)
+        data = worker.loaded_sum(self._spec.dataset, self._spec.seed)
+        beginning = self._spec.beginning(self._part)
+        return record_of_part(self._spec, self._part, ending, **self._files, data=data, beginning=beginning, **more) | {
+            "kind": "state"
+        }
+
+    def _loaded(self, store: Store, record: dict[str, Any]) -> PartState | None:
+        """The state of a record with its draws; None if a file of it is damaged or gone."""
+        try:
+            state = PartState(store.arrays(STATES, record["key"], record), self._draws(store, record))
+        except (DamagedArtefact, StoreError):
+            return None
+        if not gives_the_same_bits(record["environment"], self._environment):
+            self.note = f"continued after {record['draws']} draws in another environment, which may give other bits"
+        return state
+
+    def _draws(self, store: Store, record: dict[str, Any]) -> Arrays:
+        """The draws of a state: those of the finished fit, or else the ones that were kept with the states.
+
+        Raises `StoreError` if they are neither there nor as many as the record says.
+        """
+        fit, part, _ = record["key"].split("-")
+        wanted = int(record["draws"])
+        finished = store.record(FITS, fit)
+        if record["ended"] and finished is not None and finished["status"] == "ok":
+            draws = store.draws(FITS, fit, finished).arrays
+            found = {name: array[int(part)] for name, array in draws.items()}
+        else:
+            found = _joined(_segments(store, record))
+        if wanted and {len(array) for array in found.values()} != {wanted}:
+            raise StoreError(f"{STATES}/{record['key']}: its draws are not there")
+        return found
+
+    def _shorter(self, store: Store) -> Iterator[dict[str, Any]]:
+        """The records of states of finished parts with the beginning of this one, and not more draws."""
+        beginning, fit = self._spec.beginning(self._part), self._spec.key
+        per_part = self._spec.posterior.draws // max(1, self._spec.parts)
+        for key in store.keys(STATES):
+            if key.startswith(fit) or not key.endswith(tuple(f"-{self._part}-{slot}" for slot in range(SLOTS))):
+                continue
+            record = store.record(STATES, key)
+            if record is None or record.get("beginning") != beginning or not record["ended"]:
+                continue
+            if record["draws"] <= per_part and self._counts(record):
+                yield record
+
+    def _counts(self, record: dict[str, Any]) -> bool:
+        """Whether a state was made with the data and the files of now."""
+        spec = self._spec
+        if record.get("data") != worker.loaded_sum(spec.dataset, spec.seed):
+            return False
+        return dependencies.changed(record, spec.dataset, spec.network, spec.posterior) is None
+
+    def _slots(self) -> list[str]:
+        return [self._key(slot) for slot in range(SLOTS)]
+
+    def _key(self, number: int) -> str:
+        return f"{self._spec.part_key(self._part)}-{number}"
+
+
+def tidied(spec: FitSpec, store: Store) -> None:
+    """Remove the states of a finished fit that are not the last of their part, and all draws beside them."""
+    for part in range(spec.parts or 1):
+        states = [record for slot in range(SLOTS) if (record := store.record(STATES, f"{spec.part_key(part)}-{slot}"))]
+        last = max(states, key=lambda record: (record["ended"], record["draws"]), default=None)
+        for key in _of_part(spec, part, store):
+            if last is None or key != last["key"]:
+                store.remove(STATES, key)
+
+
+def forget(spec: FitSpec, store: Store) -> None:
+    """Remove all states from which parts of a fit would go on, those of other fits with the same beginning included."""
+    parts = range(spec.parts or 1)
+    beginnings = {spec.beginning(part) for part in parts}
+    for key in [key for part in parts for key in _of_part(spec, part, store)]:
+        store.remove(STATES, key)
+    for key in list(store.keys(STATES)):
+        record = store.record(STATES, key)
+        if record is not None and record.get("beginning") in beginnings:
+            store.remove(STATES, key)
+
+
+def _of_part(spec: FitSpec, part: int, store: Store) -> list[str]:
+    """The keys of the states of a part and of the draws beside them, whole or not."""
+    folder = store.path / STATES
+    return sorted(entry.name for entry in folder.glob(f"{spec.part_key(part)}-*")) if folder.is_dir() else []
+
+
+def _segments(store: Store, record: dict[str, Any]) -> Iterator[dict[str, np.ndarray]]:
+    """The draws that were kept with the states of a part up to this one, in their order."""
+    lead = record["key"].rpartition("-")[0]
+    for number in range(int(record["segments"])):
+        key = f"{lead}-{SLOTS + number}"
+        if (segment := store.record(STATES, key)) is None:
+            raise StoreError(f"{STATES}/{key} is not there")
+        yield store.arrays(STATES, key, segment)
+
+
+def _joined(segments: Iterator[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Arrays of several segments one after another."""
+    parts = list(segments)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}

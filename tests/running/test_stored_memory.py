@@ -1,0 +1,191 @@
+"""Chains that go on from their last state, to the same bits, after a kill and to more draws."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import called
+from light import written
+
+from bnnbench.matrix.config_reader import read_config
+from bnnbench.matrix.plan import make_plan
+from bnnbench.store.store import DRAWS, FITS, STATES, Store
+
+pytestmark = pytest.mark.integration
+
+FILE = """\
+epsilons: [0.05]
+evaluate: {images: 20, draws: 4}
+limits: {save: 0.001s, retries: 0}
+datasets: {points: {use: 'light.py:Points'}}
+networks: {fc: {hidden: [4]}}
+posteriors: {walk: {use: 'walk.py:Walk', draws: 12, chains: 2}}
+attacks: {fgsm: }
+"""
+WALK = '''
+import os
+import pathlib
+import time
+import numpy as np
+import bnnbench as bb
+from bnnbench.authoring import NO_MEMORY, chain_seeds
+
+class Walk(bb.IndependentChains):
+    """A random walk of all weights. It leaves a mark for each step, and dies at the step that a file names."""
+
+    keeps_state = True
+    lengthening = frozenset({"draws", "chains"})
+    scale: float = 1.0
+
+    def fit_chain(self, network, data, *, seed, chain, progress=bb.no_progress, memory=NO_MEMORY):
+        names = {name: tuple(weight.shape) for name, weight in network.state_dict().items()}
+        place, step, kept = {name: np.zeros(shape, "f4") for name, shape in names.items()}, 0, []
+        if (last := memory.last()) is not None:
+            step = int(last.arrays["step"])
+            place = {name: last.arrays[name] for name in names}
+            kept = [dict(zip(last.draws, rows)) for rows in zip(*last.draws.values())]
+
+        def state():
+            return {"step": np.array(step), **place}
+
+        while step < self.per_chain:
+            mark = pathlib.Path("die-at")
+            if mark.exists() and int(mark.read_text()) == step:
+                os._exit(9)
+            with open(f"steps-{chain}", "a") as file:
+                file.write(f"{step} ")
+            random = np.random.default_rng([*chain_seeds(seed, chain), step])
+            moves = {name: random.normal(size=shape).astype("f4") for name, shape in names.items()}
+            place = {name: place[name] + self.scale * moves[name] for name in names}
+            kept.append(place)
+            step += 1
+            time.sleep(0.002)
+            memory.keep(state, kept)
+        memory.finish(state, kept)
+        return bb.Draws({name: np.stack([one[name] for one in kept])[None] for name in names})
+'''
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    written(tmp_path, FILE)
+    (tmp_path / "walk.py").write_text(WALK)
+    return tmp_path
+
+
+def steps(folder: Path, chain: int) -> list[int]:
+    """The steps that a chain has taken since the last look."""
+    path = folder / f"steps-{chain}"
+    taken = [int(step) for step in path.read_text().split()] if path.exists() else []
+    path.unlink(missing_ok=True)
+    return taken
+
+
+def drawn(folder: Path, store: str = "store") -> dict[str, np.ndarray]:
+    """The draws of the only fit of the file."""
+    plan, opened = make_plan(read_config(folder / "benchmarks.yaml")), Store(folder / store)
+    (key,) = plan.fits
+    record = opened.record(FITS, key)
+    assert record is not None
+    assert record["status"] == "ok", record["reason"]
+    return opened.draws(FITS, key, record).arrays
+
+
+def run(folder: Path, *arguments: str) -> Any:
+    return called("run", "-j", "1", *arguments, folder=folder)
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(array, other[name]) for name, array in one.items())
+
+
+def test_a_killed_chain_goes_on_to_the_same_bits(folder: Path) -> None:
+    assert run(folder, "--store", "whole").returncode == 0
+    assert (steps(folder, 0), steps(folder, 1)) == ([*range(6)], [*range(6)])
+    (folder / "die-at").write_text("4")
+    assert run(folder).returncode == 1
+    assert (steps(folder, 0), steps(folder, 1)) == ([*range(4)], [*range(4)])
+    (folder / "die-at").unlink()
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    assert (steps(folder, 0), steps(folder, 1)) == ([4, 5], [4, 5])
+    assert same(drawn(folder), drawn(folder, "whole"))
+
+
+def test_more_draws_go_on_from_those_that_are_there(folder: Path) -> None:
+    assert run(folder).returncode == 0
+    first = drawn(folder)
+    steps(folder, 0), steps(folder, 1)
+    (folder / "benchmarks.yaml").write_text(FILE.replace("draws: 12, chains: 2", "draws: 30, chains: 3"))
+    assert run(folder).returncode == 0
+    assert [steps(folder, chain) for chain in range(3)] == [[*range(6, 10)], [*range(6, 10)], [*range(10)]]
+    longer = drawn(folder)
+    assert all(np.array_equal(longer[name][:2, :6], array) for name, array in first.items())
+    assert run(folder, "--fresh").returncode == 0
+    assert [steps(folder, chain) for chain in range(3)] == [[*range(10)]] * 3, "--fresh begins anew"
+    assert same(drawn(folder), longer)
+
+
+def test_a_chain_that_begins_otherwise_is_another(folder: Path) -> None:
+    assert run(folder).returncode == 0
+    steps(folder, 0), steps(folder, 1)
+    (folder / "benchmarks.yaml").write_text(FILE.replace("draws: 12", "draws: 16, scale: 2.0"))
+    assert run(folder).returncode == 0
+    assert steps(folder, 0) == [*range(8)]
+
+
+def test_a_finished_fit_keeps_one_state_a_chain(folder: Path) -> None:
+    assert run(folder).returncode == 0
+    store = Store(folder / "store")
+    assert [key.rpartition("-")[0][-2:] for key in store.keys(STATES)] == ["-0", "-1"]
+    sizes = [
+        sum(file.stat().st_size for file in store.place(STATES, key).glob("*.safetensors"))
+        for key in store.keys(STATES)
+    ]
+    (key,) = store.keys(FITS)
+    assert sum(sizes) < (store.place(FITS, key) / DRAWS).stat().st_size
+
+
+@pytest.mark.parametrize("damage", ["state", "draws"])
+def test_a_damaged_state_is_not_gone_on_from(folder: Path, damage: str) -> None:
+    """The state before it serves, or the beginning; the bits are the same."""
+    (folder / "die-at").write_text("4")
+    assert run(folder).returncode == 1
+    (folder / "die-at").unlink()
+    steps(folder, 0)
+    states = Store(folder / "store")
+    for key in states.keys(STATES):
+        number = int(key.rpartition("-")[2])
+        if (number < 2) == (damage == "state"):
+            path = states.place(STATES, key) / "arrays.safetensors"
+            content = bytearray(path.read_bytes())
+            content[-1] ^= 1
+            path.write_bytes(content)
+    assert run(folder).returncode == 0
+    assert steps(folder, 0) == [*range(6)]
+    assert run(folder, "--store", "whole").returncode == 0
+    assert same(drawn(folder), drawn(folder, "whole"))
+
+
+def test_a_state_of_other_data_is_not_gone_on_from(folder: Path) -> None:
+    (folder / "die-at").write_text("4")
+    assert run(folder).returncode == 1
+    (folder / "die-at").unlink()
+    steps(folder, 0)
+    text = (folder / "light.py").read_text()
+    (folder / "light.py").write_text(text.replace("x[:, 0] > x[:, 1]", "x[:, 0] > 1 - x[:, 1]"))
+    assert run(folder).returncode == 0
+    assert steps(folder, 0) == [*range(6)]
+
+
+def test_states_are_shown_and_removed_with_their_fits(folder: Path) -> None:
+    assert run(folder).returncode == 0
+    shown = called("store", "info", folder=folder).stdout
+    assert json.loads(shown.split("states")[1].split()[0]) == 2
+    (folder / "benchmarks.yaml").write_text(FILE.replace("draws: 12", "draws: 4"))
+    assert called("store", "gc", "--keep", "benchmarks.yaml", folder=folder).returncode == 0
+    assert list(Store(folder / "store").keys(STATES)) == []
