@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from bnnbench.core.rules.attack_run import Crafted
     from bnnbench.core.rules.own_fits import OwnFits
 
 LOOKED_AT, FEW_DRAWS = 16, 4
@@ -110,10 +111,19 @@ class Defence:
 
         Raises `ContractBreach` if the attack breaks a rule, `Incompatible` if it cannot pursue the goal.
         """
+        return self.attacked(attack, x, y, threat).inputs
+
+    def attacked(self, attack: Attack, x: Tensor, y: Tensor, threat: Threat) -> Crafted:
+        """As `crafted`, with the account of the attack: `inputs`, queries, and where a direction was exactly zero."""
         from bnnbench.core.rules.attack_run import craft
 
         (made,) = craft(attack, self.predictive, x, y, [threat], seed=self.seed, limit=self.limit)
-        return made.inputs
+        return made
+
+    def beside(self, predictive: Predictive) -> Defence:
+        """The defence of another predictive: the same images, threat and seed, and as many draws at most."""
+        images = len(self.sample.y)
+        return Defence(predictive, self._data, self.threat, images=images, draws=self.limit, seed=self.seed)
 
     def images_of(self, dataset: Dataset, images: int) -> Sample:
         """The first test images of another data set, in its fixed shuffle, at most so many.

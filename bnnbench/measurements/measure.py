@@ -21,6 +21,9 @@ from bnnbench.measurements.schema import IMAGE, RESERVED, ROW_FIELDS, Dtype, Qua
 _FIGURE = re.compile(r"[a-z][a-z0-9_]*")
 """The names that figures may have: they are columns of tables, of csv files and of data frames."""
 
+FIT_SECONDS = "fit_seconds"
+"""The figure of a table's columns that is the time of the fit."""
+
 
 class Measure(Component):
     """The base class of measures: figures that are computed from test images and the draws that defend.
@@ -34,11 +37,14 @@ class Measure(Component):
     """The arrays and numbers that `measure` returns. The store keeps them."""
     figure_names: ClassVar[tuple[str, ...]] = ()
     """The names that `figures` returns, in the order of the columns of a table."""
+    columns: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The columns of a table by head, if they are not one for each figure: a figure, or one with the ends of its
+    interval. The figure `fit_seconds` is the time of the fit. Columns without any value are left out."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        if problem := _problem(cls.quantities, cls.figure_names):
+        if problem := _problem(cls.quantities, cls.figure_names) or _column_problem(cls.columns, cls.figure_names):
             raise PluginError(f"{name_in_messages(cls)}: {problem}")
 
     @property
@@ -56,6 +62,13 @@ class Measure(Component):
     def figures(self, values: Mapping[str, Any]) -> dict[str, float | int | None]:
         """The figures that reports show, by name, from the quantities. The names are those of `figure_names`."""
         raise NotImplementedError
+
+    def remarks(self, results: Mapping[str, Mapping[int, Mapping[str, Any]]]) -> list[str]:
+        """Lines below the table of a data set and network: what the posteriors show together. None by default.
+
+        `results` are the quantities by the label of the posterior, then by seed.
+        """
+        return []
 
 
 class MeasureMeasurement(Measurement):
@@ -139,6 +152,16 @@ def _problem(quantities: tuple[Quantity, ...], figure_names: tuple[str, ...]) ->
         return f"quantity '{wrong[0]}': its type is one of {', '.join(get_args(Dtype))}"
     if "index" not in names and any(IMAGE in one.axes for one in quantities):
         return "with values for each image it needs the quantity 'index', the positions of the images in the test set"
+    return ""
+
+
+def _column_problem(columns: Mapping[str, tuple[str, ...]], figure_names: tuple[str, ...]) -> str:
+    """What is wrong with the columns of a measure; empty if nothing is."""
+    for head, names in columns.items():
+        if len(names) not in (1, 3):
+            return f"column '{head}': it has one figure, or one with both ends of its interval"
+        if unknown := sorted({*names} - {*figure_names, FIT_SECONDS}):
+            return f"column '{head}': there is no figure '{unknown[0]}'"
     return ""
 
 

@@ -36,13 +36,25 @@ def render(blocks: Sequence[Block], width: int) -> Iterator[RenderableType]:
 def render_grids(grids: Sequence[Grid], width: int) -> Iterator[RenderableType]:
     """The parts of each table of a measure for rich: panels at most `width` columns wide, and its marks and notes."""
     for grid in grids:
-        columns = [
-            Column([head], [[line[place]] for line in grid.lines], left=place == 0)
-            for place, head in enumerate(grid.columns)
-        ]
+        # As in the tables of attacks: intervals beside their numbers if the whole table then fits, else below them.
+        columns = _columns_of(grid, stacked=False)
+        if needed(columns, GAPS[1]) > width:
+            columns = _columns_of(grid, stacked=True)
         names, figures = columns[: grid.heads], columns[grid.heads :]
         yield from _tables((grid.title, f"{grid.title}, continued"), "", names, figures, width)
         yield from _below([(mark, MARKS[mark]) for mark in grid.marks], grid.notes, width)
+
+
+def _columns_of(grid: Grid, *, stacked: bool) -> list[Column]:
+    """The columns of a grid, with the interval at the end of a text on a line of its own if `stacked`."""
+
+    def cell(text: str) -> list[str]:
+        return text.replace(" [", "\n[").split("\n") if stacked else [text]
+
+    return [
+        Column([head], [cell(line[place]) for line in grid.lines], left=place == 0)
+        for place, head in enumerate(grid.columns)
+    ]
 
 
 def _tables(

@@ -179,3 +179,16 @@ def test_a_predictive_is_called_in_its_own_precision() -> None:
     predictive = Double(torch.nn.Module(), {"number": np.arange(2.0)})
     bb.evaluate(predictive, bb.attack("random-sign"), data, epsilon=0.1, images=20)
     assert set(seen) == {torch.float64}
+
+
+def test_the_defence_of_another_predictive_has_the_same_images_and_as_many_draws_at_most() -> None:
+    data = small_data(images=30, inputs=5, classes=3)
+    own, other = random_ensemble(draws=6), random_ensemble(draws=9, seed=3)
+    defence = bb.Defence(own, data, bb.Threat(epsilon=0.1), images=20, draws=4, seed=7)
+    beside = defence.beside(other)
+    assert (beside.sample.index == defence.sample.index).all()
+    assert (beside.draws, beside.seed, beside.threat) == (4, 7, defence.threat)
+    expected = bb.evaluate(other, bb.attack("fgsm"), data, epsilon=0.1, images=20, draws=4, seed=7)
+    made = beside.attacked(bb.attack("fgsm"), beside.sample.x, beside.sample.y, defence.threat)
+    assert beside.judge(made.inputs).log_probs == pytest.approx(expected.attacked_log_probs, abs=1e-6)
+    assert made.forward_passes.tolist() == expected.passes.tolist()

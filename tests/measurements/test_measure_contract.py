@@ -192,3 +192,17 @@ def test_a_measure_is_checked_when_it_is_defined(quantities: list[Any], figures:
     declared = tuple(bb.Quantity(name, axes, dtype, "", "") for name, axes, dtype in quantities)
     with pytest.raises(bb.PluginError, match=told):
         type("Odd", (bb.Measure,), {"quantities": declared, "figure_names": figures, "__module__": __name__})
+
+
+@pytest.mark.parametrize(
+    ("columns", "told"),
+    [
+        ({"a": ("a", "b")}, "column 'a': it has one figure, or one with both ends of its interval"),
+        ({"a": ("b",)}, "column 'a': there is no figure 'b'"),
+    ],
+)
+def test_columns_of_a_table_are_figures(columns: dict[str, tuple[str, ...]], told: str) -> None:
+    body = {"__module__": __name__, "figure_names": ("a",), "columns": columns}
+    with pytest.raises(bb.PluginError, match=told):
+        type("Columned", (bb.Measure,), body)
+    type("Right", (bb.Measure,), body | {"columns": {"a": ("a", "a", "a"), "time": ("fit_seconds",)}})
