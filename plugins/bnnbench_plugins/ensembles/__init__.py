@@ -21,3 +21,6 @@ def bnnbench_register(registry: Any) -> None:
     )
     registry.posterior("mean-network", f"{derived}:MeanNetwork", help="The network with the mean weights of a fit.")
     registry.posterior("one-draw", f"{derived}:OneDraw", help="The network of one draw of a fit.")
+    registry.posterior(
+        "last-layer", f"{home}.last_layer:LastLayer", help="The last layer by any posterior, on a trained network."
+    )

@@ -7,4 +7,8 @@ from bnnbench import hookimpl
 
 @hookimpl
 def bnnbench_register(registry: Any) -> None:
-    pass
+    registry.posterior(
+        "laplace",
+        "bnnbench_plugins.laplace.laplace:Laplace",
+        help="A normal distribution around the trained weights, of the curvature there.",
+    )

@@ -28,13 +28,14 @@ class BayesByBackprop(MinibatchTraining, BatchNormStatistics, NormalPrior, Poste
 
     An independent normal distribution for each weight is fitted by maximising the evidence lower bound (ELBO). The
     Kullback-Leibler divergence from the prior has a closed form. Linear layers use local reparametrisation (Kingma et
-    al. 2015). The loss of a minibatch is its mean negative log-likelihood + kl_weight * KL / N, where N is the number
-    of training points, so that the optimum does not depend on the size of the minibatches. Any network can be used.
+    al. 2015), convolutions Flipout (Wen et al. 2018). The loss of a minibatch is its mean negative log-likelihood +
+    kl_weight * KL / N, where N is the number of training points, so that the optimum does not depend on the size of the
+    minibatches. Any network can be used.
     Batch norm and dropout act as usual during the training; all draws share the statistics that batch norm gathered,
     unless `batch_norm: recalibrated` gives each draw its own.
     """
 
-    revision: ClassVar[int | None] = 3
+    revision: ClassVar[int | None] = 4
     independent_draws: ClassVar[bool] = True
 
     kl_weight: float = Field(default=1.0, ge=0)
@@ -58,6 +59,7 @@ class BayesByBackprop(MinibatchTraining, BatchNormStatistics, NormalPrior, Poste
             unfinished: text, if `width_slope` is far from 0, or if `kl_weight` is not 1 (the fitted distribution then
                 does not approximate the posterior of this prior).
             local_layers: number of linear layers whose outputs were sampled instead of their weights.
+            flipped_layers: number of convolutions whose weights had other signs for each training point.
             seconds: wall time.
 
         Raises `Incompatible` for a network without parameters, `FloatingPointError` if the training diverges.
@@ -83,6 +85,7 @@ class BayesByBackprop(MinibatchTraining, BatchNormStatistics, NormalPrior, Poste
             "elbo": likelihood - divergence,
             "width_slope": slope,
             "local_layers": len(q.local_layers),
+            "flipped_layers": len(q.flipped_layers),
             "seconds": time.perf_counter() - began,
         }
         doubts = []

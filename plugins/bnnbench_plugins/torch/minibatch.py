@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
@@ -50,6 +51,7 @@ class MinibatchTraining(Component):
         start: Start,
         progress: Progress,
         weight_decay: float = 0.0,
+        after_epoch: Callable[[], None] = lambda: None,
     ) -> float:
         """Change the weights in place so that they minimise a loss, and return the mean loss of the last epoch.
 
@@ -63,11 +65,12 @@ class MinibatchTraining(Component):
             start: the training data, and the generator of their order.
             progress: called after every minibatch.
             weight_decay: factor of the weights that is added to their gradients.
+            after_epoch: called after every epoch.
 
         Raises `FloatingPointError` if the mean loss of an epoch is not finite.
         """
         with start.training():
-            return self._minimised(loss, weights, start, progress, weight_decay)
+            return self._minimised(loss, weights, start, progress, weight_decay, after_epoch)
 
     def _minimised(
         self,
@@ -76,6 +79,7 @@ class MinibatchTraining(Component):
         start: Start,
         progress: Progress,
         weight_decay: float,
+        after_epoch: Callable[[], None],
     ) -> float:
         """The loop of `minimise`."""
         import torch
@@ -99,6 +103,7 @@ class MinibatchTraining(Component):
             mean = summed.item() / len(start.x)
             if not math.isfinite(mean):
                 raise FloatingPointError(f"the loss is {mean} in epoch {epoch + 1}: try a smaller learning_rate")
+            after_epoch()
         return mean
 
     def _optimizer(self, weights: Sequence[Tensor], weight_decay: float) -> torch.optim.Optimizer:
@@ -141,22 +146,34 @@ class Start:
         shuffling, noise = training_seeds(seed)
         self.shuffling = torch.Generator().manual_seed(shuffling)
         self.noise = torch.Generator(device).manual_seed(noise)
-        self._layers_seed = layers_seed(seed)
+        self._layers_seeds = itertools.count(layers_seed(seed))
         self._needs_pairs = any("BatchNorm" in type(layer).__name__ for layer in self.network.modules())
 
     @contextlib.contextmanager
     def training(self) -> Iterator[None]:
-        """A context in which the network is in train mode, and the random numbers of its layers come from the seed."""
+        """A context in which the network is in train mode, and the random numbers of its layers come from the seed.
+
+        A second training of the same network has other random numbers.
+        """
         import torch
 
         with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
             # Dropout draws from torch's global generators.
-            torch.manual_seed(self._layers_seed)
+            torch.manual_seed(next(self._layers_seeds))
             in_train_mode(self.network)
             try:
                 yield
             finally:
                 in_eval_mode(self.network)
+
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """A context inside of `training` in which the network is in eval mode."""
+        in_eval_mode(self.network)
+        try:
+            yield
+        finally:
+            in_train_mode(self.network)
 
     def minibatches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Minibatches of inputs and labels: every training point once, in a new order at each call.
@@ -172,6 +189,16 @@ class Start:
             batches[-2:] = [torch.cat(batches[-2:])]
         for batch in batches:
             yield self.x[batch], self.y[batch]
+
+
+def part_of(progress: Progress, *, epochs: int, before: int = 0, after: int = 0) -> Progress:
+    """A callback for a training of some epochs that counts the epochs before and after it too."""
+
+    def told(done: int, total: int, note: str = "") -> None:
+        batches = total // epochs
+        progress(before * batches + done, total + (before + after) * batches, note)
+
+    return told
 
 
 def one_cycle(done: float) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from bnnbench_plugins.torch.bayes_by_backprop import BayesByBackprop
-from bnnbench_plugins.torch.linear_layers import linear_layers_used_once
+from bnnbench_plugins.torch.linear_layers import convolutions_used_once, linear_layers_used_once
 from bnnbench_plugins.torch.mean_field import MeanField
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, linear
@@ -62,22 +62,28 @@ def test_zero_inputs_without_a_bias_have_finite_gradients() -> None:
     assert all(parameter.grad.isfinite().all() for parameter in q.parameters())
 
 
+def estimates(network: nn.Module, x: Tensor, y: Tensor, seed: int, count: int = 1500) -> Tensor:
+    """Estimates of the loss and of its gradient in all means and log standard deviations, (count, 1 + gradients)."""
+    q = mean_field(network, x, seed=seed)
+    rows = []
+    for _ in range(count):
+        loss = cross_entropy(q.logits(x), y)
+        gradients = torch.autograd.grad(loss, q.parameters())
+        rows.append(torch.cat([loss.detach()[None], *[gradient.flatten() for gradient in gradients]]))
+    return torch.stack(rows).double()
+
+
 @pytest.mark.integration
 def test_both_routes_estimate_the_same_loss_and_gradient() -> None:
     generator = torch.Generator().manual_seed(1)
     x, y = torch.randn(16, 2, generator=generator), torch.arange(16) % 3
 
-    def estimates(layer: type[nn.Linear], seed: int, count: int = 1500) -> Tensor:
-        q = mean_field(nn.Sequential(layer(2, 4), nn.Tanh(), layer(4, 3)), x, seed=seed)
-        assert len(q.local_layers) == (2 if layer is nn.Linear else 0)
-        rows = []
-        for _ in range(count):
-            loss = cross_entropy(q.logits(x), y)
-            gradients = torch.autograd.grad(loss, q.parameters())
-            rows.append(torch.cat([loss.detach()[None], *[gradient.flatten() for gradient in gradients]]))
-        return torch.stack(rows).double()
+    def network(layer: type[nn.Linear]) -> nn.Module:
+        return nn.Sequential(layer(2, 4), nn.Tanh(), layer(4, 3))
 
-    local, sampled = estimates(nn.Linear, 1), estimates(PlainLinear, 2)
+    assert len(mean_field(network(nn.Linear), x).local_layers) == 2
+    assert not mean_field(network(PlainLinear), x).local_layers
+    local, sampled = estimates(network(nn.Linear), x, y, seed=1), estimates(network(PlainLinear), x, y, seed=2)
     difference = (local.mean(0) - sampled.mean(0)) / ((local.var(0) + sampled.var(0)) / len(local)).sqrt()
     # The loss and 54 gradients at five standard errors: a false alarm in 3 * 10^5 seeds.
     assert len(difference) == 55
@@ -153,9 +159,10 @@ def test_layers_used_once_are_sampled_by_their_outputs() -> None:
     check_it_fits(network, (2, 2))
 
 
-def test_convolutions_and_normalisations_are_sampled_by_their_weights() -> None:
+def test_convolutions_are_flipped_and_normalisations_are_sampled_by_their_weights() -> None:
     network = nn.Sequential(nn.Conv2d(1, 3, 2), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(27, 2)).eval()
     assert linear_layers_used_once(network, torch.rand(8, 1, 4, 4)) == [network[3]]
+    assert convolutions_used_once(network, torch.rand(8, 1, 4, 4)) == [network[0]]
     check_it_fits(network, (1, 4, 4))
 
 
