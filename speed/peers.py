@@ -32,7 +32,7 @@ def _foolbox(frozen: nn.Module, usual: nn.Module, x: Tensor, y: Tensor, epsilon:
     import foolbox
 
     def attacked(module: nn.Module, epsilons: Any) -> Any:
-        model = foolbox.PyTorchModel(module.eval(), (0, 1))
+        model = foolbox.PyTorchModel(module.eval(), (0, 1), device=x.device)
         attack: Any = foolbox.attacks.FGSM() if steps == 0 else foolbox.attacks.LinfPGD(steps=steps)
         return attack(model, x, y, epsilons=epsilons)
 
@@ -62,8 +62,9 @@ def _art(frozen: nn.Module, usual: nn.Module, x: Tensor, y: Tensor, epsilon: flo
     from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescentPyTorch
     from art.estimators.classification import PyTorchClassifier
 
+    place = "gpu" if x.is_cuda else "cpu"
     classifier = PyTorchClassifier(
-        usual, loss=nn.NLLLoss(), input_shape=x.shape[1:], nb_classes=10, clip_values=(0, 1), device_type="cpu"
+        usual, loss=nn.NLLLoss(), input_shape=x.shape[1:], nb_classes=10, clip_values=(0, 1), device_type=place
     )
 
     def attacked() -> Any:
@@ -73,6 +74,6 @@ def _art(frozen: nn.Module, usual: nn.Module, x: Tensor, y: Tensor, epsilon: flo
             attack = ProjectedGradientDescentPyTorch(
                 classifier, eps=epsilon, eps_step=epsilon / 4, max_iter=steps, batch_size=len(x), verbose=False
             )
-        return attack.generate(x.numpy(), y.numpy())
+        return attack.generate(x.cpu().numpy(), y.cpu().numpy())
 
     return {"ART": attacked}

@@ -20,7 +20,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import pytest
 
 OTHER_TIERS = ("slow", "integration")
-NO_UNITS = ("end_to_end", "faults", "security")
+NO_UNITS = ("end_to_end", "faults", "gpu", "security")
 """Folders that mirror no part of the source."""
 SEED = 1789
 """The seed of each test; no test uses it itself."""

@@ -87,14 +87,14 @@ def max_pool(
     return_indices: bool = False,
 ) -> Array:
     """The largest value of each window, for inputs NCHW."""
-    if ceil_mode or return_indices:
-        raise Incompatible("no JAX form of max_pool2d with ceil_mode or return_indices")
-    return _pool(input, -jnp.inf, lax.max, kernel_size, stride, padding, dilation)
+    if ceil_mode or return_indices or _pair(dilation) != (1, 1):
+        raise Incompatible("no JAX form of max_pool2d with ceil_mode, return_indices or dilation")
+    return _pool(input, -jnp.inf, lax.max, kernel_size, stride, padding)
 
 
 def max_pool_module(layer: nn.MaxPool2d, get: Get, x: Array) -> Array:
     """The output of a layer `nn.MaxPool2d`."""
-    return max_pool(x, layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+    return max_pool(x, layer.kernel_size, layer.stride, layer.padding)
 
 
 def average_pool(
@@ -109,7 +109,7 @@ def average_pool(
     """The mean of each window including its padding, for inputs NCHW."""
     if ceil_mode or divisor_override or (not count_include_pad and _pair(padding) != (0, 0)):
         raise Incompatible("no JAX form of avg_pool2d with ceil_mode, divisor_override or without count_include_pad")
-    return _pool(input, 0.0, lax.add, kernel_size, stride, padding, 1) / math.prod(_pair(kernel_size))
+    return _pool(input, 0.0, lax.add, kernel_size, stride, padding) / math.prod(_pair(kernel_size))
 
 
 def average_pool_module(layer: nn.AvgPool2d, get: Get, x: Array) -> Array:
@@ -130,12 +130,13 @@ def reshape(x: Array, *shape: Any) -> Array:
 
 def add(input: Any, other: Any, alpha: float = 1) -> Any:  # noqa: A002 - torch's name
     """input + alpha * other."""
-    return input + alpha * other
+    # The sum of two truth values is one too.
+    return input + (other if alpha == 1 else alpha * other)
 
 
 def subtract(input: Any, other: Any, alpha: float = 1) -> Any:  # noqa: A002 - torch's name
     """input - alpha * other."""
-    return input - alpha * other
+    return input - (other if alpha == 1 else alpha * other)
 
 
 def divide(input: Any, other: Any, rounding_mode: str | None = None) -> Any:  # noqa: A002 - torch's name
@@ -197,6 +198,7 @@ def check(layer: nn.Module, name: str) -> None:
     """Raise `Incompatible` if a layer has a setting without a JAX form. `name` is its name in the network."""
     unsupported = {
         "ceil_mode": bool(getattr(layer, "ceil_mode", False)),
+        "dilation": isinstance(layer, nn.MaxPool2d) and _pair(layer.dilation) != (1, 1),  # it has no gradient in JAX
         "return_indices": bool(getattr(layer, "return_indices", False)),
         "divisor_override": getattr(layer, "divisor_override", None) is not None,
         "count_include_pad=False": not getattr(layer, "count_include_pad", True) and _pads(layer),
@@ -208,14 +210,10 @@ def check(layer: nn.Module, name: str) -> None:
         raise Incompatible(f"no JAX form of layer {type(layer).__name__} ('{name}') with {', '.join(settings)}")
 
 
-def _pool(
-    x: Array, start: float, combine: Any, kernel_size: Pair, stride: Pair | None, padding: Pair, dilation: Pair
-) -> Array:
+def _pool(x: Array, start: float, combine: Any, kernel_size: Pair, stride: Pair | None, padding: Pair) -> Array:
     window, step = _pair(kernel_size), _pair(kernel_size if stride is None else stride)
     edges = [(0, 0), (0, 0), *((side, side) for side in _pair(padding))]
-    return lax.reduce_window(
-        x, start, combine, (1, 1, *window), (1, 1, *step), edges, window_dilation=(1, 1, *_pair(dilation))
-    )
+    return lax.reduce_window(x, start, combine, (1, 1, *window), (1, 1, *step), edges)
 
 
 def _axes(dim: Any) -> Any:

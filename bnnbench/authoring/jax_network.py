@@ -1,22 +1,25 @@
-"""Run a torch network in JAX: torch.fx traces the user's own module, and JAX functions interpret its graph.
+"""Run a torch network in JAX.
 
-    network = JaxNetwork(module)                       # raises Incompatible if something has no JAX form
+    network = JaxNetwork(module)
     logits = network(arrays, x)                        # arrays: `state_dict` name -> array; x (N, *shape) -> (N, K)
 
 Arrays keep torch's layouts (inputs NCHW, weights OIHW), so that weights need no conversion. Networks run in eval mode.
 
-Three tables hold the JAX forms that are known: `MODULES`, `FUNCTIONS` and `METHODS`. A network with another layer needs
-a form of that layer:
+There are two ways. torch.fx traces the user's own module, and JAX functions interpret its graph of layers, functions
+and methods (`jax_fx`). What it cannot trace, or has no JAX form, runs by the ATen operations that it performs for
+inputs of the given shape (`jax_aten`). `Incompatible` is raised if both ways fail.
+
+A network with a layer whose code depends on values, or that calls no operations of torch, needs a form of that layer:
 
     def scaled(layer, get, x):                         # the layer, its arrays by their own names, its inputs
         return get("factor") * x
 
     network = JaxNetwork(module, modules={Scaled: scaled})
 
-`JaxNetwork` uses such a form for this network alone. A bundled sampler finds it if it is put into the table itself, for
-example in the `build` of the network that has the layer: `MODULES[Scaled] = scaled`. Only add forms; the results in
-stores were made with those that are there. The bundled samplers compare the logits of JAX and torch before they sample,
-so a wrong form cannot give a wrong posterior unnoticed.
+`JaxNetwork` uses such a form for this network alone. A bundled sampler finds it if it is put into the table `MODULES`
+itself, for example in the `build` of the network that has the layer: `MODULES[Scaled] = scaled`. Only add forms; the
+results in stores were made with those that are there. The bundled samplers compare the logits of JAX and torch before
+they sample, so a wrong form cannot give a wrong posterior unnoticed.
 """
 
 from __future__ import annotations
@@ -24,15 +27,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
-from torch import fx, nn
+from torch import nn
 
-from bnnbench.authoring import jax_layers as layers
-from bnnbench.authoring.jax_tables import FUNCTIONS, METHODS, MODULES
-from bnnbench.authoring.tracing import described_node, refuse_hooks, refuse_overwriting, traced
+from bnnbench.authoring.jax_aten import AtenNetwork
+from bnnbench.authoring.jax_fx import FxNetwork
+from bnnbench.authoring.tracing import refuse_hooks
 from bnnbench.core.network_copy import copied, in_eval_mode
 from bnnbench.errors import Incompatible
 
@@ -46,12 +47,13 @@ class JaxNetwork:
         functions: JAX forms of further functions, in addition to `FUNCTIONS`.
         methods: JAX forms of further tensor methods, in addition to `METHODS`.
 
-    Forms that are given here take precedence over those of the tables.
+    Forms that are given here take precedence over those of the tables. Networks that are given some run by torch.fx
+    alone, since these forms have no place among ATen operations.
 
     The module itself is always traced; only layers inside of it are looked up in the tables.
 
-    Raises `Incompatible` if torch.fx cannot trace the module, or if something in it has no JAX form. The reason names
-    what it is.
+    Raises `Incompatible` if the network has hooks, or if forms are given and it cannot run by torch.fx. Any other
+    network that has no form in JAX is refused when it is called, since this may depend on the shape of its inputs.
     """
 
     def __init__(
@@ -62,115 +64,44 @@ class JaxNetwork:
         functions: Mapping[Any, Callable[..., Any]] | None = None,
         methods: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
-        self._layer_forms = {**MODULES, **(modules or {})}
-        self._functions, self._methods = {**FUNCTIONS, **(functions or {})}, {**METHODS, **(methods or {})}
-        module = in_eval_mode(copied(module))
+        self._module = in_eval_mode(copied(module))
         reading = getattr(module, "bnnbench_reading", None)
         self._returns_probabilities = reading is not None and reading.outputs == "probabilities"
-        # A tied weight has several names. The arrays hold it under the first, as `named_parameters` does.
-        first = {id(tensor): name for name, tensor in reversed([*module.named_parameters(), *module.named_buffers()])}
-        every = [
-            *module.named_parameters(remove_duplicate=False),
-            *module.named_buffers(remove_duplicate=False),
-        ]
-        self._first_name = {name: first[id(tensor)] for name, tensor in every}
-        refuse_hooks(module)
-        self._own_buffers: dict[str, np.ndarray] = {}
+        refuse_hooks(self._module)
+        self._has_own_forms = bool(modules or functions or methods)
+        self._refused: Incompatible | None = None
+        self._by_shape: dict[Any, AtenNetwork] = {}
         try:
-            self._trace(module, buffers=True)
+            self._by_fx = FxNetwork(self._module, modules or {}, functions or {}, methods or {})
         except Incompatible as error:
-            # Expressions of buffers that have no JAX form are computed by torch, for the module's own buffers.
-            try:
-                self._trace(module, buffers=False)
-            except Incompatible:
-                raise error from error.__cause__
-            self._own_buffers = {name: buffer.cpu().numpy().copy() for name, buffer in module.named_buffers()}
-
-    def _trace(self, module: nn.Module, *, buffers: bool) -> None:
-        """Trace the module. Raises `Incompatible` if that fails, or if something has no JAX form."""
-        self._traced = traced(module, lambda layer: type(layer) in self._layer_forms, buffers=buffers)
-        self._modules = dict(self._traced.named_modules())
-        self._inputs = [node for node in self._traced.graph.nodes if node.op == "placeholder"]
-        for node in self._traced.graph.nodes:
-            self._check(node)
+            if self._has_own_forms:
+                raise
+            self._refused = error
 
     def __call__(self, arrays: Mapping[str, Array], x: Array) -> Array:
         """Logits (N, K) at inputs x (N, *shape).
 
         `arrays` maps the `state_dict` names of parameters and buffers to arrays. A tied weight has one array, under its
-        first name. Raises `Incompatible` for an operation whose arguments have no JAX form; the reason names it. If the
-        network has expressions of buffers without a JAX form, it also refuses buffers other than the module's own.
+        first name. Raises `Incompatible` if the network has no form in JAX. The reason names the layer, the operation
+        or the line that has none.
         """
-        self._refuse_other_buffers(arrays)
-        values: dict[fx.Node, Any] = {}
-        for node in self._traced.graph.nodes:
-            arguments = fx.node.map_arg(node.args, values.__getitem__)
-            keywords = fx.node.map_arg(node.kwargs, values.__getitem__)
+        values = self._outputs(arrays, x)
+        return jnp.log(jnp.maximum(values, jnp.finfo(values.dtype).tiny)) if self._returns_probabilities else values
+
+    def _outputs(self, arrays: Mapping[str, Array], x: Array) -> Array:
+        """What the network returns at inputs x."""
+        refused = self._refused
+        if refused is None:
             try:
-                values[node] = self._run(node, arrays, x, arguments, keywords)
-            except Incompatible:
-                raise
-            except Exception as error:
-                reason = str(error).partition("\n")[0]
-                raise Incompatible(f"no JAX form of {described_node(node)} with these arguments: {reason}") from error
-        if self._returns_probabilities:
-            return jnp.log(jnp.maximum(values[node], jnp.finfo(values[node].dtype).tiny))
-        return values[node]
-
-    def _run(self, node: fx.Node, arrays: Mapping[str, Array], x: Array, arguments: Any, keywords: Any) -> Any:
-        """The value of one node of the graph."""
-        target = node.target
-        if node.op == "placeholder":
-            # A network is called with its first argument alone; all others have their defaults.
-            return x if node is self._inputs[0] else arguments[0] if arguments else None
-        if node.op == "get_attr":
-            return self._attribute(str(target), arrays)
-        if node.op == "call_module":
-            layer = self._modules[str(target)]
-            get = lambda name: arrays[self._first_name[f"{target}.{name}"]]  # noqa: E731
-            return self._layer_forms[type(layer)](layer, get, *arguments, *keywords.values())
-        if node.op == "call_method":
-            return self._methods[str(target)](*arguments, **keywords)
-        return self._functions[target](*arguments, **keywords) if node.op == "call_function" else arguments[0]
-
-    def _refuse_other_buffers(self, arrays: Mapping[str, Array]) -> None:
-        """Raise `Incompatible` if an expression was computed for other buffers than those given."""
-        for name, own in self._own_buffers.items():
-            given = arrays.get(name)
-            if isinstance(given, jax.core.Tracer) or (
-                given is not None and not np.array_equal(given, own.astype(given.dtype), equal_nan=True)
-            ):
-                raise Incompatible(
-                    f"no JAX form of what the network computes from its buffers; '{name}' may differ from the module's "
-                    "own, for which torch computed it"
-                )
-
-    def _attribute(self, name: str, arrays: Mapping[str, Array]) -> Array:
-        if name in self._first_name:
-            return arrays[self._first_name[name]]
-        # A plain tensor, which is neither a parameter nor a buffer, is a constant.
-        owner, _, attribute = name.rpartition(".")
-        return jnp.asarray(getattr(self._traced.get_submodule(owner), attribute).detach().cpu().numpy())
-
-    def _check(self, node: fx.Node) -> None:
-        """Raise `Incompatible` if a node of the graph has no JAX form."""
-        if node.op == "placeholder":
-            if node is not self._inputs[0] and node.users and not node.args:
-                raise Incompatible(f"forward needs '{node.target}', an argument in addition to the inputs")
-        elif node.op == "call_module":
-            layer = self._modules[str(node.target)]
-            if type(layer) not in self._layer_forms:
-                self._refuse_layer(described_node(node, layer))
-            layers.check(layer, str(node.target))
-            if getattr(layer, "inplace", False):
-                refuse_overwriting(node, layer, missing="no JAX form of")
-        elif (node.op == "call_function" and node.target not in self._functions) or (
-            node.op == "call_method" and node.target not in self._methods
-        ):
-            raise Incompatible(f"no JAX form of {described_node(node)}")
-        elif node.kwargs.get("inplace"):
-            refuse_overwriting(node, missing="no JAX form of")
-
-    def _refuse_layer(self, operation: str) -> None:
-        names = ", ".join(sorted(cls.__name__ for cls in self._layer_forms))
-        raise Incompatible(f"no JAX form of {operation}; the layers supported are {names}")
+                return self._by_fx(arrays, x)
+            except Incompatible as error:
+                if self._has_own_forms:
+                    raise
+                refused = error
+        key = (x.shape, jnp.dtype(x.dtype))
+        if key not in self._by_shape:
+            try:
+                self._by_shape[key] = AtenNetwork(self._module, *key)
+            except Incompatible as error:
+                raise error from refused
+        return self._by_shape[key](arrays, x)

@@ -13,13 +13,13 @@ import jax
 import jax.numpy as jnp
 import torch
 import torch.nn.functional as F
-from jax import Array
 from torch import nn
 
 from bnnbench.authoring import jax_layers as layers
 from bnnbench.authoring import jax_normalisation as normalisation
+from bnnbench.authoring.jax_recurrent import recurrent_module
 
-MODULES: dict[type[nn.Module], Callable[..., Array]] = {
+MODULES: dict[type[nn.Module], Callable[..., Any]] = {
     nn.Linear: lambda m, get, x: layers.linear(x, get("weight"), get("bias") if m.bias is not None else None),
     nn.Conv2d: layers.conv2d_module,
     nn.BatchNorm1d: layers.batch_norm_module,
@@ -43,6 +43,9 @@ MODULES: dict[type[nn.Module], Callable[..., Array]] = {
     nn.Sigmoid: lambda m, get, x: jax.nn.sigmoid(x),
     nn.Softmax: lambda m, get, x: layers.softmax(x, m.dim),
     nn.LogSoftmax: lambda m, get, x: layers.log_softmax(x, m.dim),
+    nn.LSTM: recurrent_module,
+    nn.GRU: recurrent_module,
+    nn.RNN: recurrent_module,
 }
 """JAX forms of layers: class -> `form(layer, get, x)`. `get("weight")` is the array of the layer's own tensor `weight`.
 

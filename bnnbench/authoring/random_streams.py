@@ -52,6 +52,34 @@ def chain_seeds(seed: int, chain: int) -> tuple[int, int]:
     return start, sampling
 
 
+def transition_seeds(seed: int, chain: int, transition: int, *, trial: bool = False) -> tuple[int, int]:
+    """Two seeds (uint32) for a transition of a chain, or for the trials of step sizes before it.
+
+    They depend on nothing that came before, so that a chain can go on from any transition.
+    """
+    first, second = seeds.words(seed, seeds.TRANSITIONS, chain, transition, int(trial), count=2)
+    return first, second
+
+
+def transition_fraction(seed: int, chain: int, transition: int) -> float:
+    """A number in [0, 1) for a transition of a chain, beside its seeds: for the length of its trajectory."""
+    return seeds.words(seed, seeds.TRANSITIONS, chain, transition, 2)[0] / (seeds.LARGEST + 1)
+
+
+def start_seed(seed: int, chain: int) -> int:
+    """A seed (uint32) for what is random in a chain's start beside its initial weights."""
+    return seeds.words(seed, seeds.STARTS, chain)[0]
+
+
+def member_seeds(seed: int, member: int) -> tuple[int, int]:
+    """Two seeds (uint32) for a member of an ensemble: that of its fit, and one for random numbers of its own.
+
+    `seed` is the seed of the ensemble's fit, `member` the number of the member, from 0.
+    """
+    fit, own = seeds.words(seed, seeds.MEMBERS, member, count=2)
+    return fit, own
+
+
 def measure_generator(seed: int) -> torch.Generator:
     """A torch generator on the CPU for the random numbers of a measure; `seed` is that of its `Defence`."""
     return seeds.torch_generator(seed, seeds.MEASURE)

@@ -1,8 +1,6 @@
 """The random states and settings that all code of a process shares, and how each is read and set.
 
-Reading them initialises neither CUDA nor JAX. torch 2.9 and later have two families of switches for the precision of
-float32 products, and raise `RuntimeError` when a switch of the older family is read after one of the newer family has
-been set. The newer switches are read instead then.
+Reading them initialises neither CUDA nor JAX.
 """
 
 from __future__ import annotations
@@ -12,25 +10,10 @@ import os
 import random
 import sys
 from collections.abc import Callable
-from operator import attrgetter
 from typing import Any, NamedTuple
 
+from bnnbench.core.backend_flags import CUDA_FLAGS, read, write
 from bnnbench.core.standard_settings import matmul_precision, set_matmul_precision
-
-CUDA_FLAGS = (
-    "cuda.matmul.allow_tf32",
-    "cudnn.allow_tf32",
-    "cudnn.enabled",
-    "cudnn.benchmark",
-    "cudnn.deterministic",
-)
-"""The flags of `torch.backends` that change what a CUDA device computes."""
-
-_NEWER = {
-    "cuda.matmul.allow_tf32": ("cuda.matmul.fp32_precision",),
-    "cudnn.allow_tf32": ("cudnn.conv.fp32_precision", "cudnn.rnn.fp32_precision"),
-}
-"""For a flag that may be unreadable, the newer switches of the same setting."""
 
 
 class Shared(NamedTuple):
@@ -70,7 +53,7 @@ def settings() -> dict[str, Shared]:
         "the working directory": Shared(os.getcwd, os.chdir),
     }
     for flag in CUDA_FLAGS:
-        found[f"torch.backends.{flag}"] = Shared(functools.partial(read, flag), functools.partial(_write, flag))
+        found[f"torch.backends.{flag}"] = Shared(functools.partial(read, flag), functools.partial(write, flag))
     # After `allow_tf32`, for setting that changes this one too, and knows but two of its three values.
     found["torch's matmul precision"] = Shared(matmul_precision, set_matmul_precision)
     if "jax" in sys.modules:
@@ -80,24 +63,6 @@ def settings() -> dict[str, Shared]:
                 functools.partial(getattr, jax.config, setting), functools.partial(jax.config.update, setting)
             )
     return found
-
-
-def read(flag: str) -> Any:
-    """The value of a flag of `torch.backends`, or the values of the newer switches by name if they are in use."""
-    import torch
-
-    try:
-        return attrgetter(flag)(torch.backends)
-    except RuntimeError:
-        return {name: attrgetter(name)(torch.backends) for name in _NEWER[flag]}
-
-
-def _write(flag: str, value: Any) -> None:
-    import torch
-
-    for name, one in (value if isinstance(value, dict) else {flag: value}).items():
-        owner, _, attribute = name.rpartition(".")
-        setattr(attrgetter(owner)(torch.backends), attribute, one)
 
 
 def _determinism() -> tuple[bool, bool]:

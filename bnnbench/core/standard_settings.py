@@ -7,12 +7,16 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from bnnbench.core import backend_flags
+from bnnbench.core.computing import tf32_allowed
+
 if TYPE_CHECKING:
     import torch
 
 _SWITCHES = ("cuda.matmul.fp32_precision", "mkldnn.matmul.fp32_precision")
 """torch's newer switches, one for each library, of what `set_float32_matmul_precision` sets for all."""
-
+_EACH = dict.fromkeys(_SWITCHES, "ieee"), dict.fromkeys(_SWITCHES, "tf32")
+"""Their values for products in full precision, and in TF32."""
 
 _HOOKS = tuple(
     f"_global_{kind}_hooks"
@@ -35,9 +39,10 @@ def standard_settings(*, gradients: bool = True) -> Iterator[None]:
 
     The same call then gives the same numbers in every program. The settings are: float32 as the default dtype, the CPU
     as the default device, no inference mode, no autocast, no hooks of all modules, oneDNN's kernels, and float32
-    products in full precision. Gradients are enabled if `gradients` is True; otherwise the host's mode stays. The
-    default dtype, the hooks, the kernels and the precision belong to the whole process, so other threads see them
-    change; they are touched only where the host has changed them. cuDNN's flags stay as the host has them.
+    products and convolutions in full precision, unless TF32 was asked for. Gradients are enabled if `gradients` is
+    True; otherwise the host's mode stays. The default dtype, the hooks, the kernels and the precision belong to the
+    whole process, so other threads see them change; they are touched only where they are others. The other flags of
+    cuDNN stay as the host has them.
     """
     import torch
 
@@ -61,11 +66,13 @@ def standard_settings(*, gradients: bool = True) -> Iterator[None]:
         stack.callback(
             _put_back, torch.get_default_dtype(), torch.get_default_device(), precision := matmul_precision()
         )
-        _put_back(
-            torch.float32,
-            torch.device("cpu"),
-            "highest" if isinstance(precision, str) else dict.fromkeys(_SWITCHES, "none"),
-        )
+        tf32 = tf32_allowed()
+        full, reduced = ("highest", "high") if isinstance(precision, str) else _EACH
+        _put_back(torch.float32, torch.device("cpu"), reduced if tf32 else full)
+        # By default torch lets cuDNN use TF32.
+        stack.callback(_put_back_convolutions, backend_flags.read(backend_flags.CONVOLUTIONS))
+        if backend_flags.read(backend_flags.CONVOLUTIONS) != tf32:
+            backend_flags.allow_tf32_in_convolutions(tf32)
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))  # The host is inside of `with torch.device(...)`.
         yield
@@ -89,6 +96,16 @@ def _put_back(dtype: torch.dtype, device: torch.device, precision: str | dict[st
         torch.set_default_device(None if device.type == "cpu" else device)
     if matmul_precision() != precision:
         set_matmul_precision(precision)
+
+
+def _put_back_convolutions(value: Any) -> None:
+    """Set the precision of convolutions to what it was, where it differs."""
+    if backend_flags.read(backend_flags.CONVOLUTIONS) == value:
+        return
+    if isinstance(value, bool):
+        backend_flags.allow_tf32_in_convolutions(value)
+    else:
+        backend_flags.write(backend_flags.CONVOLUTIONS, value)
 
 
 def matmul_precision() -> str | dict[str, Any]:

@@ -29,7 +29,7 @@ from bnnbench.evidence.weights import distinct_draws, mixing_of_weights, moves
 
 ADVICE = "try a smaller step_size or a longer warmup"
 """What is advised if every transition diverged and the sampler has no advice of its own."""
-TEXTS = ("held_fixed", "start", "advice")
+TEXTS = ("held_fixed", "start", "advice", "biased", "continued")
 """The diagnostics of samplers that the card passes on as texts."""
 
 
@@ -55,7 +55,8 @@ def posterior_card(predictive: Any, data: Data) -> dict[str, Any]:
     - `draws`, `chains`, `distinct`, `divergences`: numbers of draws, chains, different draws and divergent transitions
     - `held_fixed`: what acts otherwise in the draws than in a training, such as the statistics of batch norm that a
       sampler holds fixed, or those of each draw; absent if there is nothing
-    - `start`, `advice`: how chains were started, and what to change, if the sampler tells
+    - `start`, `advice`, `biased`, `continued`: how chains were started, what to change, why the draws have another
+      distribution than the posterior, and whether a chain went on in another environment, if the sampler tells
     - `rhat`, `ess`: for chains, the largest R-hat and the smallest ESS of all functionals; null if there are too few
       draws
     - `functionals`, `worst`: the number of functionals that vary, and the name of the one with the largest R-hat

@@ -159,6 +159,8 @@ class Limits(_Strict):
     """Time of one cell, such as 10m."""
     memory: Size = 8 * 2**30
     """Resident memory of one task and what it starts, such as 8GiB."""
+    gpu_memory: Size | None = None
+    """Memory of a GPU that one task may have, such as 16GiB; as many tasks as have room share a GPU. Default: one."""
     save: Duration = 120.0
     """Time between two savings of the state of a chain that is being sampled, such as 2m. It goes on from the last."""
     retries: int = Field(default=1, ge=0, le=10)
@@ -216,6 +218,8 @@ class Settings(_Strict):
     """The seeds of the matrix. A seed varies training sample, fit and attack; the test images are the same for all."""
     device: Device = "auto"
     """The device of every task: auto (CUDA if available), cpu, cuda or cuda:N."""
+    tf32: bool = False
+    """Whether a GPU may round the inputs of products and convolutions to TF32: faster, with three decimal digits."""
     threads: int = Field(default=1, ge=1, le=1024)
     """The number of threads of each task."""
     evaluate: Evaluate = Evaluate()

@@ -16,6 +16,7 @@ from pathlib import Path
 from bnnbench.errors import StoreUnwritable
 from bnnbench.pool.failures import WorkerDied
 from bnnbench.pool.job import Job, Setting
+from bnnbench.pool.processes import gpus
 from bnnbench.pool.processes.pool import ProcessesPool
 from bnnbench.store.layout import KINDS
 from bnnbench.store.store import Store
@@ -106,7 +107,7 @@ def _end(run: str) -> None:
 
 def _in_process(job: Job, setting: Setting, memory: int, run: str) -> str:
     with _lock:
-        own = _run_pool(run, setting.threads, memory)
+        own = _run_pool(run, setting, memory)
         own.begin_job()
     try:
         future = None
@@ -134,10 +135,12 @@ def _end_idle(run: str, own: _RunPool) -> None:
             _end(run)
 
 
-def _run_pool(run: str, threads: int, memory: int) -> _RunPool:
-    """The processes of a run on this Dask worker, as many as the worker has threads."""
+def _run_pool(run: str, setting: Setting, memory: int) -> _RunPool:
+    """The processes of a run on this Dask worker, as many as the worker has threads, on the GPUs of its machine."""
     from distributed import get_worker
 
     if run not in _pools:
-        _pools[run] = _RunPool(ProcessesPool(get_worker().state.nthreads, threads=threads, memory=memory))
+        number = get_worker().state.nthreads
+        places = gpus.places(setting.device, number, None)
+        _pools[run] = _RunPool(ProcessesPool(number, threads=setting.threads, memory=memory, places=places))
     return _pools[run]

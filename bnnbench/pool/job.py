@@ -16,7 +16,9 @@ class Setting:
 
     `store` is the path of the store, `device` a torch device or `auto`, `threads` the number of threads of a job, and
     `progress` the address to which a job sends its progress, or None. `save` is the time in seconds between two savings
-    of the state of what can be continued.
+    of the state of what can be continued. `tf32` says whether a GPU may compute products and convolutions in TF32, and
+    `gpu_memory` how many bytes of a GPU's memory a job may have, or None. `gpu` is the number of the GPU on which
+    the pool wants the job to compute, if the device leaves that open.
     """
 
     store: str
@@ -24,6 +26,9 @@ class Setting:
     threads: int
     progress: Address | None = None
     save: float = 120.0
+    tf32: bool = False
+    gpu_memory: int | None = None
+    gpu: int | None = None
 
 
 @dataclass(frozen=True)

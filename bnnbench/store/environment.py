@@ -84,9 +84,13 @@ def _has_gpu(environment: Mapping[str, Any]) -> bool:
 
 def _kernels() -> dict[str, Any]:
     from bnnbench.core.ensemble.precision import products
+    from bnnbench.core.standard_settings import standard_settings
 
     found = _libraries() | {"products": products()}
-    return found | {"flags": _cuda_flags()} if found["gpu"] else found
+    if not found["gpu"]:
+        return found
+    with standard_settings(gradients=False):  # These are the flags of what was computed, not those of the program.
+        return found | {"flags": _cuda_flags()}
 
 
 @functools.cache
@@ -110,9 +114,9 @@ def _libraries() -> dict[str, Any]:
 
 def _cuda_flags() -> dict[str, Any]:
     """The flags of `torch.backends` that change what a CUDA device computes."""
-    from bnnbench.core import process_state
+    from bnnbench.core import backend_flags
 
-    return {flag: process_state.read(flag) for flag in process_state.CUDA_FLAGS}
+    return {flag: backend_flags.read(flag) for flag in backend_flags.CUDA_FLAGS}
 
 
 @functools.cache

@@ -16,8 +16,21 @@ from jax_agreement import Call, assert_agreement
 from torch import Tensor, fx, nn
 
 import bnnbench as bb
-from bnnbench.authoring import JaxNetwork
-from bnnbench.authoring.jax_network import FUNCTIONS, METHODS, MODULES
+from bnnbench.authoring import FUNCTIONS, METHODS, MODULES, JaxNetwork
+
+
+class Outputs(nn.Module):
+    """The outputs of a recurrent layer, and its last state."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        out, state = self.layer(x)
+        state = state if isinstance(self.layer, nn.GRU | nn.RNN) else state[0] * state[1]
+        return torch.cat([out.flatten(), state.flatten()])
+
 
 LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "Linear": (lambda: nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 3, bias=False)), (6,)),
@@ -51,6 +64,9 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "Sigmoid": (nn.Sigmoid, (7,)),
     "Softmax": (lambda: nn.Softmax(-1), (7,)),
     "LogSoftmax": (lambda: nn.LogSoftmax(-1), (7,)),
+    "LSTM": (lambda: Outputs(nn.LSTM(3, 4, num_layers=2, batch_first=True, bidirectional=True)), (6, 3)),
+    "GRU": (lambda: Outputs(nn.GRU(3, 4, bidirectional=True, bias=False)), (6, 3)),
+    "RNN": (lambda: Outputs(nn.RNN(3, 4, nonlinearity="relu", batch_first=True)), (6, 3)),
 }
 WEIGHT = torch.randn(4, 2, 3, 3, generator=torch.Generator().manual_seed(3))
 """A plain tensor, neither parameter nor buffer."""

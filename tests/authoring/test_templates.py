@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import bnnbench as bb
 from bnnbench.authoring import check_gradient
-from bnnbench.authoring.hamiltonian import held_fixed
+from bnnbench.authoring.chain_record import held_fixed
 from bnnbench.errors import NetworkError
 
 X = torch.rand(20, 4, generator=torch.Generator().manual_seed(0))

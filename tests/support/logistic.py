@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ from torch import nn
 import bnnbench as bb
 
 ENGINES: dict[str, dict[str, Any]] = {
-    "pyro-hmc": {"leapfrog_steps": 3, "step_size": 0.2},
-    "numpyro-hmc": {"leapfrog_steps": 5, "step_size": 0.2},
+    "pyro-hmc": {"trajectory_length": 2.0, "step_size": 0.2},
+    "numpyro-hmc": {"trajectory_length": 2.0, "step_size": 0.2},
     "numpyro-nuts": {"step_size": 0.2},
 }
 """Each sampler with settings that suit these problems."""
+if find_spec("blackjax"):
+    ENGINES["blackjax-mclmc"] = {"leapfrog_steps": 5, "step_size": 0.2}
 
 
 class NoBias(nn.Linear):

@@ -12,7 +12,6 @@ import math
 import threading
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from torch.func import functional_call, vmap
 from bnnbench.core import fixed_function
 from bnnbench.core.ensemble.allocated import for_another_image
 from bnnbench.core.ensemble.protocol import Ensemble, Footprint
+from bnnbench.core.ensemble.watched import recorded
 from bnnbench.core.network_copy import copied
 from bnnbench.core.network_outputs import check_meaning, checked_logits, named
 from bnnbench.core.standard_settings import standard_settings
@@ -33,7 +33,9 @@ MEASURED = 16
 ONE_BY_ONE = 24 * 2**20
 """Largest size in bytes of the activations of a block of draws that are evaluated one after another."""
 HELD = 72 * 2**20
-"""Largest size in bytes of the activations of the blocks that are held at the same time."""
+"""Largest size in bytes of the activations of the blocks that are held at the same time on a CPU."""
+HELD_ON_GPU = 2 * 2**30
+"""The same on a GPU, whose kernels need more images at a time."""
 STACKED = 16 * 2**20
 """Largest size in bytes of the activations of a stacked block on a CPU. They should fit into its cache."""
 STACKED_ON_GPU = 2**30
@@ -73,8 +75,13 @@ def blocks(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> list[list[int
 def grouped(ensemble: Ensemble, x: Tensor, every: list[list[int]]) -> list[list[list[int]]]:
     """Blocks of draws in groups whose activations may be held at the same time."""
     block = footprint(ensemble, x).activations * max(1, len(x)) * max(map(len, every), default=1)
-    size = max(1, HELD // block)
+    size = max(1, largest_held(x.device) // block)
     return [every[start : start + size] for start in range(0, len(every), size)]
+
+
+def largest_held(device: torch.device) -> int:
+    """Largest size in bytes of the activations that are held at the same time on a device."""
+    return HELD if device.type == "cpu" else HELD_ON_GPU
 
 
 def logits(ensemble: Ensemble, x: Tensor, block: Sequence[int]) -> Tensor:
@@ -181,7 +188,7 @@ def _measured(ensemble: Ensemble, shape: tuple[int, ...]) -> Footprint:
         for draw in range(1 if ensemble.runs_its_network else min(len(ensemble), MEASURED)):
             sizes.clear()
             kept.clear()
-            with torch.enable_grad(), _recorded(record_kept):
+            with torch.enable_grad(), recorded(record_kept):
                 values = own_logits(ensemble, images[:1].requires_grad_(), [draw])
             sizes.append(values.shape[-1] * values.element_size())
             held = max(held, sum(sizes), sum(kept.values()))
@@ -210,16 +217,6 @@ def _try(ensemble: Ensemble, images: Tensor) -> None:
         raise NetworkError(f"{name} gives log-probabilities that are not finite: NaN at all inputs of a trial")
     if own and getattr(network, "bnnbench_reading", None) is None:
         check_meaning(values, None, name)
-
-
-def _recorded(pack: Callable[[Tensor], Tensor]) -> AbstractContextManager[object]:
-    """A context that calls `pack` on what autograd keeps; it does nothing inside of the transforms of `torch.func`."""
-    try:
-        with torch.autograd.graph.saved_tensors_hooks(pack, pack):
-            pass
-    except RuntimeError:
-        return nullcontext()
-    return torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor)
 
 
 def _can_be_stacked(ensemble: Ensemble, images: Tensor) -> bool:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from bnnbench.core.ensemble import batching
 from bnnbench.core.ensemble.protocol import Ensemble
 
 BUDGET = 24 * 2**20
-"""Largest size in bytes of one chunk's activations and of the log-probabilities of all draws at its images."""
+"""Largest size in bytes of one chunk's activations and of the log-probabilities of all draws, on a CPU."""
+BUDGET_ON_GPU = 2**29
+"""The same on a GPU: in small chunks the starts of its kernels would take longer than their work."""
 WORTH_HOLDING = 48
 """The smallest number of images for which fewer passes over the draws save more than small batches cost."""
 
@@ -34,15 +37,16 @@ def chunks(ensemble: Ensemble, x: Tensor, draws: Sequence[int], *, held: bool = 
     """The images x (N, *shape) in chunks of nearly equal size that fit the budget, with blocks of the draws.
 
     With `held`, the chunks are so small that the passes of all draws can be held at the same time, if that leaves
-    batches of a useful size. The sizes depend on shapes alone, so that results do not depend on the machine.
+    batches of a useful size. The sizes depend on shapes and the kind of the device alone, so that results do not depend
+    on the machine.
     """
     x = usable(x.to(ensemble.device, ensemble.dtype))
     footprint = batching.footprint(ensemble, x)
     # The values held in addition to the activations: gradients of the image, and a few copies of the log-probabilities.
     values = 3 * x[:1].numel() + 6 * len(draws) * footprint.classes
-    largest = max(1, BUDGET // (footprint.activations + values * x.element_size()))
+    largest = max(1, budget(x.device) // (footprint.activations + values * x.element_size()))
     if held and not can_be_held(ensemble, x[:largest], batching.blocks(ensemble, x[:largest], draws)):
-        held_at_once = batching.HELD // (footprint.activations * max(1, len(draws)))
+        held_at_once = batching.largest_held(x.device) // (footprint.activations * max(1, len(draws)))
         largest = held_at_once if held_at_once >= WORTH_HOLDING else largest
     number = max(1, -(-len(x) // largest))
     start = 0
@@ -54,7 +58,13 @@ def chunks(ensemble: Ensemble, x: Tensor, draws: Sequence[int], *, held: bool = 
 def can_be_held(ensemble: Ensemble, x: Tensor, blocks: list[list[int]]) -> bool:
     """Whether the passes of all blocks of draws at images x may be held at the same time."""
     draws = sum(map(len, blocks))
-    return len(blocks) == 1 or batching.footprint(ensemble, x).activations * len(x) * draws <= batching.HELD
+    held = batching.footprint(ensemble, x).activations * len(x) * draws
+    return len(blocks) == 1 or held <= batching.largest_held(x.device)
+
+
+def budget(device: torch.device) -> int:
+    """Largest size in bytes of what a chunk needs on a device."""
+    return BUDGET if device.type == "cpu" else BUDGET_ON_GPU
 
 
 def usable(tensor: Tensor) -> Tensor:

@@ -32,8 +32,9 @@ def log_probs(ensemble: Ensemble, x: Tensor, draws: Sequence[int]) -> Tensor:
     """
     with standard_settings(gradients=False):
         image = x[:1].to(ensemble.device, ensemble.dtype)
+        budget = chunks.budget(ensemble.device)
         activations = batching.footprint(ensemble, image).activations * len(x) * len(draws)
-        recompute = torch.is_grad_enabled() and x.requires_grad and activations > chunks.BUDGET and _can_recompute()
+        recompute = torch.is_grad_enabled() and x.requires_grad and activations > budget and _can_recompute()
         return torch.cat([_mean_log_probs(ensemble, chunk, recompute) for chunk in chunks.chunks(ensemble, x, draws)])
 
 

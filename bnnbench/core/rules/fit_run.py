@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bnnbench.core import arguments
+from bnnbench.core.computing import asking
 from bnnbench.core.dataset import check_training
 from bnnbench.core.draws import Draws, Progress
 from bnnbench.core.posterior import Posterior
@@ -41,15 +42,23 @@ def fit(
     """Fit the posterior of the network's weights given the training data, and return its predictive.
 
     The network is a template: its weights do not matter and are not changed. `device` is a torch device, or `auto` for
-    CUDA where there is one. `progress` is True for a bar, or a callback `progress(done, total, note)`. The same seed
-    (uint32) gives what a benchmarks file gives at that seed, to the bit where the threads and the visible cores are the
-    same. The predictive has the box of the data. Raises `ContractBreach` if the posterior returns draws that are not
-    finite or not as many as it said, changes the network or the data, or draws from a global random state;
-    `NetworkError` if the network is no fixed function from inputs to logits; `InvalidData` if there are no training
-    data; `ValueError` for a device that is not there, `TypeError` for arguments of another kind.
+    CUDA where there is one; samplers in JAX follow it. `progress` is True for a bar, or a callback `progress(done,
+    total, note)`. The same seed (uint32) gives what a benchmarks file gives at that seed, to the bit on a CPU where the
+    threads and the visible cores are the same. The predictive has the box of the data. Raises `ContractBreach` if the
+    posterior returns draws that are not finite or not as many as it said, changes the network or the data, or draws
+    from a global random state; `NetworkError` if the network is no fixed function from inputs to logits; `InvalidData`
+    if there are no training data; `ValueError` for a device that is not there, `TypeError` for arguments of another
+    kind.
     """
     _check_arguments(posterior, network, data)
-    seed = check_seed(seed)
+    with asking(device=str(device)):
+        return fitted(posterior, network, data, check_seed(seed), device, progress)
+
+
+def fitted(
+    posterior: Posterior, network: nn.Module, data: Data, seed: int, device: str, progress: bool | Progress = False
+) -> Predictive:
+    """What `fit` returns, by whoever has asked for a device before: that of the network may have followed from it."""
     template = prepared(network, device)
     template.bnnbench_shape = data.shape  # type: ignore[assignment]
     check_network(template, data)

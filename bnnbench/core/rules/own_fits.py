@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bnnbench.core import seeds
 from bnnbench.core.component import Component
 from bnnbench.core.posterior import Posterior
-from bnnbench.core.rules.fit_run import fit
+from bnnbench.core.rules.fit_run import fitted
 from bnnbench.errors import Incompatible, InvalidData, NetworkError
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def fitted_anew(who: str, posterior: Posterior, made: Predictive, data: Data, se
     Raises `Incompatible` if there is no such network or there are no training data, and what the fit raises.
     """
     try:
-        return fit(posterior, made.network, data, seed=seed, device=str(made.device))
+        return fitted(posterior, made.network, data, seed, str(made.device))
     except InvalidData as error:
         raise Incompatible(f"{who} has nothing to fit: {error}") from error
     except NetworkError as error:

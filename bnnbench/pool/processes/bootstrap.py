@@ -17,8 +17,8 @@ from bnnbench.pool.failures import raised
 from bnnbench.pool.processes.streams import errors_to, open_standard_descriptors
 
 
-def start(threads: int, cores: Sequence[int]) -> None:
-    """Set up a worker: its signals, its output, its threads, and the cores that it may use."""
+def start(threads: int, cores: Sequence[int], share: float | None = None) -> None:
+    """Set up a worker: its signals, its output, its threads, and the cores and the share of a GPU that it may use."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the run ends its workers.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # Blocked at birth; its children must not inherit that.
     open_standard_descriptors()
@@ -26,7 +26,9 @@ def start(threads: int, cores: Sequence[int]) -> None:
     sys.stdout, sys.stderr = errors_to(1), errors_to(2)  # A component that prints must not fail for want of a reader.
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
         os.environ[variable] = str(threads)
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # JAX would take three quarters of a GPU at once.
+    if share is not None:
+        os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{share:.4f}"  # torch's share is set with each task.
     if hasattr(os, "sched_setaffinity"):
         # JAX has no setting for threads but the visible cores, and gives other bits on one core than on two.
         os.sched_setaffinity(0, cores)

@@ -7,11 +7,14 @@ import os
 import pickle
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Self
 
 from bnnbench.pool.job import Job, Setting
 from bnnbench.pool.processes.descendants import Descendants
+from bnnbench.pool.processes.gpus import Place
 from bnnbench.pool.processes.guard import Guard, end_marked, marked
 from bnnbench.pool.processes.slot import Slot
 from bnnbench.pool.processes.streams import open_standard_descriptors
@@ -20,15 +23,19 @@ from bnnbench.pool.processes.streams import open_standard_descriptors
 class ProcessesPool:
     """Runs jobs in spawned workers, each with its own threads and cores; as many jobs at once as there are workers.
 
-    `memory` is the limit in bytes for a worker with all that it has started. `lock` is the descriptor of a lock that is
-    kept until all workers have ended, even if this process is killed.
+    `memory` is the limit in bytes for a worker with all that it has started. `places` are those of the workers on
+    GPUs, taken in turn; there are none where they compute on the CPU. `lock` is the descriptor of a lock that is kept
+    until all workers have ended, even if this process is killed.
 
     Use as a context manager. Leaving it kills the workers, with the jobs that are still running, and all processes that
     they have started. So does the end of this process.
     """
 
-    def __init__(self, workers: int, *, threads: int, memory: int, lock: int | None = None) -> None:
+    def __init__(
+        self, workers: int, *, threads: int, memory: int, lock: int | None = None, places: Sequence[Place] = ()
+    ) -> None:
         self.capacity = workers
+        self._places = [places[number % len(places)] if places else None for number in range(workers)]
         self._run = uuid.uuid4().hex
         open_standard_descriptors()
         self._guard = Guard(self._run, lock)
@@ -40,13 +47,16 @@ class ProcessesPool:
                 threads,
                 [cores[(number * threads + offset) % len(cores)] for offset in range(threads)],
                 self._run,
+                place.share if place else None,
             )
-            for number in range(workers)
+            for number, place in enumerate(self._places)
         ]
 
     def submit(self, job: Job, setting: Setting) -> Future[str]:
         """Run the job in a free worker. Its future holds its status, or an exception that `failures.failure` takes."""
-        slot = next(slot for slot in self._slots if slot.free)
+        slot, place = next(pair for pair in zip(self._slots, self._places, strict=True) if pair[0].free)
+        if place is not None:
+            setting = replace(setting, gpu=place.gpu)
         return slot.submit(pickle.dumps((job.function, (*job.arguments, setting))), job.timeout)
 
     def watch(self) -> None:

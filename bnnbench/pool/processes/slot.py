@@ -33,11 +33,13 @@ BREAKING_SECONDS = 1.0
 class Slot:
     """Runs one job at a time in a worker process, on the same cores; a worker that dies is replaced.
 
-    `number` is that of the slot, `threads` and `cores` are those of its workers, and `run` identifies the run.
+    `number` is that of the slot, `threads` and `cores` are those of its workers, `run` identifies the run, and `share`
+    is the share of a GPU's memory that its workers may have, or None.
     """
 
-    def __init__(self, number: int, threads: int, cores: Sequence[int], run: str) -> None:
-        self._threads, self._cores = threads, cores
+    def __init__(self, number: int, threads: int, cores: Sequence[int], run: str, share: float | None = None) -> None:
+        self._starting = threads, cores, share
+        """What `bootstrap.start` gets."""
         self._context = MarkedContext(f"{run}.{number}")
         self._pool: ProcessPool | None = None
         self._job: Future[Any] | None = None
@@ -153,7 +155,7 @@ class Slot:
                 max_workers=1,
                 context=self._context,
                 initializer=bootstrap.start,
-                initargs=(self._threads, self._cores),
+                initargs=self._starting,
             )
         return self._pool.schedule(bootstrap.perform, args=(payload,))
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from bnnbench.core import dependencies
 from bnnbench.core.component import Component
+from bnnbench.core.computing import asking
 from bnnbench.core.dataset import Data, Dataset, checksum, checksum_of_test, name_of
 from bnnbench.core.rules import preparation
 from bnnbench.errors import (
@@ -26,6 +27,7 @@ from bnnbench.errors import (
     one_line,
 )
 from bnnbench.pool.job import Setting
+from bnnbench.running.tasks.gpu import on_gpu
 from bnnbench.store.environment import environment
 from bnnbench.store.records import Ending
 from bnnbench.store.store import Store
@@ -63,10 +65,16 @@ def timed(work: Callable[[], Value], setting: Setting) -> tuple[Ending, Value | 
 
     Raises `DamagedArtefact` if `work` does: the draws that the task reads must then be computed again.
     """
+    with asking(device=setting.device, tf32=setting.tf32):
+        return _timed(work, setting)
+
+
+def _timed(work: Callable[[], Value], setting: Setting) -> tuple[Ending, Value | None]:
+    """What `timed` returns, under what the setting asks for."""
     started, used = time.perf_counter(), time.process_time()
     ending, made = Ending("ok", warnings=[]), None
     try:
-        with _torch_threads(setting.threads):
+        with _torch_threads(setting.threads), on_gpu(setting):
             made = work()
     except DamagedArtefact:
         Last.forget()

@@ -1,4 +1,4 @@
-"""The bundled posteriors that sample with BlackJAX."""
+"""The bundled posterior that samples with BlackJAX, an extra."""
 
 from typing import Any
 
@@ -7,4 +7,8 @@ from bnnbench import hookimpl
 
 @hookimpl
 def bnnbench_register(registry: Any) -> None:
-    pass
+    registry.posterior(
+        "blackjax-mclmc",
+        "bnnbench_plugins.blackjax.mclmc:BlackJAXMCLMC",
+        help="Microcanonical Monte Carlo with BlackJAX (an extra).",
+    )

@@ -7,4 +7,10 @@ from bnnbench import hookimpl
 
 @hookimpl
 def bnnbench_register(registry: Any) -> None:
-    pass
+    home = "bnnbench_plugins.gp"
+    registry.posterior(
+        "gaussian-process",
+        f"{home}.gaussian_process:RadialBasisProcess",
+        help="Gaussian process classification: draws of functions, not of weights.",
+    )
+    registry.posterior("nngp", f"{home}.nngp:Nngp", help="The limit of wide networks, a Gaussian process.")

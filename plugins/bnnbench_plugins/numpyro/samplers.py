@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
 from bnnbench import Data, Draws, Progress, no_progress
-from bnnbench.authoring import Chain, HamiltonianSampler
+from bnnbench.authoring import NO_MEMORY, Chain, FixedLength, HamiltonianSampler, PartMemory
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,20 +23,26 @@ class _InJax(HamiltonianSampler):
         check(network, data)
 
 
-class NumPyroHMC(_InJax):
+class NumPyroHMC(_InJax, FixedLength):
     """Full-batch Hamiltonian Monte Carlo (Neal 2011) with NumPyro, on any network that torch.fx can trace.
 
-    The number of leapfrog steps per transition is fixed; it does not change as the step size adapts. The likelihood is
-    categorical. A network with a layer that has no JAX form is incompatible; the reason names the layer.
+    The number of leapfrog steps per transition is fixed; it does not change as the step size adapts, unless a
+    `trajectory_length` is given. The likelihood is categorical. A network with a layer that has no JAX form is
+    incompatible; the reason names the layer.
     """
 
-    revision: ClassVar[int | None] = 3
-
-    leapfrog_steps: int = Field(default=20, ge=1, le=100_000)
-    """Leapfrog steps of each transition."""
+    revision: ClassVar[int | None] = 4
+    keeps_state: ClassVar[bool] = True
 
     def fit_chain(
-        self, network: nn.Module, data: Data, *, seed: int, chain: int, progress: Progress = no_progress
+        self,
+        network: nn.Module,
+        data: Data,
+        *,
+        seed: int,
+        chain: int,
+        progress: Progress = no_progress,
+        memory: PartMemory = NO_MEMORY,
     ) -> Draws:
         """Draws of one chain: arrays (1, draws / chains, *weight), with the diagnostics of `authoring.Chain.draws`.
 
@@ -44,9 +50,7 @@ class NumPyroHMC(_InJax):
         """
         from bnnbench_plugins.numpyro.sampling import sample
 
-        # With a trajectory length, NumPyro would change the number of steps as the step size adapts.
-        settings: dict[str, Any] = {"num_steps": self.leapfrog_steps, "trajectory_length": None}
-        return sample(Chain(self, chain, seed, progress), "HMC", settings, network, data)
+        return sample(Chain(self, chain, seed, progress, memory), None, network, data)
 
 
 class NumPyroNUTS(_InJax):
@@ -56,13 +60,21 @@ class NumPyroNUTS(_InJax):
     reached `max_tree_depth`. A network with a layer that has no JAX form is incompatible; the reason names the layer.
     """
 
-    revision: ClassVar[int | None] = 3
+    revision: ClassVar[int | None] = 4
+    keeps_state: ClassVar[bool] = True
 
-    max_tree_depth: int = Field(default=6, ge=1, le=15)
+    max_tree_depth: int = Field(default=8, ge=1, le=15)
     """Largest depth of a transition's tree; a tree of depth d takes at most 2^d - 1 leapfrog steps."""
 
     def fit_chain(
-        self, network: nn.Module, data: Data, *, seed: int, chain: int, progress: Progress = no_progress
+        self,
+        network: nn.Module,
+        data: Data,
+        *,
+        seed: int,
+        chain: int,
+        progress: Progress = no_progress,
+        memory: PartMemory = NO_MEMORY,
     ) -> Draws:
         """Draws of one chain: arrays (1, draws / chains, *weight), with the diagnostics of `authoring.Chain.draws`.
 
@@ -71,8 +83,7 @@ class NumPyroNUTS(_InJax):
         """
         from bnnbench_plugins.numpyro.sampling import sample
 
-        settings: dict[str, Any] = {"max_tree_depth": self.max_tree_depth}
-        draws = sample(Chain(self, chain, seed, progress), "NUTS", settings, network, data)
+        draws = sample(Chain(self, chain, seed, progress, memory), self.max_tree_depth, network, data)
         longest = 2**self.max_tree_depth - 1
         draws.diagnostics["depth_cap_hits"] = int((draws.diagnostics["leapfrog_steps"] >= longest).sum())
         return draws

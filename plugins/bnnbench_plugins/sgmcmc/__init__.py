@@ -1,4 +1,4 @@
-"""The bundled posteriors that sample by stochastic gradients."""
+"""The bundled posteriors that sample by stochastic gradients, with BlackJAX (an extra)."""
 
 from typing import Any
 
@@ -7,4 +7,6 @@ from bnnbench import hookimpl
 
 @hookimpl
 def bnnbench_register(registry: Any) -> None:
-    pass
+    home = "bnnbench_plugins.sgmcmc.samplers"
+    registry.posterior("sgld", f"{home}:SGLD", help="Stochastic gradient Langevin dynamics with BlackJAX (an extra).")
+    registry.posterior("sghmc", f"{home}:SGHMC", help="Stochastic gradient Hamiltonian Monte Carlo, with BlackJAX too.")

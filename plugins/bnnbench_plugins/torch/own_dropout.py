@@ -84,9 +84,10 @@ def with_masks(network: nn.Module, draws: Draws) -> nn.Module:
     if not names:
         return network
     masked = copy.deepcopy(network)
+    device = next(network.parameters()).device
     for name in names:
         shape = draws.arrays[f"{name}.mask"].shape[2:]
-        masked.set_submodule(name, FixedMask(torch.ones(shape)))
+        masked.set_submodule(name, FixedMask(torch.ones(shape, device=device)))
     return masked
 
 

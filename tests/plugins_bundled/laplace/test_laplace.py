@@ -106,6 +106,7 @@ def test_evidence_and_predictive_are_near_those_by_quadrature() -> None:
     assert (predictive.log_probs(x).exp() - exact).abs().max() < 0.006
 
 
+@pytest.mark.slow  # Its library is an extra, and the default run skips nothing.
 def test_the_curvature_is_that_of_laplace_torch() -> None:
     other = pytest.importorskip("laplace")
     data = bb.dataset("half-moons", train_size=60).load(0)

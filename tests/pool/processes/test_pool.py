@@ -16,6 +16,7 @@ from waiting import is_gone, text_of, within
 
 from bnnbench.pool.failures import Raised, TimeExceeded, WorkerDied, failure
 from bnnbench.pool.job import Job, Setting
+from bnnbench.pool.processes.gpus import Place
 from bnnbench.pool.processes.pool import ProcessesPool, usable_cores
 from bnnbench.pool.processes.slot import _how_it_ended
 
@@ -50,6 +51,13 @@ def test_each_worker_has_its_own_threads_and_cores_and_no_framework(pool: Proces
     for _, threads, cores, loaded, main in found:
         assert (threads, loaded, main) == ("1", "[]", "None")
         assert cores in [f"[{core}]" for core in usable_cores()]
+
+
+def test_each_worker_has_its_gpu_and_its_share_of_the_memory() -> None:
+    with ProcessesPool(2, threads=1, memory=2**40, places=[Place(1, 0.25), Place(0)]) as pool:
+        futures = [pool.submit(job(jobs.place), SETTING) for _ in range(2)]
+        finished(pool, *futures)
+        assert [future.result() for future in futures] == ["1|0.2500", "0|None"]
 
 
 def test_a_job_that_fails_or_ends_its_worker_affects_no_other(pool: ProcessesPool) -> None:
