@@ -47,7 +47,8 @@ def environment(threads: int) -> dict[str, Any]:
 
     In a process that has loaded torch, `kernels` describes what multiplies matrices: torch's instruction set, the
     libraries with the processor that each has detected, `products` (whether an ensemble's float32 products use the
-    `fast` or the `default` kernels), the GPU if there is one, and then the flags that change what it computes.
+    `fast` or the `default` kernels), the GPU if there is one and the CPU was not asked for, and then the flags that
+    change what the GPU computes.
     """
     found = {
         "python": platform.python_version(),
@@ -86,7 +87,7 @@ def _kernels() -> dict[str, Any]:
     from bnnbench.core.ensemble.precision import products
     from bnnbench.core.standard_settings import standard_settings
 
-    found = _libraries() | {"products": products()}
+    found = _libraries() | {"gpu": _gpu(), "products": products()}
     if not found["gpu"]:
         return found
     with standard_settings(gradients=False):  # These are the flags of what was computed, not those of the program.
@@ -95,7 +96,7 @@ def _kernels() -> dict[str, Any]:
 
 @functools.cache
 def _libraries() -> dict[str, Any]:
-    """The instruction set that torch has chosen, the GPU, and the libraries with the processor that each has detected.
+    """The instruction set that torch has chosen, and the libraries with the processor that each has detected.
 
     They stay what they are when first asked for.
     """
@@ -107,9 +108,17 @@ def _libraries() -> dict[str, Any]:
     }
     return {
         "torch": torch.backends.cpu.get_cpu_capability(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "libraries": [" ".join(filter(None, library)) for library in sorted(libraries)],
     }
+
+
+def _gpu() -> str | None:
+    """The name of the GPU; None if there is none, or if the CPU was asked for."""
+    import torch
+
+    from bnnbench.core.computing import asked_device
+
+    return torch.cuda.get_device_name() if asked_device() != "cpu" and torch.cuda.is_available() else None
 
 
 def _cuda_flags() -> dict[str, Any]:

@@ -20,7 +20,7 @@ limits: {{gpu_memory: 4GiB}}
 evaluate: {{images: 50, draws: 4}}
 epsilons: [0.02]
 datasets: {{digits: {{train_size: 200}}}}
-networks: {{fc: {{hidden: [16]}}, conv: {{}}}}
+networks: {{fc: {{hidden: [16]}}, residual: {{use: resnet-small}}}}
 posteriors:
   sgd: {{epochs: 2}}
   bayes-by-backprop: {{epochs: 2, draws: 4}}
@@ -28,7 +28,7 @@ posteriors:
 attacks: {{fgsm: {{}}, pgd: {{steps: 5}}}}
 certificates: {{interval: {{}}}}
 measures: {{predictions: {{}}, gradients: {{}}}}
-exclude: [{{network: conv, posterior: pyro-hmc}}]
+exclude: [{{network: residual, posterior: pyro-hmc}}]
 """
 
 

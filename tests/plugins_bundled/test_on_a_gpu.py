@@ -21,9 +21,11 @@ SHORT: dict[str, dict[str, Any]] = {
     "adversarial-sgd": {"epochs": 1},
     "bayes-by-backprop": {"epochs": 1, "draws": 3},
     "gaussian-vi": {"epochs": 1, "draws": 3},
+    "gaussian-vi@full": {"epochs": 1, "draws": 2, "covariance": "full"},
     "swag": {"epochs": 1, "collect_epochs": 2, "draws": 3},
     "mc-dropout": {"epochs": 1, "draws": 3},
     "laplace": {"draws": 3},
+    "laplace@all": {"draws": 2, "weights": "all", "epochs": 1},
     "gaussian-process": {"draws": 3},
     "nngp": {"draws": 3},
     "pyro-hmc": {"draws": 4, "warmup": 4, "leapfrog_steps": 2, "chains": 2, "adapt_mass_matrix": True},
@@ -34,6 +36,8 @@ INTEGRATION: dict[str, dict[str, Any]] = {
     "anchored-ensemble": {},
     "last-layer": {},
 }
+PLAIN = ("laplace", "laplace@all", "nngp", "pyro-hmc")
+"""Those that need a form, such as a curvature, that not all layers have."""
 ATTACKS: dict[str, dict[str, Any]] = {
     "fgsm": {},
     "pgd": {"steps": 3},
@@ -93,7 +97,7 @@ def plain() -> nn.Module:
 
 def agree_on_both(name: str, parameters: dict[str, Any], module: nn.Module) -> None:
     """A fit on the GPU lies there, and has the draws and predictions of one on the CPU."""
-    data, posterior = sample(), bb.posterior(name, **parameters)
+    data, posterior = sample(), bb.posterior(name.partition("@")[0], **parameters)
     expected = bb.fit(posterior, module, data, seed=1, device="cpu")
     with fake_gpu():
         fitted = bb.fit(posterior, module, data, seed=1, device="auto")
@@ -106,8 +110,7 @@ def agree_on_both(name: str, parameters: dict[str, Any], module: nn.Module) -> N
 
 @pytest.mark.parametrize("name", SHORT)
 def test_a_posterior_is_fitted_on_the_gpu(name: str) -> None:
-    # Laplace needs a curvature, and limits of wide networks a form, that not all layers have.
-    agree_on_both(name, SHORT[name], plain() if name in ("laplace", "nngp", "pyro-hmc") else network())
+    agree_on_both(name, SHORT[name], plain() if name in PLAIN else network())
 
 
 @pytest.mark.integration

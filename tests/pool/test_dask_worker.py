@@ -14,6 +14,8 @@ from waiting import within
 
 from bnnbench.pool import dask_worker
 from bnnbench.pool.job import Job, Setting
+from bnnbench.pool.processes import gpus
+from bnnbench.pool.processes.gpus import Gpu, Place
 from bnnbench.store.store import CHAINS, DRAWS, FITS, RECORD, Store
 
 distributed = pytest.importorskip("distributed")
@@ -38,7 +40,8 @@ class Processes:
 
     running: set[Processes] = set()
 
-    def __init__(self, workers: int, *, threads: int, memory: int) -> None:
+    def __init__(self, workers: int, *, threads: int, memory: int, places: list[Place]) -> None:
+        self.places = places
         self.running.add(self)
 
     def submit(self, job: Job, setting: Setting) -> Future[str]:
@@ -69,8 +72,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert not Processes.running
 
 
-def payload(function: object, run: str, needed: dask_worker.Contents | None = None) -> bytes:
-    job, setting = Job(function, (), (), 1.0), Setting("unused", "cpu", 1)  # type: ignore[arg-type]
+def payload(function: object, run: str, needed: dask_worker.Contents | None = None, device: str = "cpu") -> bytes:
+    job, setting = Job(function, (), (), 1.0), Setting("unused", device, 1)  # type: ignore[arg-type]
     return pickle.dumps((job, setting, 2**30, run, needed or {}))
 
 
@@ -111,6 +114,15 @@ def test_a_run_that_sends_jobs_keeps_its_processes(monkeypatch: pytest.MonkeyPat
     own.jobs = 1
     dask_worker._end_idle("run", own)
     assert Processes.running == {first}
+
+
+@pytest.mark.parametrize(("device", "places"), [("cpu", []), ("auto", [Place(0), Place(0)])])
+def test_the_processes_of_a_run_are_spread_over_the_gpus_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch, device: str, places: list[Place]
+) -> None:
+    monkeypatch.setattr(gpus, "inventory", lambda: [Gpu(0, 2**34)])
+    dask_worker.perform(payload(joining, "run", device=device))
+    assert [one.places for one in Processes.running] == [places]
 
 
 def test_a_run_that_ends_takes_its_processes_and_its_timer_along() -> None:

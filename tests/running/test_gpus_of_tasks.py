@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +20,7 @@ from bnnbench.pool.processes.gpus import Gpu, Place
 from bnnbench.running import pools
 from bnnbench.running.tasks import worker
 from bnnbench.running.tasks.gpu import on_gpu
-from bnnbench.store.environment import _libraries
+from bnnbench.running.tasks.network_check import run_checks, verdicts_in
 from bnnbench.store.store import Store
 
 GIB = 2**30
@@ -35,7 +34,7 @@ epsilons: [0.1]
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, Any]]]:
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     """What torch is told of two GPUs of 80 GiB that are not there."""
     calls: list[tuple[str, Any]] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -47,9 +46,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, Any]]]:
     monkeypatch.setattr(
         torch.cuda, "set_per_process_memory_fraction", lambda share, number: calls.append(("share", (share, number)))
     )
-    _libraries.cache_clear()
-    yield calls
-    _libraries.cache_clear()
+    return calls
 
 
 @pytest.mark.parametrize(
@@ -102,6 +99,20 @@ def test_without_a_gpu_tf32_changes_nothing() -> None:
             return matmul_precision()
 
     assert worker.timed(work, Setting("store", "auto", torch.get_num_threads(), tf32=True))[1] == "highest"
+
+
+@pytest.mark.integration
+def test_a_sampler_in_jax_without_the_gpu_is_told_before_anything_is_fitted(tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("JAX may have the GPU too")
+    file = tmp_path / "benchmarks.yaml"
+    file.write_text("device: cuda" + FILE.replace("sgd: {}", "numpyro-hmc: {}"))
+    (fit,) = make_plan(read_config(file)).fits.values()
+    (verdict,) = verdicts_in(run_checks([fit], Setting("store", "cuda", 1)))
+    assert (verdict.status, verdict.stage) == ("failed", "posterior")
+    assert "install bnnbench[cuda], or set device: auto" in verdict.reason
+    (verdict,) = verdicts_in(run_checks([fit], Setting("store", "auto", 1)))
+    assert verdict.status == "ok"
 
 
 @pytest.fixture

@@ -130,7 +130,7 @@ def test_each_plan_checks_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ("Good", ", widht: 3", SGD, [("failed", "networks.net on moons: HERE/nets.py:Good (line 19) has no argument")]),
         ("Wrong", "", f"{SGD}, {NUTS}", [("failed", "networks.net on moons: network HERE/nets.py:Wrong cannot be ev")]),
         ("Misspelt", "", SGD, [("failed", "networks.net on moons: network HERE/nets.py:Misspelt cannot be evaluated")]),
-        ("Flow", "", f"{SGD}, {NUTS}", [("skipped", "posteriors.nuts on moons (net): torch.fx cannot trace Flow: ")]),
+        ("Flow", "", f"{SGD}, {NUTS}", [("skipped", "posteriors.nuts on moons (net): torch cannot trace Flow: ")]),
         ("Refusing", "", SGD, [("skipped", "networks.net on moons: points are not images")]),
         ("Reading", "", SGD, [("failed", "networks.net on moons: FileNotFoundError: ")]),
     ],

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 
+from bnnbench.core.computing import asking
 from bnnbench.core.ensemble import precision
 from bnnbench.core.process_state import CUDA_FLAGS
 from bnnbench.store import environment as module
@@ -16,13 +16,11 @@ from bnnbench.store.environment import environment, gives_the_same_bits
 
 
 @pytest.fixture
-def with_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def with_gpu(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The environment of a process that has a GPU."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
-    module._libraries.cache_clear()
-    yield environment(1)
-    module._libraries.cache_clear()
+    return environment(1)
 
 
 def test_the_kernels_of_matrix_products_are_recorded() -> None:
@@ -42,6 +40,14 @@ def test_flags_of_cuda_are_recorded_where_there_is_a_gpu(with_gpu: dict[str, Any
     assert set(flags) == set(CUDA_FLAGS)
     assert flags["cudnn.enabled"] is True
     assert flags["cuda.matmul.allow_tf32"] is False
+
+
+def test_a_task_for_the_cpu_has_no_gpu(with_gpu: dict[str, Any]) -> None:
+    """So its bits are compared, on a computer with a GPU too."""
+    with asking(device="cpu"):
+        found = environment(1)
+    assert found["kernels"]["gpu"] is None
+    assert gives_the_same_bits(found, found)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a computer without a GPU")

@@ -51,7 +51,7 @@ EXACT = {"exact": Method(None, points=8)}
 SAMPLERS = {
     "numpyro-hmc": Method("numpyro-hmc", {**TRAJECTORIES, "thin": 4}),
     "numpyro-nuts": Method("numpyro-nuts", {"step_size": 0.2, "warmup": 40, "thin": 2}),
-    "pyro-hmc": Method("pyro-hmc", {**TRAJECTORIES, "thin": 2}),
+    "pyro-hmc": Method("pyro-hmc", {**TRAJECTORIES, "thin": 3}),
 }
 """Samplers that are exact."""
 BIASED: dict[str, Method] = {}
@@ -59,7 +59,7 @@ BIASED: dict[str, Method] = {}
 WRONG = {
     "exact, prior wrong by 2": Method(None, width=2, points=8),
     "numpyro-hmc, prior wrong by 2": Method("numpyro-hmc", {**TRAJECTORIES, "thin": 4}, width=2),
-    "bayes-by-backprop": Method("bayes-by-backprop", {"epochs": 500}),
+    "bayes-by-backprop": Method("bayes-by-backprop", {"epochs": 600}),
     "laplace": Method("laplace", {"weights": "all", "hessian": "full", "linearised": False, "epochs": 300}),
     "swag": Method("swag", {"epochs": 200}),
 }
@@ -68,5 +68,5 @@ if find_spec("blackjax"):
     SAMPLERS["blackjax-mclmc"] = Method("blackjax-mclmc", {**TRAJECTORIES, "thin": 6})
     BIASED["sgld"] = Method("sgld", {"learning_rate": 0.1, "batch_size": 10, "thin": 500, "warmup": 1500})
     BIASED["sghmc"] = Method("sghmc", {"learning_rate": 0.02, "batch_size": 10, "thin": 300, "warmup": 900})
-    WRONG["sgld, long steps"] = Method("sgld", {"learning_rate": 1, "batch_size": 20, "thin": 100, "warmup": 1000})
+    WRONG["sgld, long steps"] = Method("sgld", {"learning_rate": 4, "batch_size": 20, "thin": 50, "warmup": 500})
 METHODS = EXACT | SAMPLERS | BIASED | WRONG

@@ -87,7 +87,8 @@ class _Operations(Watch):
         on = [self._marks.holds(tensor) for tensor in tensors]
         name = func._schema.name.removeprefix("aten::")
         if any(on) and not all(on) and name not in MEETING:
-            strangers = [tensor for tensor, here in zip(tensors, on, strict=True) if not here and tensor.ndim]
+            # Expanded scalars too: torch makes the zeros that forward derivatives begin with on the input's device.
+            strangers = [tensor for tensor, here in zip(tensors, on, strict=True) if not here and any(tensor.stride())]
             # A tensor of the GPU may be indexed by indices of the CPU.
             if strangers and not (name in ("index", "index_put", "index_put_", "_unsafe_index_put") and on[0]):
                 raise RuntimeError(

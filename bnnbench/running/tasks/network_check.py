@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bnnbench.core import dependencies
+from bnnbench.core.computing import asking
 from bnnbench.core.dataset import check_training
 from bnnbench.errors import Incompatible, message_of, one_line
 from bnnbench.matrix.specs import FitSpec
@@ -44,7 +45,8 @@ def run_checks(specs: Sequence[FitSpec], setting: Setting) -> str:
         made["template"], _ = same_network.built(first.network, made["data"], "cpu", {})
 
     common = _verdict("dataset", load) or _verdict("network", build)
-    verdicts = [common or _verdict("posterior", _check_of(spec, made)) or Verdict("ok") for spec in specs]
+    with asking(device=setting.device):  # Whether JAX has the device is found out too.
+        verdicts = [common or _verdict("posterior", _check_of(spec, made)) or Verdict("ok") for spec in specs]
     return json.dumps([asdict(verdict) for verdict in verdicts])
 
 
