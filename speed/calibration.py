@@ -1,6 +1,6 @@
 """Simulation-based calibration of posteriors on small networks: rank histograms and p-values (Talts et al. 2018).
 
-python speed/calibration.py [--simulations N] [--only NAME ...] [--plot PLOT.svg]           (about 10 minutes)
+python speed/calibration.py [--simulations N] [--only NAME ...] [--plot PLOT.svg]           (about 40 minutes)
 """
 
 from __future__ import annotations

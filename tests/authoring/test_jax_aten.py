@@ -338,7 +338,7 @@ def operations(module: nn.Module, shape: tuple[int, ...]) -> set[str]:
     }
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_every_form_is_among_those_tested() -> None:
     tested = set()
     for function, x in CASES.values():

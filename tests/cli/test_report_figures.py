@@ -39,6 +39,7 @@ def test_all_figures_are_written_beside_the_report(ran: tuple[Path, Done]) -> No
         "all/radius-moons-fc.svg, with its numbers in radius-moons-fc.csv",
         "all/selective-moons-fc.svg, with its numbers in selective-moons-fc.csv",
         "figure sweep has nothing to draw",
+        "figure traces has nothing to draw",
     ]
     assert len(list((folder / "all").iterdir())) == 4
 

@@ -41,8 +41,8 @@ def test_a_revision_stands_for_the_code_in_the_identity() -> None:
     ("kind", "name", "key"),
     [
         ("dataset", "half-moons", "b380f0f22f65ffdf60fbaffba2b945ff129eac4b11ef02944c8fa4b313a87060"),
-        ("posterior", "numpyro-nuts", "af4e04c232326ef0bf1379e3f570b638e6804d371ea12af5083789d86aa96120"),
-        ("posterior", "bayes-by-backprop", "8cd3860f934e898a359cc97f12f2b7632a104d8f291d983f80a118ef43da0a19"),
+        ("posterior", "numpyro-nuts", "e95f4bc205664471ee25d736b46b016a7e141db135a6e4aa8902f9a8af55edbc"),
+        ("posterior", "bayes-by-backprop", "74f4e431b40d3e98c66eea03daec91e14050f64c53316ebb76a1152ba82eb1a9"),
         ("attack", "pgd", "265b2ba6961d762dffe470db873d486b0d0ab570e444071e66edc2177e36ad92"),
     ],
 )

@@ -130,6 +130,7 @@ def test_more_draws_go_on_from_those_that_are_there(folder: Path) -> None:
     assert same(drawn(folder), longer)
 
 
+@pytest.mark.slow
 def test_a_chain_that_begins_otherwise_is_another(folder: Path) -> None:
     assert run(folder).returncode == 0
     steps(folder, 0), steps(folder, 1)
@@ -150,7 +151,7 @@ def test_a_finished_fit_keeps_one_state_a_chain(folder: Path) -> None:
     assert sum(sizes) < (store.place(FITS, key) / DRAWS).stat().st_size
 
 
-@pytest.mark.parametrize("damage", ["state", "draws"])
+@pytest.mark.parametrize("damage", ["state", pytest.param("draws", marks=pytest.mark.slow)])
 def test_a_damaged_state_is_not_gone_on_from(folder: Path, damage: str) -> None:
     """The state before it serves, or the beginning; the bits are the same."""
     (folder / "die-at").write_text("4")
@@ -171,6 +172,7 @@ def test_a_damaged_state_is_not_gone_on_from(folder: Path, damage: str) -> None:
     assert same(drawn(folder), drawn(folder, "whole"))
 
 
+@pytest.mark.slow
 def test_a_state_of_other_data_is_not_gone_on_from(folder: Path) -> None:
     (folder / "die-at").write_text("4")
     assert run(folder).returncode == 1

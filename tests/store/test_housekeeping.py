@@ -40,7 +40,8 @@ def test_info_counts_by_kind_and_status(store: Store) -> None:
     assert lines[1].startswith("fits 1 ")
     assert lines[1].endswith("1 ok")
     assert lines[2].startswith("chains 2 ")
-    assert lines[3].endswith("1 failed")
+    assert lines[3].startswith("states 0 ")
+    assert lines[4].endswith("1 failed")
     assert not (store.path / "quarantine").exists()
 
 

@@ -50,7 +50,6 @@ def fit(
     if there are no training data; `ValueError` for a device that is not there, `TypeError` for arguments of another
     kind.
     """
-    _check_arguments(posterior, network, data)
     with asking(device=str(device)):
         return fitted(posterior, network, data, check_seed(seed), device, progress)
 
@@ -58,7 +57,8 @@ def fit(
 def fitted(
     posterior: Posterior, network: nn.Module, data: Data, seed: int, device: str, progress: bool | Progress = False
 ) -> Predictive:
-    """What `fit` returns, by whoever has asked for a device before: that of the network may have followed from it."""
+    """What `fit` returns, where a device has been asked for before: that of the network may have followed from it."""
+    _check_arguments(posterior, network, data)
     template = prepared(network, device)
     template.bnnbench_shape = data.shape  # type: ignore[assignment]
     check_network(template, data)
