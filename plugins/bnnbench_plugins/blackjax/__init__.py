@@ -10,5 +10,5 @@ def bnnbench_register(registry: Any) -> None:
     registry.posterior(
         "blackjax-mclmc",
         "bnnbench_plugins.blackjax.mclmc:BlackJAXMCLMC",
-        help="Microcanonical Monte Carlo with BlackJAX (an extra).",
+        help="Microcanonical Monte Carlo (extra blackjax).",
     )

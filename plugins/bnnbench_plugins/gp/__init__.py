@@ -11,6 +11,6 @@ def bnnbench_register(registry: Any) -> None:
     registry.posterior(
         "gaussian-process",
         f"{home}.gaussian_process:RadialBasisProcess",
-        help="Gaussian process classification: draws of functions, not of weights.",
+        help="Gaussian process classification: draws of functions.",
     )
     registry.posterior("nngp", f"{home}.nngp:Nngp", help="The limit of wide networks, a Gaussian process.")

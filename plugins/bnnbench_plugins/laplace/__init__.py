@@ -10,5 +10,5 @@ def bnnbench_register(registry: Any) -> None:
     registry.posterior(
         "laplace",
         "bnnbench_plugins.laplace.laplace:Laplace",
-        help="A normal distribution around the trained weights, of the curvature there.",
+        help="A normal distribution by the curvature at the optimum.",
     )

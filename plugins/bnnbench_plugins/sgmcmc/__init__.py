@@ -8,5 +8,5 @@ from bnnbench import hookimpl
 @hookimpl
 def bnnbench_register(registry: Any) -> None:
     home = "bnnbench_plugins.sgmcmc.samplers"
-    registry.posterior("sgld", f"{home}:SGLD", help="Stochastic gradient Langevin dynamics with BlackJAX (an extra).")
-    registry.posterior("sghmc", f"{home}:SGHMC", help="Stochastic gradient Hamiltonian Monte Carlo, with BlackJAX too.")
+    registry.posterior("sgld", f"{home}:SGLD", help="Stochastic gradient Langevin dynamics (extra blackjax).")
+    registry.posterior("sghmc", f"{home}:SGHMC", help="Stochastic gradient HMC (extra blackjax).")

@@ -12,7 +12,7 @@ def bnnbench_register(registry: Any) -> None:
     registry.posterior(
         "adversarial-sgd",
         f"{home}.adversarial_sgd:AdversarialSgd",
-        help="One network trained on the inputs of projected gradient descent.",
+        help="One network trained on inputs that PGD finds.",
     )
     registry.posterior("mc-dropout", f"{home}.mc_dropout:McDropout", help="Dropout, each draw with a mask of its own.")
     registry.posterior("swag", f"{home}.swag:Swag", help="A normal distribution around averaged weights of SGD.")
@@ -24,6 +24,6 @@ def bnnbench_register(registry: Any) -> None:
     registry.posterior(
         "gaussian-vi",
         f"{home}.gaussian_vi:GaussianVI",
-        help="Variational inference with correlated weights: a full or low-rank covariance.",
+        help="Variational inference with correlated weights.",
     )
     registry.posterior("saved", f"{home}.saved:Saved", help="Draws made elsewhere, read from a safetensors file.")
