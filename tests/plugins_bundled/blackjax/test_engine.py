@@ -64,6 +64,7 @@ def test_a_normal_target_has_its_moments(covariance: np.ndarray) -> None:
             assert abs(deviation(draws[:, i] * draws[:, j], covariance[i, j], variance)) < 4.5
 
 
+@pytest.mark.slow
 def test_the_bias_without_a_metropolis_step_shrinks_with_the_step_size() -> None:
     """The mean square of a standard normal is 1: too large with long steps, less so with shorter ones, right with the
     Metropolis step at the longest."""

@@ -70,6 +70,7 @@ def test_gradients_are_counted_in_passes_over_the_data() -> None:
     assert drawn("sgld", batch_size=50).diagnostics["gradients"] == 2 * 40
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_bits() -> None:
     folders = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "support")]
     code = f"""

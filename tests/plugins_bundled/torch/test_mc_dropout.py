@@ -54,6 +54,7 @@ def test_the_ensemble_approaches_the_mean_over_all_masks() -> None:
     assert chances.sum() == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_a_linear_network_has_the_variance_of_the_closed_form() -> None:
     """The variance of output k is p / (1 - p) * sum_i W_ki^2 h_i^2; draws and training have the same noise."""
     network = bb.initialise(nn.Sequential(nn.Linear(2, 4), nn.Linear(4, 2)), seed=3)
