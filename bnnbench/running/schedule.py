@@ -210,9 +210,10 @@ def forget(plan: Plan, store: Store, everything: bool) -> None:
                 store.remove(CHAINS, part)
         if everything:
             store.remove(FITS, key)
-            stored_memory.forget(fit, store)
-    for cell in plan.cells if everything else ():
-        store.remove(CELLS, cell.key)
+    if everything:
+        stored_memory.forget(plan.fits.values(), store)
+        for cell in plan.cells:
+            store.remove(CELLS, cell.key)
 
 
 def _is_restorable(store: Store, cell: CellSpec, record: dict[str, Any]) -> bool:

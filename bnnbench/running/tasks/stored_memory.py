@@ -7,7 +7,7 @@ kept once, with the later one. When the fit is finished its own file has all dra
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from bnnbench.core import dependencies
 from bnnbench.core.part_memory import Arrays, PartMemory, PartState
 from bnnbench.core.user_code.read_files import unwatched
-from bnnbench.errors import DamagedArtefact, StoreError
+from bnnbench.errors import DamagedArtefact, StoreError, one_line
 from bnnbench.matrix.specs import FitSpec
 from bnnbench.pool.job import Setting
 from bnnbench.running.tasks import worker
@@ -30,8 +30,8 @@ SLOTS = 2
 class StoredMemory(PartMemory):
     """The memory of one part of a fit, in the store of a run.
 
-    A state counts if it was made with the same data and files. It leads to the same bits if the environment is the same
-    too; `note` says where it was not.
+    A state counts if it was made with the same data and files. It leads to the same bits on a CPU if the environment is
+    the same too. `note` says where that is not so, and that a state was damaged.
 
     Args:
         spec: the fit.
@@ -44,9 +44,13 @@ class StoredMemory(PartMemory):
         self._spec, self._part, self._setting, self._files = spec, part, setting, files
         self._environment = environment(setting.threads)
         self._slot, self._segments, self._kept = 0, 0, 0
-        self.note = ""
-        """What the record of the part must say of its state; empty if nothing."""
+        self._notes: list[str] = []
         self._saved = time.monotonic()
+
+    @property
+    def note(self) -> str:
+        """What the record of the part must say of its state; empty if nothing."""
+        return "; ".join(self._notes)
 
     # The files of the store are none that the fit depends on.
     @unwatched()
@@ -96,10 +100,11 @@ class StoredMemory(PartMemory):
         """The state of a record with its draws; None if a file of it is damaged or gone."""
         try:
             state = PartState(store.arrays(STATES, record["key"], record), self._draws(store, record))
-        except (DamagedArtefact, StoreError):
+        except (DamagedArtefact, StoreError) as error:
+            self._notes.append(f"a kept state could not be used ({one_line(str(error))})")
             return None
         if not gives_the_same_bits(record["environment"], self._environment):
-            self.note = f"continued after {record['draws']} draws in another environment, which may give other bits"
+            self._notes.append(f"continued after {record['draws']} draws where an unbroken chain may have other bits")
         return state
 
     def _draws(self, store: Store, record: dict[str, Any]) -> Arrays:
@@ -156,11 +161,11 @@ def tidied(spec: FitSpec, store: Store) -> None:
                 store.remove(STATES, key)
 
 
-def forget(spec: FitSpec, store: Store) -> None:
-    """Remove all states from which parts of a fit would go on, those of other fits with the same beginning included."""
-    parts = range(spec.parts or 1)
-    beginnings = {spec.beginning(part) for part in parts}
-    for key in [key for part in parts for key in _of_part(spec, part, store)]:
+def forget(fits: Iterable[FitSpec], store: Store) -> None:
+    """Remove all states from which parts of fits would go on, those of other fits with the same beginning included."""
+    parts = [(spec, part) for spec in fits for part in range(spec.parts or 1)]
+    beginnings = {spec.beginning(part) for spec, part in parts}
+    for key in [key for spec, part in parts for key in _of_part(spec, part, store)]:
         store.remove(STATES, key)
     for key in list(store.keys(STATES)):
         record = store.record(STATES, key)

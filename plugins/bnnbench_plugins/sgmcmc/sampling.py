@@ -86,9 +86,13 @@ def _kept(
     advance = _advance(sampler, jax_network, buffers)
     place: Place = (weights, {name: jnp.zeros_like(weight) for name, weight in weights.items()})
     total = steps(sampler)
+    programs: dict[int, Any] = {}  # by the number of steps, of which shapes depend
     for stretch in stretches(sampler):
         arguments = (place, inputs, *_arguments(stretch, own, batches))
-        place = compiled(advance, arguments)(*arguments)
+        length = len(stretch.rates)
+        if length not in programs:
+            programs[length] = compiled(advance, arguments)
+        place = programs[length](*arguments)
         done = stretch.first + len(stretch.rates)
         arrays = {name: np.array(weight) for name, weight in place[0].items()}
         if not all(np.isfinite(array).all() for array in arrays.values()):

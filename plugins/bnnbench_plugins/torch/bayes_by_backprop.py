@@ -14,11 +14,6 @@ from bnnbench_plugins.torch.minibatch import MinibatchTraining, Start
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from bnnbench_plugins.torch.mean_field import MeanField
-
-_LARGEST_FINAL_SLOPE = 0.15
-"""Largest `width_slope`, in nats per weight, of a training that counts as finished. At the start of a training, before
-the standard deviations have moved, the slope is near 1."""
 _SLOPE_PASSES = 2
 """Passes over the training data from which the slope is estimated."""
 
@@ -66,6 +61,7 @@ class BayesByBackprop(MinibatchTraining, BatchNormStatistics, NormalPrior, Poste
         """
         from torch.nn.functional import cross_entropy
 
+        from bnnbench_plugins.torch.final_bound import final_bound
         from bnnbench_plugins.torch.mean_field import MeanField
 
         began = time.perf_counter()
@@ -78,21 +74,17 @@ class BayesByBackprop(MinibatchTraining, BatchNormStatistics, NormalPrior, Poste
             return cross_entropy(q.logits(x), y) + self.kl_weight * q.divergence(self.prior_scale) / len(start.x)
 
         final = self.minimise(loss, q.parameters(), start, progress)
-        likelihood, divergence, slope = self._final_figures(q, start)
+        bound = final_bound(q, start, self.batch_size, self.prior_scale, passes=_SLOPE_PASSES, kl_weight=self.kl_weight)
         diagnostics: dict[str, float | str] = {
             "loss": final,
-            "kl": divergence,
-            "elbo": likelihood - divergence,
-            "width_slope": slope,
+            "kl": bound.divergence,
+            "elbo": bound.likelihood - bound.divergence,
+            "width_slope": bound.slope,
             "local_layers": len(q.local_layers),
             "flipped_layers": len(q.flipped_layers),
             "seconds": time.perf_counter() - began,
         }
-        doubts = []
-        if abs(slope) > _LARGEST_FINAL_SLOPE:
-            doubts.append(
-                f"the training ended early: the ELBO has slope {slope:.2f} per weight in the standard deviations"
-            )
+        doubts = [bound.doubt] if bound.doubt else []
         if self.kl_weight != 1:
             doubts.append(f"its divergence from the prior has weight {self.kl_weight:g}, not 1")
         if doubts:
@@ -101,29 +93,3 @@ class BayesByBackprop(MinibatchTraining, BatchNormStatistics, NormalPrior, Poste
         draws = Draws(arrays, shared=kept_buffers(start.network), diagnostics=diagnostics)
         # The trained network has hooks that add noise, so the template is evaluated.
         return recalibrated(draws, network, start.x) if self.batch_norm == "recalibrated" else draws
-
-    def _final_figures(self, q: MeanField, start: Start) -> tuple[float, float, float]:
-        """The expected log-likelihood of the training data, the divergence from the prior, and the `width_slope`."""
-        from torch.nn.functional import cross_entropy
-
-        widths = list(q.log_scales.values())
-        likelihood, slope = 0.0, 0.0
-        for _ in range(_SLOPE_PASSES):
-            for x, y in start.minibatches(self.batch_size):
-                value = -cross_entropy(q.logits(x), y, reduction="sum")
-                slope += _common_slope(value, widths) / _SLOPE_PASSES
-                likelihood += value.item() / _SLOPE_PASSES
-        divergence = q.divergence(self.prior_scale)
-        slope -= self.kl_weight * _common_slope(divergence, widths)
-        return likelihood, divergence.item(), slope / sum(width.numel() for width in widths)
-
-
-def _common_slope(value: Tensor, widths: list[Tensor]) -> float:
-    """The derivative of the value by one number that is added to all log standard deviations.
-
-    Weights that the network does not use add nothing.
-    """
-    import torch
-
-    parts = torch.autograd.grad(value, widths, allow_unused=True)
-    return sum(part.sum().item() for part in parts if part is not None)

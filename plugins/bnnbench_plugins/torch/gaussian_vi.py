@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 LARGEST_FULL = 5_000
 """Largest number of weights with a full covariance: with its gradient and the optimizer's moments it takes 400 MB."""
-_LARGEST_FINAL_SLOPE = 0.15
-"""Largest `width_slope`, in nats per weight, of a training that counts as finished."""
 _FINAL_MINIBATCHES = 100
 """Least number of minibatches, each with a draw of its own, from which the bound and its slope are estimated."""
 
@@ -83,6 +81,8 @@ class GaussianVI(MinibatchTraining, BatchNormStatistics, NormalPrior, Posterior)
         """
         from torch.nn.functional import cross_entropy
 
+        from bnnbench_plugins.torch.final_bound import final_bound
+
         began = time.perf_counter()
         self.check(network, data)
         start = Start(network, data, seed)
@@ -92,18 +92,18 @@ class GaussianVI(MinibatchTraining, BatchNormStatistics, NormalPrior, Posterior)
             return cross_entropy(q.logits(x), y) + q.divergence(self.prior_scale) / len(start.x)
 
         final = self.minimise(loss, q.parameters(), start, progress)
-        likelihood, divergence, slope = self._final_figures(q, start)
+        minibatches = math.ceil(len(start.x) / self.batch_size)
+        passes = max(2, math.ceil(_FINAL_MINIBATCHES / minibatches))
+        bound = final_bound(q, start, self.batch_size, self.prior_scale, passes=passes)
         diagnostics: dict[str, float | str] = {
             "loss": final,
-            "kl": divergence,
-            "elbo": likelihood - divergence,
-            "width_slope": slope,
+            "kl": bound.divergence,
+            "elbo": bound.likelihood - bound.divergence,
+            "width_slope": bound.slope,
             "seconds": time.perf_counter() - began,
         }
-        if abs(slope) > _LARGEST_FINAL_SLOPE:
-            diagnostics["unfinished"] = (
-                f"the training ended early: the ELBO has slope {slope:.2f} per weight in the standard deviations"
-            )
+        if bound.doubt:
+            diagnostics["unfinished"] = bound.doubt
         arrays = {name: draw[None] for name, draw in q.draw(self.draws).items()}
         draws = Draws(arrays, shared=kept_buffers(start.network), diagnostics=diagnostics)
         return recalibrated(draws, network, start.x) if self.batch_norm == "recalibrated" else draws
@@ -116,27 +116,3 @@ class GaussianVI(MinibatchTraining, BatchNormStatistics, NormalPrior, Posterior)
         if self.covariance == "full":
             return FullCovariance(start.network, scale, start.noise)
         return LowRank(start.network, example, scale, start.noise, self.rank)
-
-    def _final_figures(self, q: LowRank | FullCovariance, start: Start) -> tuple[float, float, float]:
-        """The expected log-likelihood of the training data, the divergence from the prior, and the `width_slope`."""
-        from torch.nn.functional import cross_entropy
-
-        widths = list(q.log_scales.values())
-        likelihood, slope = 0.0, 0.0
-        passes = max(2, math.ceil(_FINAL_MINIBATCHES / math.ceil(len(start.x) / self.batch_size)))
-        for _ in range(passes):
-            for x, y in start.minibatches(self.batch_size):
-                value = -cross_entropy(q.logits(x), y, reduction="sum")
-                slope += _common_slope(value, widths) / passes
-                likelihood += value.item() / passes
-        divergence = q.divergence(self.prior_scale)
-        slope -= _common_slope(divergence, widths)
-        return likelihood, divergence.item(), slope / sum(width.numel() for width in widths)
-
-
-def _common_slope(value: Tensor, widths: list[Tensor]) -> float:
-    """The derivative of the value by one number that is added to all log standard deviations."""
-    import torch
-
-    parts = torch.autograd.grad(value, widths, allow_unused=True)
-    return sum(part.sum().item() for part in parts if part is not None)
