@@ -15,7 +15,7 @@ import numpy as np
 from bnnbench.core import dependencies
 from bnnbench.core.part_memory import Arrays, PartMemory, PartState
 from bnnbench.core.user_code.read_files import unwatched
-from bnnbench.errors import DamagedArtefact, StoreError, one_line
+from bnnbench.errors import DamagedArtefact, StoreError
 from bnnbench.matrix.specs import FitSpec
 from bnnbench.pool.job import Setting
 from bnnbench.running.tasks import worker
@@ -31,7 +31,7 @@ class StoredMemory(PartMemory):
     """The memory of one part of a fit, in the store of a run.
 
     A state counts if it was made with the same data and files. It leads to the same bits on a CPU if the environment is
-    the same too. `note` says where that is not so, and that a state was damaged.
+    the same too. `note` says where that is not so.
 
     Args:
         spec: the fit.
@@ -44,13 +44,9 @@ class StoredMemory(PartMemory):
         self._spec, self._part, self._setting, self._files = spec, part, setting, files
         self._environment = environment(setting.threads)
         self._slot, self._segments, self._kept = 0, 0, 0
-        self._notes: list[str] = []
-        self._saved = time.monotonic()
-
-    @property
-    def note(self) -> str:
+        self.note = ""
         """What the record of the part must say of its state; empty if nothing."""
-        return "; ".join(self._notes)
+        self._saved = time.monotonic()
 
     # The files of the store are none that the fit depends on.
     @unwatched()
@@ -100,11 +96,10 @@ class StoredMemory(PartMemory):
         """The state of a record with its draws; None if a file of it is damaged or gone."""
         try:
             state = PartState(store.arrays(STATES, record["key"], record), self._draws(store, record))
-        except (DamagedArtefact, StoreError) as error:
-            self._notes.append(f"a kept state could not be used ({one_line(str(error))})")
-            return None
+        except (DamagedArtefact, StoreError):
+            return None  # An earlier state, or the beginning, leads to the same draws; `store verify` tells of damage.
         if not gives_the_same_bits(record["environment"], self._environment):
-            self._notes.append(f"continued after {record['draws']} draws where an unbroken chain may have other bits")
+            self.note = f"continued after {record['draws']} draws where an unbroken chain may have other bits"
         return state
 
     def _draws(self, store: Store, record: dict[str, Any]) -> Arrays:
