@@ -119,7 +119,7 @@ def _traced(module: nn.Module, names: list[str], inputs: torch.Tensor) -> fx.Gra
         return output
 
     settings: dict[str, Any] = {"tracing_mode": "fake", "_allow_non_fake_inputs": True}
-    with _placed(module), torch.enable_grad(), torch.backends.mkldnn.flags(enabled=False):
+    with _placed(module), torch.enable_grad(), _without_onednn():
         try:
             # Layers such as nn.GRU write in place where only the first pass can see it, and the second can resolve it.
             recorded = make_fx(function, **settings)(*values)
@@ -130,6 +130,21 @@ def _traced(module: nn.Module, names: list[str], inputs: torch.Tensor) -> fx.Gra
             raise
         except Exception as error:
             raise Incompatible(f"torch cannot trace {type(module).__name__}: {_reason(error)}") from error
+
+
+@contextmanager
+def _without_onednn() -> Iterator[None]:
+    """A context in which torch records its own operations, not those of oneDNN.
+
+    `torch.backends.mkldnn.flags` does the same, but also sets TF32, and warns of it on machines without an Intel GPU.
+    """
+    backend: Any = torch.backends.mkldnn
+    before = backend.enabled
+    backend.enabled = False
+    try:
+        yield
+    finally:
+        backend.enabled = before
 
 
 class _Watched(TorchFunctionMode):

@@ -142,6 +142,16 @@ def test_points_outside_of_given_ends_are_cut_off() -> None:
     assert [line.get_clip_on() for line in axes.lines] == [False, True]
 
 
+@pytest.mark.parametrize("low", [None, -1.0])
+def test_an_axis_whose_ends_are_free_holds_the_points_of_all_panels(low: float | None) -> None:
+    panels = [bb.Panel(f"{top}", bb.Axis("x"), [bb.Series("a", [0, 1], [0, top])]) for top in (1.0, 7.0)]
+    with settings():
+        first, second = laid_out(bb.Picture("p", "title", bb.Axis("y", low=low), panels)).axes
+    assert first.get_ylim() == second.get_ylim()
+    assert second.get_ylim()[1] >= 7
+    assert low is None or first.get_ylim()[0] == low
+
+
 def test_every_series_has_a_look_of_its_own_in_colour_and_in_grey() -> None:
     found = looks(picture(2, tuple(f"attack {place}" for place in range(20))))
     assert len(found) == 21

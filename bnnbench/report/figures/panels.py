@@ -14,17 +14,21 @@ MOST_MARKERS = 12
 Looks = Mapping[tuple[str, Role], Look]
 
 
-def draw_panel(axes: Any, panel: Panel, y: Axis, looks: Looks) -> dict[tuple[str, str], Any]:
-    """Draw a panel in axes; returns the handles of the legend by role (`area` for areas) and label."""
+def draw_panel(axes: Any, panel: Panel, looks: Looks) -> dict[tuple[str, str], Any]:
+    """Draw the contents of a panel; returns the handles of the legend by role (`area` for areas) and label."""
     handles: dict[tuple[str, str], Any] = {}
     for series in panel.series:
         handles.setdefault((series.role, series.label), _draw_series(axes, series, looks[series.label, series.role]))
     for area in panel.areas:
         handles.setdefault(("area", area.label), _draw_area(axes, area))
-    _set_axis(axes, "x", panel.x)
+    return handles
+
+
+def set_axes(axes: Any, x: Axis, y: Axis) -> None:
+    """Set the axes of a panel, once all panels are drawn: panels that share an axis share its free ends too."""
+    _set_axis(axes, "x", x)
     _set_axis(axes, "y", y)
     _show_whole(axes)
-    return handles
 
 
 def _show_whole(axes: Any) -> None:
@@ -104,7 +108,7 @@ def _stepped(area: Area) -> tuple[Sequence[float], Sequence[float], Sequence[flo
 
 
 def _set_axis(axes: Any, name: str, axis: Axis) -> None:
-    """Give an axis of a panel its label, ends, scale and ticks."""
+    """Give an axis of a panel its ends, scale and ticks."""
     from matplotlib import ticker
 
     which = getattr(axes, f"{name}axis")
@@ -117,6 +121,5 @@ def _set_axis(axes: Any, name: str, axis: Axis) -> None:
         which.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     scale = 100 if axis.percent else 1
     which.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{round(scale * value, 10):.6g}"))
-    getattr(axes, f"set_{name}label")(axis.label)
     low, high = getattr(axes, f"get_{name}lim")()
     getattr(axes, f"set_{name}lim")(low if axis.low is None else axis.low, high if axis.high is None else axis.high)

@@ -13,7 +13,7 @@ from typing import Any
 
 from bnnbench.evidence.figures.picture import Picture
 from bnnbench.report.figures.lettering import LINE, height_of, width_of, wrapped
-from bnnbench.report.figures.panels import draw_panel
+from bnnbench.report.figures.panels import draw_panel, set_axes
 from bnnbench.report.figures.style import GREY, INK, SIZE, looks, settings
 
 _WIDTHS = {1: 6.0, 2: 7.2}
@@ -78,13 +78,15 @@ def _panels(figure: Any, picture: Picture, rows: int, columns: int) -> tuple[dic
     handles: dict[tuple[str, str], Any] = {}
     room, heads = _WIDTHS[columns] / columns - 0.6, 0
     for place, (one, panel) in enumerate(zip(axes, panels, strict=False)):
-        handles = draw_panel(one, panel, picture.y, look) | handles
+        handles = draw_panel(one, panel, look) | handles
         title = wrapped(panel.title, room)
         heads = max(heads, title.count("\n") + bool(title))
         one.set_title(title, loc="left", color=INK)
         one.set_ylabel("" if place % columns else wrapped(picture.y.label, _PANELS[columns] - 0.6))
         repeated = panels[place + columns : place + columns + 1] and panels[place + columns].x == panel.x
         one.set_xlabel("" if repeated else wrapped(panel.x.label, room))
+    for one, panel in zip(axes, panels, strict=False):
+        set_axes(one, panel.x, picture.y)
     for one in axes[len(panels) :]:
         one.set_axis_off()
     return handles, heads

@@ -13,9 +13,7 @@ def bnnbench_register(registry: Any) -> None:
     registry.attack("carlini-wagner", f"{home}.carlini_wagner:CarliniWagner", help="Nearest input in l2, by Adam.")
     registry.attack("deepfool", f"{home}.deepfool:DeepFool", help="Nearest input, by tangents of the margins.")
     registry.attack("fgsm", f"{home}.fgsm:FastGradientSign", help="One step to the surface of the ball.")
-    registry.attack(
-        "fmn", f"{home}.fmn:FastMinimumNorm", help="Nearest input, by projected steps in a radius that adapts."
-    )
+    registry.attack("fmn", f"{home}.fmn:FastMinimumNorm", help="Nearest input, by steps whose radius adapts.")
     registry.attack("mi-fgsm", f"{home}.mi_fgsm:MomentumFastGradientSign", help="Sign steps along summed gradients.")
     registry.attack("nes", f"{home}.nes:EstimatedGradient", help="Projected steps; gradients estimated from scores.")
     registry.attack("pgd", f"{home}.pgd:ProjectedGradient", help="Projected gradient steps; the best iterate is kept.")

@@ -10,7 +10,7 @@ def bnnbench_register(registry: Any) -> None:
     registry.measure(
         "out-of-distribution",
         "bnnbench_plugins.measures.out_of_distribution:OutOfDistribution",
-        help="Telling another data set from this one by uncertainty, attacked or not.",
+        help="Telling another data set apart by uncertainty.",
     )
     home = "bnnbench_plugins.measures"
     registry.measure("predictions", f"{home}.predictions:Predictions", help="Clean accuracy, likelihood, calibration.")

@@ -12,17 +12,17 @@ def bnnbench_register(registry: Any) -> None:
         "predictive-nll", f"{home}.losses:PredictiveNLL", help="Negative log predictive probability of the label."
     )
     registry.objective(
-        "expected-loss", f"{home}.losses:ExpectedLoss", help="Mean over draws of the cross-entropy (the paper's Eq. 2)."
+        "expected-loss", f"{home}.losses:ExpectedLoss", help="Mean cross-entropy over draws (the paper's Eq. 2)."
     )
     registry.objective(
         "log-margin",
         f"{home}.margins:LogMargin",
-        help="Best other class less the label, in log predictive probability.",
+        help="Best other class less the label, in log probability.",
     )
     registry.objective(
         "class-margin",
         f"{home}.margins:ClassMargin",
-        help="One class less the label, in log predictive probability.",
+        help="One class less the label, in log probability.",
     )
     registry.objective(
         "dlr", f"{home}.margins:DifferenceOfLogitsRatio", help="Difference of logits ratio (AutoAttack)."

@@ -8,5 +8,5 @@ from bnnbench import hookimpl
 @hookimpl
 def bnnbench_register(registry: Any) -> None:
     home = "bnnbench_plugins.sgmcmc.samplers"
-    registry.posterior("sgld", f"{home}:SGLD", help="Stochastic gradient Langevin dynamics (extra blackjax).")
+    registry.posterior("sgld", f"{home}:SGLD", help="Langevin dynamics by minibatches (extra blackjax).")
     registry.posterior("sghmc", f"{home}:SGHMC", help="Stochastic gradient HMC (extra blackjax).")

@@ -8,7 +8,7 @@ from bnnbench import hookimpl
 @hookimpl
 def bnnbench_register(registry: Any) -> None:
     home = "bnnbench_plugins.torch"
-    registry.posterior("sgd", f"{home}.sgd:Sgd", help="One network trained as usual: the deterministic baseline.")
+    registry.posterior("sgd", f"{home}.sgd:Sgd", help="One network trained as usual: the baseline.")
     registry.posterior(
         "adversarial-sgd",
         f"{home}.adversarial_sgd:AdversarialSgd",
@@ -19,7 +19,7 @@ def bnnbench_register(registry: Any) -> None:
     registry.posterior(
         "bayes-by-backprop",
         f"{home}.bayes_by_backprop:BayesByBackprop",
-        help="Mean-field variational inference over every weight and bias.",
+        help="Mean-field variational inference over all weights.",
     )
     registry.posterior(
         "gaussian-vi",
