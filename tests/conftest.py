@@ -18,6 +18,11 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine makes examples slowly. That is no fault of what is tested.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 OTHER_TIERS = ("slow", "integration")
 NO_UNITS = ("end_to_end", "faults", "gpu", "security")

@@ -200,7 +200,7 @@ def test_the_bundled_networks_agree_with_torch(name: str, activation: str) -> No
 
 
 @pytest.mark.integration
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     kernel=st.integers(1, 4),
     stride=st.integers(1, 3),

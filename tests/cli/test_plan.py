@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import light
 import pytest
+from commands import called
 
 pytestmark = pytest.mark.integration
 
@@ -37,14 +37,6 @@ BAD = """{
   crashing: {use: 'nets.py:crashing'}}"""
 
 
-def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"COLUMNS": "120"}
-    command = [sys.executable, "-m", "bnnbench", *words]
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=300, check=False, env=environment
-    )
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "nets.py").write_text(NETS)
@@ -54,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_what_would_fail_is_told_with_its_line_and_exit_2(folder: Path) -> None:
     (folder / "benchmarks.yaml").write_text(FILE.replace("{good: {use: 'nets.py:good'}}", BAD))
-    done = call(folder, "plan")
+    done = called("plan", folder=folder, columns=120)
     assert done.returncode == 2
     assert done.stdout.splitlines()[0] == "3 fits and 3 cells"
     assert done.stderr.splitlines() == [
@@ -62,15 +54,15 @@ def test_what_would_fail_is_told_with_its_line_and_exit_2(folder: Path) -> None:
         "mean 'width'?",
         "benchmarks.yaml:7:13: networks.crashing on points: cannot be built and called: its process died (SIGSEGV)",
     ]
-    quick = call(folder, "plan", "--quick")
+    quick = called("plan", "--quick", folder=folder, columns=120)
     assert (quick.returncode, quick.stderr) == (0, "")
     assert not (folder / "store").exists()
-    ran = call(folder, "run", "-j", "1")
+    ran = called("run", "-j", "1", folder=folder, columns=120)
     assert ran.returncode == 1
     assert "building and calling each network once, before the first fit" in ran.stderr
     assert "will fail: networks.bad on points" in ran.stderr
     assert "has no argument 'widht'" in ran.stdout
-    good = call(folder, "report", "--format", "json").stdout
+    good = called("report", "--format", "json", folder=folder).stdout
     assert good.count('"status": "ok"') == 1
 
 

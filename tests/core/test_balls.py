@@ -45,7 +45,7 @@ def test_the_norms_are_those_of_threats() -> None:
         assert bb.Threat(epsilon=1.0, norm=norm).ball is BALLS[norm]  # type: ignore[arg-type]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 9999), size=st.sampled_from([1, 2, 3, 12]), radius=st.sampled_from([0.0, 0.1, 0.7, 2.5, 20.0])
 )
@@ -59,7 +59,7 @@ def test_the_l1_ascent_is_the_best_step_in_ball_and_box(seed: int, size: int, ra
         assert along @ moved == pytest.approx(best_product(one, along, radius, -1.0, 2.0), abs=1e-7)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 9999),
     size=st.sampled_from([1, 2, 3, 12]),

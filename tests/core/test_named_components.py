@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import bnnbench as bb
@@ -44,7 +44,7 @@ TEXTS = st.text() | st.text(alphabet=",=@:\"'[]{}\\ 1.etruN-\n")
 PLAIN = TEXTS | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans() | st.none()
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 @given(
     text=TEXTS,
     number=st.floats(allow_nan=False, allow_infinity=False),
@@ -69,7 +69,7 @@ def test_a_component_is_read_from_its_name(**parameters: Any) -> None:
 
 
 @given(first=PLAIN, second=PLAIN)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @example(first="1", second=1)
 @example(first=1, second=True)
 @example(first="None", second=None)

@@ -45,7 +45,7 @@ def test_no_direction_vanishes_where_the_softmax_saturates(name: str) -> None:
     assert torch.allclose(cosine[sure], torch.ones(int(sure.sum())), atol=1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     draws=st.integers(1, 9),
     classes=st.integers(2, 6),

@@ -37,7 +37,7 @@ def test_the_prediction_is_the_mean_of_the_draws_softmax() -> None:
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     draws=st.integers(1, 9),
     classes=st.integers(2, 5),

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import bnnbench as bb
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     epsilon=st.floats(0, 2),
     norm=st.sampled_from(["linf", "l2", "l1"]),
@@ -152,7 +152,7 @@ def test_the_hosts_default_dtype_does_not_matter(double_by_default: None) -> Non
     assert torch.equal(with_double, threat.uniform(x, torch.Generator().manual_seed(3)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     size=st.sampled_from([1, 2, 784, 3072, 12288]),
     epsilon=st.sampled_from([0.0, 1e-3, 0.5, 1.0, 3.0, 6.0]),

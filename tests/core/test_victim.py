@@ -39,7 +39,7 @@ def test_views_of_views_charge_the_right_images() -> None:
     assert whole.ledger.gradient.tolist() == counts(1, 5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     outer=st.lists(st.integers(0, 5), min_size=1, max_size=9),
     picks=st.lists(st.integers(0, 1000), min_size=1, max_size=9),

@@ -7,11 +7,26 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import torch
+
 import bnnbench as bb
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "embedding.py"
 
 
+def test_the_embedding_script_runs_with_fewer_draws(capsys: pytest.CaptureFixture[str]) -> None:
+    text, few = SCRIPT.read_text(), "draws=4, warmup=4, max_tree_depth=2"
+    many = "draws=50, warmup=50, max_tree_depth=5"
+    assert text.count(many) == 1
+    with torch.random.fork_rng(devices=[]):
+        exec(compile(text.replace(many, few), str(SCRIPT), "exec"), {"__name__": "__main__"})
+    printed = capsys.readouterr().out
+    assert "4 draws from 1 chain(s)" in printed
+    assert printed.count("robust") >= 4
+
+
+@pytest.mark.slow
 def test_the_embedding_script_runs_as_it_stands(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(SCRIPT)], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False

@@ -32,7 +32,7 @@ def test_chains_that_fail_at_once_fail_their_fit_and_the_next_run_tries_them_aga
     (tmp_path / "failing.py").write_text(FAILING)
     made = set()
     for _ in range(2):
-        results = bb.run(path, store=tmp_path / "store", jobs=3)
+        results = bb.run(path, store=tmp_path / "store", jobs=2)
         (row,) = results.rows()
         assert (row["status"], row["reason"]) == ("skipped", "its fit failed: chain 1: RuntimeError: on purpose")
         keys = list(results.store.keys(CHAINS))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import light
 import pytest
+from commands import called
 from dying_networks import MATRIX, NETWORKS, matrix
-from plugged import bnnbench, install, rows
 from waiting import is_gone
 
 import bnnbench as bb
@@ -29,33 +31,26 @@ def outcomes(folder: Path, names: list[str], more: str = "") -> dict[str, tuple[
 
 
 @pytest.mark.usefixtures("_unchecked")
-def test_what_dies_dies_alone_with_its_reason(tmp_path: Path) -> None:
-    names = ["Leaves", "Crashes", "CrashesOnce", "Segfaults", "Fails", "Exits", "Aborts", "Fine"]
-    found = outcomes(tmp_path, names)
-    assert found["aborts"] == ("skipped", "its fit failed: Abort: enough")
+def test_what_dies_or_meets_a_limit_dies_alone_with_its_reason_and_its_children(tmp_path: Path) -> None:
+    """One that meets the limit of time keeps one worker busy, while the others die in the other one."""
+    names = ["Hides", "Hungry", "Leaves", "CrashesOnce", "Segfaults", "Fails", "Exits", "Aborts", "Fine"]
+    found = outcomes(tmp_path, names, "limits: {fit: 20s, memory: 1500MiB}")
     assert found["fine"] == found["crashesonce"] == ("ok", "")
-    assert found["leaves"] == ("skipped", "its fit failed: its process died (exit code 0) 2 times")
-    assert found["crashes"] == ("skipped", "its fit failed: its process died (exit code 7) 2 times")
-    assert found["segfaults"] == ("skipped", "its fit failed: its process died (SIGSEGV) 2 times")
-    assert found["exits"] == ("skipped", "its fit failed: SystemExit: goodbye")
-    assert found["fails"] == ("skipped", "its fit failed: RuntimeError: on purpose and ?[31mred")
-
-
-@pytest.mark.usefixtures("_unchecked")
-def test_what_meets_a_limit_dies_alone_with_its_children(tmp_path: Path) -> None:
-    found = outcomes(tmp_path, ["Hides", "Hungry", "Fine"], "limits: {fit: 20s, memory: 1500MiB, retries: 0}")
-    assert found["fine"] == ("ok", "")
-    assert found["hides"] == ("skipped", "its fit timed out: stopped after its limit of 20 s")
-    assert found["hungry"] == (
-        "skipped",
-        "its fit failed: its process used more than limits.memory, which is 1500 MiB",
-    )
+    assert {name: reason for name, (status, reason) in found.items() if status == "skipped"} == {
+        "hides": "its fit timed out: stopped after its limit of 20 s",
+        "hungry": "its fit failed: its process used more than limits.memory, which is 1500 MiB",
+        "leaves": "its fit failed: its process died (exit code 0) 2 times",
+        "segfaults": "its fit failed: its process died (SIGSEGV) 2 times",
+        "exits": "its fit failed: SystemExit: goodbye",
+        "aborts": "its fit failed: Abort: enough",
+        "fails": "its fit failed: RuntimeError: on purpose and ?[31mred",
+    }
     assert is_gone(int((tmp_path / "child").read_text()))
 
 
 ONE_BY_ONE = """
-import os, pathlib
-from bnnbench import Attack, hookimpl
+import os
+from bnnbench import Attack
 
 class Picky(Attack):
     '''Cannot bear one radius: raises, or ends its process.'''
@@ -75,27 +70,31 @@ class Filling(Attack):
             raise OSError(28, "No space left on device")
         files.write_whole = full
         return x.clone()
-
-@hookimpl
-def bnnbench_register(registry):
-    registry.attack("picky", Picky)
-    registry.attack("filling", Filling)
 """
 
 
+def one_by_one(folder: Path, text: str) -> None:
+    """A benchmarks file of this text, with its attacks and one network."""
+    (folder / "picky.py").write_text(ONE_BY_ONE)
+    light.written(folder, f"{text}networks: {{fc: {{hidden: [4]}}}}\n")
+
+
+def reported(folder: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(called("report", "--format", "json", folder=folder).stdout)
+    return rows
+
+
 def test_what_fails_under_one_threat_fails_there_alone(tmp_path: Path) -> None:
-    environment = install(tmp_path, ONE_BY_ONE, "picky")
     text = MATRIX.replace("[0.05]", "[0.05, 0.1, 0.2]").replace(
-        "random: {use: random-sign}", "picky: {sweep: {ends: [false, true]}}"
+        "random: {use: random-sign}", "picky: {use: 'picky.py:Picky', sweep: {ends: [false, true]}}"
     )
-    text = f"{text}networks: {{fc: {{hidden: [4]}}}}\nlimits: {{retries: 0}}\n"
-    light.written(tmp_path, text)
-    done = bnnbench("run", folder=tmp_path, environment=environment)
+    one_by_one(tmp_path, f"{text}limits: {{retries: 0}}\n")
+    done = called("run", "-j", "1", folder=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert "trying its 3 cells one by one" in done.stderr
     assert "[7/7]" in done.stderr
-    found = {(row["attack"], row["epsilon"]): (row["status"], row["reason"]) for row in rows(tmp_path, environment)}
+    found = {(row["attack"], row["epsilon"]): (row["status"], row["reason"]) for row in reported(tmp_path)}
     fine = ("ok", "")
     assert found == {
         ("picky@ends=false", 0.05): fine,
@@ -108,14 +107,13 @@ def test_what_fails_under_one_threat_fails_there_alone(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_ends_the_run_and_what_was_kept_stays(tmp_path: Path) -> None:
-    environment = install(tmp_path, ONE_BY_ONE, "picky")
-    text = MATRIX.replace("random: {use: random-sign}", "random: {use: random-sign}, filling: , more: {use: fgsm}")
-    light.written(tmp_path, f"{text}networks: {{fc: {{hidden: [4]}}}}\n")
-    done = bnnbench("run", "-j", "1", folder=tmp_path, environment=environment)
+    attacks = "random: {use: random-sign}, filling: {use: 'picky.py:Filling'}, more: {use: fgsm}"
+    one_by_one(tmp_path, MATRIX.replace("random: {use: random-sign}", attacks))
+    done = called("run", "-j", "1", folder=tmp_path)
     assert done.returncode == 2
     assert "store cannot be written to: no space left on device; what it holds is whole" in done.stderr
     assert "Traceback" not in done.stderr
-    found = {row["attack"]: row["status"] for row in rows(tmp_path, environment)}
+    found = {row["attack"]: row["status"] for row in reported(tmp_path)}
     assert found == {"random": "ok", "filling": "missing", "more": "missing"}
 
 

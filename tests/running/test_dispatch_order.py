@@ -83,7 +83,7 @@ def test_with_several_workers_no_fit_waits_for_the_cells_of_all_others(tmp_path:
     assert first < fits[3]
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_a_matrix_in_this_process_gives_what_workers_give(tmp_path: Path) -> None:
     """To the bit: threads are those of the file, wherever it runs."""
     text = FILE.replace("seeds: [0, 1, 2, 3]", "seeds: [0]").replace(", chains: 2", "")

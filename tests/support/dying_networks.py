@@ -26,10 +26,6 @@ class Leaves(Named):
     def happen(self):
         os._exit(0)
 
-class Crashes(Named):
-    def happen(self):
-        os._exit(7)
-
 class CrashesOnce(Named):
     def happen(self):
         if not (HERE / "crashed").exists():

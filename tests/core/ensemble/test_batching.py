@@ -30,7 +30,7 @@ def one_by_one(predictive: bb.Predictive) -> bb.Predictive:
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     draws=st.integers(2, 9),
     hidden=st.integers(1, 12),

@@ -77,7 +77,7 @@ def test_a_form_that_declines_is_followed_by_the_next_one(objective: Any, forms:
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     draws=st.integers(1, 9),
     classes=st.integers(2, 5),

@@ -36,7 +36,7 @@ def test_fresh_draws_are_chosen_anew_at_each_query() -> None:
     assert set().union(*queries) == set(range(20))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(chains=st.integers(1, 5), per_chain=st.integers(1, 30), limit=st.integers(1, 200))
 def test_spaced_draws_are_distinct_shared_out_and_as_many_as_asked(chains: int, per_chain: int, limit: int) -> None:
     every = [range(chain * per_chain, (chain + 1) * per_chain) for chain in range(chains)]

@@ -38,7 +38,8 @@ class Still(Attack):
 
 def audited(folder: Path, certificates: str) -> tuple[dict[str, Any], str]:
     """The one audit of a benchmarks file with these certificates, and the table on one line."""
-    written(folder, f"{AUDITED}certificates: {certificates}\n")
+    short = "checks: {noise: {tries: 10}, black-box: {queries: 50}}"
+    written(folder, f"{AUDITED}{short}\ncertificates: {certificates}\n")
     done = called("audit", "-j", "0", "--format", "json", folder=folder)
     (audit,) = json.loads(done.stdout)
     table = called("audit", "--look", folder=folder)

@@ -68,7 +68,7 @@ def worst(slopes: np.ndarray, x: torch.Tensor, epsilon: float, norm: str) -> np.
     return -np.array([(slope * step).sum() for slope, step in zip(slopes, steps, strict=True)])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     height=st.integers(1, 5),

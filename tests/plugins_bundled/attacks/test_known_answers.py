@@ -65,7 +65,7 @@ def exact_robust(weight: np.ndarray, bias: np.ndarray, x: np.ndarray, y: np.ndar
     return robust
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), epsilon=st.floats(0.0, 0.3), name=st.sampled_from(["fgsm", "pgd", "random-sign"]))
 def test_no_attack_goes_below_the_exact_robust_accuracy(seed: int, epsilon: float, name: str) -> None:
     generator = np.random.default_rng(seed)

@@ -27,7 +27,9 @@ class Stairs(nn.Module):
         return torch.round(self.lin(x))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(
+    "shape", [SHAPES[0], *(pytest.param(shape, marks=pytest.mark.slow) for shape in SHAPES[1:-1]), SHAPES[-1]]
+)
 @pytest.mark.parametrize("norm", NORMS)
 def test_a_linear_classifier_keeps_exactly_the_images_that_are_far_enough(shape: tuple[int, ...], norm: str) -> None:
     predictive, x, y, exact = linear_problem(shape, images=60)

@@ -54,7 +54,7 @@ def test_the_ratio_of_one_draw_does_not_change_with_the_scale_of_its_logits() ->
 
 
 @pytest.mark.parametrize("name", MARGINS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     draws=st.integers(1, 9),
     classes=st.integers(3, 5),
@@ -112,7 +112,7 @@ def test_what_the_classes_do_not_allow_is_incompatible() -> None:
         predictive.direction(x, y, bb.objective("class-margin", target=2))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(classes=st.integers(2, 6), seed=st.integers(0, 1000), scale=st.sampled_from([1.0, 10.0]))
 def test_targets_of_each_image_give_the_margin_of_that_class(classes: int, seed: int, scale: float) -> None:
     predictive = random_ensemble(classes=classes, scale=scale, seed=seed)
