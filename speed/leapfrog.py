@@ -144,13 +144,10 @@ def blackjax_hmc(network: nn.Module, data: bb.Data) -> Timed:
 def potential_in_jax(network: nn.Module, data: bb.Data) -> tuple[dict[str, Any], Any, int]:
     """The network's weights, the potential as a function of weights, and the number of weights."""
     import jax
-    from bnnbench_plugins.numpyro.sampling import negative_log_posterior
-
-    from bnnbench.authoring import JaxNetwork
+    from bnnbench_plugins.numpyro.potential import inputs, negative_log_posterior
 
     start = {name: jax.numpy.asarray(weight.detach().numpy()) for name, weight in network.named_parameters()}
-    x, y = (jax.numpy.asarray(part.numpy()) for part in data.train)
-    potential = negative_log_posterior(JaxNetwork(network), {}, 1.0)(x, y)
+    potential = negative_log_posterior(network, data)(*inputs(data, 1.0))
     return start, potential, sum(weight.size for weight in start.values())
 
 

@@ -12,7 +12,8 @@
                   joined                                       one `Draws` from those of several chains
                   PartMemory, PartState, NO_MEMORY             where a chain keeps its state, to go on from it
                   HamiltonianSampler, FixedLength, Chain       parameters and bookkeeping of Hamiltonian samplers
-                  ChainLoop, Transition                        the loop of such a chain around an engine; what it makes
+                  ChainLoop, Engine, Transition                the loop of such a chain around an engine; what it makes
+                  Start, started, chain_texts                  how any chains start; the texts among their diagnostics
                   JaxNetwork, MODULES, FUNCTIONS, METHODS      run a torch network in JAX
                   asked_device, tf32_allowed                   what was asked of the device, for other libraries
     attacks       Maximising, Best                             an objective parameter; the best candidates so far
@@ -56,8 +57,10 @@ if TYPE_CHECKING:
     from bnnbench.authoring.best_iterate import Best as Best
     from bnnbench.authoring.best_iterate import best_of_each as best_of_each
     from bnnbench.authoring.chain_loop import ChainLoop as ChainLoop
+    from bnnbench.authoring.chain_loop import Engine as Engine
     from bnnbench.authoring.chain_loop import Transition as Transition
     from bnnbench.authoring.chain_record import Chain as Chain
+    from bnnbench.authoring.chain_record import chain_texts as chain_texts
     from bnnbench.authoring.hamiltonian import FixedLength as FixedLength
     from bnnbench.authoring.hamiltonian import HamiltonianSampler as HamiltonianSampler
     from bnnbench.authoring.jax_network import JaxNetwork as JaxNetwork
@@ -75,6 +78,8 @@ if TYPE_CHECKING:
     from bnnbench.authoring.samples import split as split
     from bnnbench.authoring.samples import test_sample as test_sample
     from bnnbench.authoring.samples import training_sample as training_sample
+    from bnnbench.authoring.starts import Start as Start
+    from bnnbench.authoring.starts import started as started
     from bnnbench.authoring.templates import check_gradient as check_gradient
     from bnnbench.authoring.templates import fresh_network as fresh_network
     from bnnbench.authoring.templates import kept_buffers as kept_buffers
@@ -108,8 +113,8 @@ if TYPE_CHECKING:
 _NAMES_OF = {
     "authoring.batch_norm": ["BatchNormStatistics", "recalibrated"],
     "authoring.best_iterate": ["Best", "best_of_each"],
-    "authoring.chain_loop": ["ChainLoop", "Transition"],
-    "authoring.chain_record": ["Chain"],
+    "authoring.chain_loop": ["ChainLoop", "Engine", "Transition"],
+    "authoring.chain_record": ["Chain", "chain_texts"],
     "authoring.hamiltonian": ["FixedLength", "HamiltonianSampler"],
     "authoring.jax_network": ["JaxNetwork"],
     "authoring.jax_tables": ["FUNCTIONS", "METHODS", "MODULES"],
@@ -124,6 +129,7 @@ _NAMES_OF = {
         "training_seeds",
     ],
     "authoring.samples": ["split", "test_sample", "training_sample"],
+    "authoring.starts": ["Start", "started"],
     "authoring.templates": ["check_gradient", "fresh_network", "kept_buffers"],
     "authoring.tracing": ["described_node", "refuse_hooks", "refuse_overwriting", "traced"],
     "core.broadcasting": ["per_image"],

@@ -11,7 +11,7 @@ import numpy as np
 
 from bnnbench.authoring.batch_norm import has_batch_norm, recalibrated
 from bnnbench.authoring.random_streams import chain_seeds
-from bnnbench.authoring.starts import described, started
+from bnnbench.authoring.starts import Start, described, started
 from bnnbench.authoring.templates import fresh_network, kept_buffers
 from bnnbench.core.draws import Draws, Progress
 from bnnbench.core.part_memory import NO_MEMORY, PartMemory
@@ -121,7 +121,6 @@ class Chain:
         recalibrate = self.sampler.batch_norm == "recalibrated"
         if recalibrate and data is None:
             raise ContractBreach("batch_norm: recalibrated needs the data: write record.draws(network, data)")
-        texts = {"held_fixed": held_fixed(network, recalibrate), "start": described(self.sampler.start)}
         arrays = {name: np.stack([weights[name] for weights in self.kept])[None] for name in self.kept[0]}
         draws = Draws(
             {name: array.astype(np.float32, copy=False) for name, array in arrays.items()},
@@ -134,15 +133,24 @@ class Chain:
                 "gradients": self.gradients,
                 "seconds": time.perf_counter() - self.started,
             }
-            | {name: text for name, text in texts.items() if text},
+            | chain_texts(network, self.sampler.start, recalibrated=recalibrate),
         )
         if recalibrate and data is not None:
             draws = recalibrated(draws, network, data.train[0].to(next(network.parameters()).device))
         return draws
 
 
+def chain_texts(network: nn.Module, start: Start, *, recalibrated: bool = False) -> dict[str, str]:
+    """The texts among the diagnostics of a chain: `held_fixed` and `start`, each only if it has something to say.
+
+    `recalibrated` is whether the draws have statistics of batch norm of their own.
+    """
+    texts = {"held_fixed": held_fixed(network, recalibrated), "start": described(start)}
+    return {name: text for name, text in texts.items() if text}
+
+
 def held_fixed(network: nn.Module, recalibrate: bool = False) -> str:
-    """What a Hamiltonian sampler holds fixed in a network, in words; empty if there is nothing.
+    """What a sampler holds fixed in a network, in words; empty if there is nothing.
 
     The density that it samples must be a fixed function of the weights. So layers are in eval mode: batch norm uses
     the statistics that it has at the start, and dropout does nothing. Recalibration changes the draws afterwards.

@@ -13,6 +13,7 @@ from light import written
 
 from bnnbench.matrix.config_reader import read_config
 from bnnbench.matrix.plan import make_plan
+from bnnbench.running.tasks import stored_memory
 from bnnbench.store.store import DRAWS, FITS, STATES, Store
 
 pytestmark = pytest.mark.integration
@@ -96,7 +97,8 @@ def drawn(folder: Path, store: str = "store") -> dict[str, np.ndarray]:
 
 
 def run(folder: Path, *arguments: str) -> Any:
-    return called("run", "-j", "1", *arguments, folder=folder)
+    """Run the file, with a worker only where something dies."""
+    return called("run", "-j", "1" if (folder / "die-at").exists() else "0", *arguments, folder=folder)
 
 
 def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
@@ -191,3 +193,42 @@ def test_states_are_shown_and_removed_with_their_fits(folder: Path) -> None:
     (folder / "benchmarks.yaml").write_text(FILE.replace("draws: 12", "draws: 4"))
     assert called("store", "gc", "--keep", "benchmarks.yaml", folder=folder).returncode == 0
     assert list(Store(folder / "store").keys(STATES)) == []
+
+
+def test_states_of_other_fits_are_read_once_by_a_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record is read in full only if it states the beginning that is looked for, and again if it was replaced."""
+    store, letters = Store(tmp_path / "store"), "abcd"
+
+    def write(letter: str, beginning: str) -> None:
+        fields = {"kind": "state", "status": "ok", "reason": "", "identity": {"beginning": "0" * 64}}
+        store.write_arrays(STATES, f"{letter * 64}-0-0", {**fields, "beginning": beginning * 64}, {})
+
+    def found(*beginnings: str) -> list[str]:
+        wanted = {beginning * 64 for beginning in beginnings}
+        return [record["key"][0] for record in stored_memory._beginning_with(wanted, store.keys(STATES), store)]
+
+    reads: list[str] = []
+    full: list[str] = []
+    read_plain, record = stored_memory.read_plain, Store.record
+
+    def reading(path: Path) -> bytes:
+        reads.append(path.parent.name[0])
+        return read_plain(path)
+
+    def reading_in_full(self: Store, kind: str, key: str) -> dict[str, Any] | None:
+        full.append(key[0])
+        return record(self, kind, key)
+
+    monkeypatch.setattr(stored_memory, "read_plain", reading)
+    monkeypatch.setattr(Store, "record", reading_in_full)
+    with store.held():
+        for letter in letters:
+            write(letter, "1" if letter < "c" else "2")
+        assert (sorted(found("1")), sorted(found("2")), found("3")) == (["a", "b"], ["c", "d"], [])
+        assert (sorted(reads), sorted(full)) == ([*letters], [*letters])
+        write("a", "3")
+        assert (found("1"), found("3")) == (["b"], ["a"])
+        assert (reads[4:], full[4:]) == (["a"], ["b", "a"])
+        assert found("0") == []
+        (store.place(STATES, "b" * 64 + "-0-0") / "record.json").unlink()
+        assert sorted(found("1", "2")) == ["c", "d"]

@@ -6,8 +6,12 @@ kept once, with the later one. When the fit is finished its own file has all dra
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +24,11 @@ from bnnbench.matrix.specs import FitSpec
 from bnnbench.pool.job import Setting
 from bnnbench.running.tasks import worker
 from bnnbench.store.environment import environment, gives_the_same_bits
+from bnnbench.store.files import read_plain
 from bnnbench.store.records import Ending, record_of_part
-from bnnbench.store.store import FITS, STATES, Store
+from bnnbench.store.store import FITS, RECORD, STATES, Store
 
+_BEGINNING = re.compile(b'"beginning": "([0-9a-f]+)"')
 SLOTS = 2
 """The numbers under which the state of a part is kept in turn. The draws have the numbers after them."""
 
@@ -123,13 +129,10 @@ class StoredMemory(PartMemory):
         """The records of states of finished parts with the beginning of this one, and not more draws."""
         beginning, fit = self._spec.beginning(self._part), self._spec.key
         per_part = self._spec.posterior.draws // max(1, self._spec.parts)
-        for key in store.keys(STATES):
-            if key.startswith(fit) or not key.endswith(tuple(f"-{self._part}-{slot}" for slot in range(SLOTS))):
-                continue
-            record = store.record(STATES, key)
-            if record is None or record.get("beginning") != beginning or not record["ended"]:
-                continue
-            if record["draws"] <= per_part and self._counts(record):
+        ends = tuple(f"-{self._part}-{slot}" for slot in range(SLOTS))
+        keys = (key for key in store.keys(STATES) if key.endswith(ends) and not key.startswith(fit))
+        for record in _beginning_with({beginning}, keys, store):
+            if record["ended"] and record["draws"] <= per_part and self._counts(record):
                 yield record
 
     def _counts(self, record: dict[str, Any]) -> bool:
@@ -162,10 +165,30 @@ def forget(fits: Iterable[FitSpec], store: Store) -> None:
     beginnings = {spec.beginning(part) for spec, part in parts}
     for key in [key for spec, part in parts for key in _of_part(spec, part, store)]:
         store.remove(STATES, key)
-    for key in list(store.keys(STATES)):
+    for record in _beginning_with(beginnings, list(store.keys(STATES)), store):
+        store.remove(STATES, record["key"])
+
+
+def _beginning_with(beginnings: Collection[str], keys: Iterable[str], store: Store) -> Iterator[dict[str, Any]]:
+    """The records of states, among these keys, that state one of these beginnings. Others are not read in full."""
+    for key in keys:
+        with contextlib.suppress(OSError):  # The store says what is wrong with a file that cannot be read.
+            path = store.place(STATES, key) / RECORD
+            now = path.lstat()
+            if _stated(str(path), (now.st_ino, now.st_mtime_ns)).isdisjoint(beginnings):
+                continue
         record = store.record(STATES, key)
         if record is not None and record.get("beginning") in beginnings:
-            store.remove(STATES, key)
+            yield record
+
+
+@functools.lru_cache(maxsize=20_000)
+def _stated(path: str, version: tuple[int, int]) -> frozenset[str]:
+    """The beginnings that the text of a record states: one, unless a parameter has the same name.
+
+    A process reads each version of a file once, since each part of a fit looks at the states of all fits.
+    """
+    return frozenset(found.decode() for found in _BEGINNING.findall(read_plain(Path(path))))
 
 
 def _of_part(spec: FitSpec, part: int, store: Store) -> list[str]:

@@ -13,8 +13,10 @@ from blackjax.mcmc import adjusted_mclmc, mclmc
 from blackjax.mcmc.hmc import HMCState
 from blackjax.mcmc.integrators import IntegratorState, isokinetic_velocity_verlet
 
+from bnnbench import Incompatible
 from bnnbench.authoring import Transition
-from bnnbench_plugins.numpyro.engine import Potential, Weights, compiled
+from bnnbench_plugins.numpyro.potential import Potential, Weights
+from bnnbench_plugins.numpyro.programs import compiled, identified
 
 DIVERGING = 1000.0
 """The integration error of a trajectory above which it counts as divergent."""
@@ -28,9 +30,11 @@ class MicrocanonicalEngine:
 
     Args:
         potential: a function from `inputs` to the potential.
-        weights: where the chain starts; two weights or more.
+        weights: where the chain starts.
         inputs: the data. They are arguments of the compiled programs.
         adjusted: whether trajectories are accepted or rejected.
+
+    Raises `Incompatible` if there are fewer than two weights.
     """
 
     def __init__(
@@ -40,16 +44,18 @@ class MicrocanonicalEngine:
         inputs: tuple[jax.Array, ...],
         adjusted: bool,
     ) -> None:
+        size = sum(array.size for array in weights.values())
+        if size < 2:
+            raise Incompatible("the microcanonical dynamics need a network with two weights or more")
         # The kernels flatten weights in the order of their sorted names, which is that of the inverse mass matrix.
         start = {name: jnp.asarray(array) for name, array in weights.items()}
-        size = sum(array.size for array in weights.values())
         self._inputs, self._unit = inputs, math.sqrt(size)
         key = np.zeros(2, np.uint32)
-        begin = compiled(_start(potential), (start, key, inputs))
+        begin, density = identified(_start(potential), (start, key, inputs))
         self._place = begin(start, key, inputs)
         move = _adjusted(potential) if adjusted else _unadjusted(potential)
         example = (self._place, inputs, *self._arguments((0, 0), 0.1, np.ones(size, np.float32), 1))
-        self._advance = compiled(move, example)
+        self._advance = compiled(move, example, "blackjax", adjusted, density)
 
     def transition(
         self, seeds: tuple[int, int], *, step_size: float, inverse_mass: np.ndarray, leapfrog_steps: int

@@ -15,6 +15,7 @@ Hamiltonian Monte Carlo does. So step sizes and trajectories of both mean the sa
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -75,9 +76,11 @@ class BlackJAXMCLMC(FixedLength):
         from bnnbench_plugins.blackjax.installed import require_blackjax
 
         require_blackjax()
-        from bnnbench_plugins.blackjax.sampling import sample
+        from bnnbench_plugins.blackjax.engine import MicrocanonicalEngine
+        from bnnbench_plugins.numpyro.sampling import sample
 
-        draws = sample(Chain(self, chain, seed, progress, memory), self.adjusted, network, data)
+        engine = partial(MicrocanonicalEngine, adjusted=self.adjusted)
+        draws = sample(Chain(self, chain, seed, progress, memory), engine, network, data)
         if not self.adjusted:
             draws.diagnostics["biased"] = BIASED
         return draws

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -13,11 +12,8 @@ from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
 from bnnbench.authoring import Transition
-
-Weights = Mapping[str, jax.Array]
-"""`state_dict` name -> weight."""
-Potential = Callable[[Weights], jax.Array]
-"""The negative log density of weights, up to a constant."""
+from bnnbench_plugins.numpyro.potential import Potential, Weights
+from bnnbench_plugins.numpyro.programs import compiled, identified
 
 
 class Place(NamedTuple):
@@ -45,11 +41,11 @@ class NumPyroEngine:
         inputs: tuple[jax.Array, ...],
         max_tree_depth: int | None,
     ) -> None:
-        begin = compiled(_start(potential), (weights, inputs))
+        begin, density = identified(_start(potential), (weights, inputs))
         self._inputs, self._place = inputs, begin(weights, inputs)
         size = sum(array.size for array in weights.values())
         example = (self._place, inputs, *_arguments((0, 0), 0.1, np.ones(size, np.float32), 1, trial=False))
-        self._advance = compiled(_transition(potential, max_tree_depth), example)
+        self._advance = compiled(_transition(potential, max_tree_depth), example, "numpyro", max_tree_depth, density)
 
     def transition(
         self, seeds: tuple[int, int], *, step_size: float, inverse_mass: np.ndarray, leapfrog_steps: int
@@ -148,20 +144,3 @@ def _transition(potential: Callable[..., Potential], max_tree_depth: int | None)
         return place, (new.accept_prob, new.diverging, new.num_steps)
 
     return transition
-
-
-_programs: dict[tuple[str, str], Any] = {}
-"""Compiled programs of this process: device of JAX and sha256 of the program's text -> program."""
-
-
-def compiled(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-    """The function compiled for arguments of these shapes.
-
-    Each program is compiled once in a process, so that later chains and fits of the same shapes start at once. Programs
-    are identified by their lowered text: two networks share a program exactly if they compute the same.
-    """
-    lowered = jax.jit(function).lower(*arguments)
-    key = str(jax.config.jax_default_device), hashlib.sha256(lowered.as_text().encode()).hexdigest()
-    if key not in _programs:
-        _programs[key] = lowered.compile()
-    return _programs[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -48,9 +49,11 @@ class NumPyroHMC(_InJax, FixedLength):
 
         Raises `Incompatible` for a network without parameters, or with an operation that has no JAX form.
         """
+        from bnnbench_plugins.numpyro.engine import NumPyroEngine
         from bnnbench_plugins.numpyro.sampling import sample
 
-        return sample(Chain(self, chain, seed, progress, memory), None, network, data)
+        engine = partial(NumPyroEngine, max_tree_depth=None)
+        return sample(Chain(self, chain, seed, progress, memory), engine, network, data)
 
 
 class NumPyroNUTS(_InJax):
@@ -81,9 +84,11 @@ class NumPyroNUTS(_InJax):
         The diagnostic `depth_cap_hits` is added. Raises `Incompatible` for a network without parameters, or with an
         operation that has no JAX form.
         """
+        from bnnbench_plugins.numpyro.engine import NumPyroEngine
         from bnnbench_plugins.numpyro.sampling import sample
 
-        draws = sample(Chain(self, chain, seed, progress, memory), self.max_tree_depth, network, data)
+        engine = partial(NumPyroEngine, max_tree_depth=self.max_tree_depth)
+        draws = sample(Chain(self, chain, seed, progress, memory), engine, network, data)
         longest = 2**self.max_tree_depth - 1
         draws.diagnostics["depth_cap_hits"] = int((draws.diagnostics["leapfrog_steps"] >= longest).sum())
         return draws

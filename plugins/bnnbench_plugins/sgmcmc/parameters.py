@@ -7,8 +7,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from bnnbench import IndependentChains, NormalPrior
-from bnnbench.authoring import BatchNormStatistics
-from bnnbench.authoring.starts import Start
+from bnnbench.authoring import BatchNormStatistics, Start
 
 
 class Steps(BatchNormStatistics, NormalPrior, IndependentChains):

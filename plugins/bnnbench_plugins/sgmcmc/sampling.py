@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -13,12 +12,10 @@ import numpy as np
 from blackjax.sgmcmc.diffusions import overdamped_langevin, sghmc
 
 from bnnbench import Draws, Progress
-from bnnbench.authoring import JaxNetwork, chain_seeds, fresh_network, kept_buffers, recalibrated
-from bnnbench.authoring.chain_record import held_fixed
-from bnnbench.authoring.starts import described, started
-from bnnbench_plugins.numpyro.engine import Potential, Weights, compiled
+from bnnbench.authoring import chain_seeds, chain_texts, fresh_network, kept_buffers, recalibrated, started
 from bnnbench_plugins.numpyro.jax_settings import check_platform, standard_settings
-from bnnbench_plugins.numpyro.sampling import CHECKED, check_against_torch, negative_log_posterior
+from bnnbench_plugins.numpyro.potential import Inputs, Potential, Weights, arrays_of, inputs, negative_log_posterior
+from bnnbench_plugins.numpyro.programs import compiled, identity
 from bnnbench_plugins.sgmcmc.schedules import Stretch, steps, stretches
 
 if TYPE_CHECKING:
@@ -48,7 +45,6 @@ def sample(sampler: Steps, network: nn.Module, data: Data, seed: int, chain: int
     recalibrate = sampler.batch_norm == "recalibrated"
     size = min(sampler.batch_size, len(data.train[0]))
     rates = np.concatenate([stretch.rates for stretch in stretches(sampler) if stretch.kept])
-    texts = {"held_fixed": held_fixed(sampled, recalibrate), "start": described(sampler.start)}
     draws = Draws(
         {name: np.stack([weights[name] for weights in kept])[None] for name in kept[0]},
         shared=kept_buffers(sampled),
@@ -58,7 +54,7 @@ def sample(sampler: Steps, network: nn.Module, data: Data, seed: int, chain: int
             "seconds": time.perf_counter() - began,
             "biased": BIASED,
         }
-        | {name: text for name, text in texts.items() if text},
+        | chain_texts(sampled, sampler.start, recalibrated=recalibrate),
     )
     device = next(sampled.parameters()).device
     return recalibrated(draws, sampled, data.train[0].to(device)) if recalibrate else draws
@@ -74,25 +70,20 @@ def _kept(
     progress: Progress,
 ) -> Iterator[dict[str, np.ndarray]]:
     """The weights of each draw, name -> array. Raises `FloatingPointError` if they are not finite."""
-    jax_network = JaxNetwork(sampled)
-    check_against_torch(jax_network, sampled, data.train[0][:CHECKED])
+    potential = negative_log_posterior(sampled, data)
     start = started(sampler.start, template, data, sampler.prior_scale, seed, chain)
-    weights = {name: jnp.asarray(weight.cpu().numpy()) for name, weight in start.items()}
-    # The data are arguments of the compiled program, because XLA would try to fold constants of this size.
-    inputs = (jnp.asarray(data.train[0].numpy()), jnp.asarray(data.train[1].numpy()))
+    weights = {name: jnp.asarray(weight) for name, weight in arrays_of(start.items()).items()}
+    points = len(data.train[0])
+    size = min(sampler.batch_size, points)
+    of_data = inputs(data, sampler.prior_scale, points / size)
     own = chain_seeds(seed, chain)[1]
-    batches = _batches(len(inputs[0]), sampler.batch_size, own)
-    buffers = {name: buffer.cpu().numpy() for name, buffer in sampled.named_buffers()}
-    advance = _advance(sampler, jax_network, buffers)
+    batches = _batches(points, size, own)
+    advance, density = _advance(potential, sampler.decay), _identity(potential, weights, of_data, size)
     place: Place = (weights, {name: jnp.zeros_like(weight) for name, weight in weights.items()})
     total = steps(sampler)
-    programs: dict[int, Any] = {}  # by the number of steps, of which shapes depend
     for stretch in stretches(sampler):
-        arguments = (place, inputs, *_arguments(stretch, own, batches))
-        length = len(stretch.rates)
-        if length not in programs:
-            programs[length] = compiled(advance, arguments)
-        place = programs[length](*arguments)
+        arguments = (place, of_data, *_arguments(stretch, own, batches))
+        place = compiled(advance, arguments, "sgmcmc", sampler.decay, density)(*arguments)
         done = stretch.first + len(stretch.rates)
         arrays = {name: np.array(weight) for name, weight in place[0].items()}
         if not all(np.isfinite(array).all() for array in arrays.values()):
@@ -113,19 +104,29 @@ def _arguments(stretch: Stretch, seed: int, batches: Iterator[np.ndarray]) -> tu
 def _batches(points: int, size: int, seed: int) -> Iterator[np.ndarray]:
     """Minibatches (B,) of indices without end: each pass takes the points in a new order, and drops what is left."""
     generator = np.random.Generator(np.random.PCG64(seed))
-    size = min(size, points)
     while True:
         order = generator.permutation(points).astype(np.int32)
         yield from order[: points // size * size].reshape(-1, size)
 
 
-def _advance(sampler: Steps, network: JaxNetwork, buffers: dict[str, np.ndarray]) -> Callable[..., Place]:
-    """A function that makes some steps."""
-    move = _langevin if sampler.decay is None else _hamiltonian(sampler.decay)
+def _identity(potential: Callable[..., Potential], weights: Weights, inputs: Inputs, size: int) -> str:
+    """The identity of the density of minibatches of this size."""
+
+    def gradient(weights: Weights, inputs: tuple[Any, ...]) -> Any:
+        return jax.value_and_grad(potential(*inputs, points / size))(weights)
+
+    points = len(inputs[0])
+    of_batch = [jax.ShapeDtypeStruct((size, *array.shape[1:]), array.dtype) for array in inputs[:2]]
+    return identity(gradient, (weights, (*of_batch, inputs[2])))
+
+
+def _advance(potential: Callable[..., Potential], decay: float | None) -> Callable[..., Place]:
+    """A function that makes some steps, of SGHMC with a momentum of this decay or of SGLD."""
+    move = _langevin if decay is None else _hamiltonian(decay)
 
     def advance(
         place: Place,
-        inputs: tuple[jax.Array, jax.Array],
+        inputs: Inputs,
         key: jax.Array,
         numbers: jax.Array,
         batches: jax.Array,
@@ -133,13 +134,11 @@ def _advance(sampler: Steps, network: JaxNetwork, buffers: dict[str, np.ndarray]
         temperatures: jax.Array,
     ) -> Place:
         points, size = len(inputs[0]), batches.shape[1]
-        # N/B times a density with a prior that is wider by sqrt(N/B): the prior then counts once, as it should.
-        potential = negative_log_posterior(network, buffers, sampler.prior_scale * math.sqrt(points / size))
 
         def step(place: Place, of_step: tuple[jax.Array, ...]) -> tuple[Place, None]:
             number, batch, rate, temperature = of_step
-            of_batch: Potential = potential(inputs[0][batch], inputs[1][batch])
-            gradient = jax.grad(lambda weights: -points / size * of_batch(weights))
+            of_batch = potential(inputs[0][batch], inputs[1][batch], inputs[2], points / size)
+            gradient = jax.grad(lambda weights: -of_batch(weights))
             return move(jax.random.fold_in(key, number), place, gradient, rate / points, temperature), None
 
         return jax.lax.scan(step, place, (numbers, batches, rates, temperatures))[0]

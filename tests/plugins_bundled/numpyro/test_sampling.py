@@ -49,23 +49,3 @@ def test_a_check_finds_what_jax_cannot_run_before_anything_is_sampled() -> None:
     before = {name: weight.clone() for name, weight in network.state_dict().items()}
     posterior.check(network, problem(2))
     assert all(torch.equal(weight, before[name]) for name, weight in network.state_dict().items())
-
-
-def test_numpyro_compiles_a_shape_once_for_the_process() -> None:
-    from bnnbench_plugins.numpyro import engine
-
-    def fitted(prior: float, seed: int, hidden: int = 3) -> tuple[bb.Predictive, int]:
-        before = len(engine._programs)
-        data = problem(2)
-        posterior = bb.posterior("numpyro-nuts", draws=4, warmup=3, max_tree_depth=2, prior_scale=prior)
-        predictive = bb.fit(posterior, bb.network("fc", hidden=(hidden,)).build(data), data, seed=seed)
-        return predictive, len(engine._programs) - before
-
-    first, programs = fitted(0.7, 0)
-    assert programs == 2  # The start of a chain, and its transition.
-    assert fitted(0.7, 1)[1] == 0
-    again, programs = fitted(0.7, 0)
-    assert programs == 0
-    assert all(torch.equal(first.draws[name], again.draws[name]) for name in first.draws)
-    assert fitted(0.8, 0)[1] == 2
-    assert fitted(0.7, 0, hidden=4)[1] == 2
