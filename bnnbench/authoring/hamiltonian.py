@@ -86,6 +86,11 @@ class HamiltonianSampler(BatchNormStatistics, NormalPrior, IndependentChains):
         """The number of the start of a chain: its own, or that of its group."""
         return chain if self.superchains is None else chain // (self.chains // self.superchains)
 
+    def beginning(self, part: int) -> dict[str, Any]:
+        """What decides how a chain begins: with `superchains` the number of its start, which `chains` decides too."""
+        shared = {} if self.superchains is None else {"superchains": self.start_of(part)}
+        return super().beginning(part) | shared
+
     @property
     def transitions(self) -> int:
         """Transitions of each chain, including the warm-up."""
@@ -121,8 +126,8 @@ class FixedLength(HamiltonianSampler):
 
     It takes the place of `leapfrog_steps`, except in the initial stage of the warm-up, where steps may be far shorter.
     Lengths vary between 0.8 and 1.2 times the mean, because trajectories of one length may return to where they began
-    (Neal 2011, section 3.2). pi / 2 times `prior_scale` suits weights that the data hardly inform (Izmailov et al.
-    2021).
+    (Neal 2011, section 3.2). 0.8 times `prior_scale` is a good start; pi / 2 times is the longest that can be of use,
+    for weights that the data hardly inform (Izmailov et al. 2021).
     """
 
     def steps_of(self, step_size: float, *, initial: bool, fraction: float) -> int:

@@ -42,6 +42,14 @@ class InParts(Posterior):
         """The number of parts. Each has `draws / parts` draws."""
         raise NotImplementedError
 
+    def beginning(self, part: int) -> dict[str, Any]:
+        """What decides how a part begins, as JSON values by name: the parameters that are not `lengthening`.
+
+        Override it if one of these, such as the number of parts, decides how some part begins.
+        """
+        parameters = self.identity()["parameters"]
+        return {name: value for name, value in parameters.items() if name not in self.lengthening}
+
     def fit_part(
         self, network: nn.Module, data: Data, *, seed: int, part: int, progress: Progress = no_progress
     ) -> Draws:
@@ -148,7 +156,7 @@ def _combined(values: list[Any]) -> Any:
     if all(isinstance(value, str) for value in values):
         return "; ".join(dict.fromkeys(values))
     arrays = [_as_array(value) for value in values]
-    return np.concatenate(arrays) if arrays[0].ndim else sum(values)
+    return np.concatenate(arrays) if arrays[0].ndim else sum(array.item() for array in arrays)
 
 
 def _as_array(value: Any) -> np.ndarray:

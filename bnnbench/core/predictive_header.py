@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, get_args
 from bnnbench.core import arguments
 from bnnbench.core.component import Component
 from bnnbench.core.network_outputs import Outputs
-from bnnbench.errors import StoreError
+from bnnbench.errors import StoreError, one_line
 from bnnbench.plugins.installed import registry
 
 if TYPE_CHECKING:
     from torch import nn
+
+FORMAT = 1
+"""The version of the header."""
 
 
 def header_of(network: nn.Module, posterior: Component | None, bounds: tuple[float, float] | None) -> dict[str, Any]:
@@ -23,7 +26,7 @@ def header_of(network: nn.Module, posterior: Component | None, bounds: tuple[flo
     recipe = getattr(network, "bnnbench_recipe", None)
     reading = getattr(network, "bnnbench_reading", None)
     return {
-        "format": 1,
+        "format": FORMAT,
         "network": _recipe("network", recipe[0]) if recipe else None,
         "shape": recipe[1] if recipe else None,
         "classes": recipe[2] if recipe else None,
@@ -32,6 +35,16 @@ def header_of(network: nn.Module, posterior: Component | None, bounds: tuple[flo
         "outputs": reading.outputs if reading else None,
         "output": bool(reading and reading.output),
     }
+
+
+def check_format(path: str | Path, header: dict[str, Any]) -> None:
+    """Raise `StoreError` if a header states another version than this one; some files of draws state none."""
+    found = header.get("format", FORMAT)
+    if found != FORMAT:
+        raise StoreError(
+            f"{path} is of format {one_line(str(found), 50)}; this version of bnnbench reads format {FORMAT}: "
+            "use the version that wrote it"
+        )
 
 
 def declarations(path: str | Path, header: dict[str, Any]) -> tuple[Outputs | None, tuple[float, float] | None]:

@@ -18,7 +18,7 @@ from bnnbench.core.network_copy import copied
 from bnnbench.core.network_outputs import Outputs, named
 from bnnbench.core.posterior import Posterior
 from bnnbench.core.predictive import Predictive
-from bnnbench.core.predictive_header import declarations
+from bnnbench.core.predictive_header import check_format, declarations
 from bnnbench.errors import ParameterError, StoreError, one_line
 from bnnbench.plugins.described import described
 from bnnbench.plugins.installed import registry
@@ -49,6 +49,7 @@ def load(
     if output is not None:
         check_output(output)
     draws, header = read_draws(_checked_path(path))
+    check_format(path, header)
     outputs, bounds = declarations(path, header)
     posterior = _component(path, "posterior", header) if header.get("posterior") else None
     if network is None:

@@ -12,6 +12,7 @@ import numpy as np
 from bnnbench.core.dataset import name_of
 from bnnbench.core.dependencies import Change, changed, field_of
 from bnnbench.errors import Incompatible, StoreError, message_of, one_line
+from bnnbench.evidence.about_draws import NEEDED, is_about, other_draws
 from bnnbench.evidence.cell import Cell, times_of
 from bnnbench.evidence.clean_predictions import CleanPredictions
 from bnnbench.matrix.plan import CellSpec, FitSpec
@@ -21,13 +22,13 @@ from bnnbench.plugins.signals import contained
 from bnnbench.store import codec
 from bnnbench.store.environment import gives_the_same_bits
 from bnnbench.store.records import FINAL
-from bnnbench.store.store import CELLS, DRAWS, FITS, Store
+from bnnbench.store.store import CELLS, FITS, Store
 
 _DAMAGED = "damaged in the store; the next run computes it again"
 """The reason of a cell whose record or arrays are damaged."""
 _KEPT = (
     *("status", "reason", "artefacts", "environment", "data", "test_data", "card", "warnings", "draws_sha256"),
-    *map(field_of, FIT_KINDS),
+    *(NEEDED, *map(field_of, FIT_KINDS)),
 )
 """The fields of a record that results keep in memory."""
 _ENDED = {"failed": "failed", "timeout": "timed out", "invalid": "is invalid"}
@@ -101,6 +102,8 @@ class CellReader:
         """
         if (change := self._changed_file(spec.fit, fit)) is not None:
             raise _NoResult("missing", f"{change.told(' when it was fitted')}: the next run fits it anew")
+        if fit is not None and other_draws(fit, spec.fit.needs, self._fit_known):
+            raise _NoResult("missing", "what its fit is made of has other draws since: the next run fits it anew")
         if fit is not None and fit["status"] != "ok":
             status = "invalid" if fit["status"] == "invalid" else "skipped"
             ended = "" if fit["status"] in FINAL else f"its fit {_ENDED[fit['status']]}: "
@@ -129,7 +132,13 @@ class CellReader:
             raise _NoResult("missing", "the record of its fit is not in the store")
         if not is_about(record.get("draws_sha256"), fit):
             raise _NoResult("missing", "its fit was computed anew since, and has other draws")
+        if other_draws(record, spec.needs[1:], self._fit_known):
+            raise _NoResult("missing", "what it compares with has other draws since: the next run computes it anew")
         return record
+
+    def _fit_known(self, key: str) -> dict[str, Any] | None:
+        """The main fields of the record of a fit by its key."""
+        return self.known(FITS, key)
 
     def _loaded(self, spec: CellSpec, record: Mapping[str, Any]) -> Any:
         """The result of a cell. Raises `_NoResult` if it is damaged, or about something else than others of its fit.
@@ -203,16 +212,6 @@ def _check_draws(result: Any) -> None:
             result.goal.check_draws(int(number))
     except Incompatible as error:
         raise _NoResult("skipped", str(error)) from None
-
-
-def is_about(draws_sha256: str | None, fit: Mapping[str, Any]) -> bool:
-    """Whether a cell was computed with the draws of a fit's record, given the checksum of draws in the cell's record.
-
-    The draws can differ although the key is the same, if the fit was lost and computed again in another environment.
-    True for a cell without a checksum.
-    """
-    draws = fit["artefacts"].get(DRAWS, {}).get("sha256")
-    return draws_sha256 is None or draws_sha256 == draws
 
 
 def sample_checksum(result: Any) -> str:

@@ -92,8 +92,7 @@ class FitSpec:
     def beginning(self, part: int) -> str:
         """The key of how a part begins: parts of the same beginning differ at most in their length."""
         posterior = self.posterior.identity()
-        lengthening = self.posterior.lengthening if isinstance(self.posterior, InParts) else ()
-        same = {name: value for name, value in posterior["parameters"].items() if name not in lengthening}
+        same = self.posterior.beginning(part) if isinstance(self.posterior, InParts) else posterior["parameters"]
         return key_of({**self.part_identity(part), "posterior": {**posterior, "parameters": same}})
 
     @functools.cached_property

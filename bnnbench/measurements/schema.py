@@ -34,6 +34,7 @@ RESERVED = frozenset(
         "images",
         "key",
         "kind",
+        "needed_sha256",
         "reason",
         "seconds",
         "seed",

@@ -141,6 +141,6 @@ def _run_pool(run: str, setting: Setting, memory: int) -> _RunPool:
 
     if run not in _pools:
         number = get_worker().state.nthreads
-        places = gpus.places(setting.device, number, None)
+        places = gpus.places(setting.device, number, setting.gpu_memory)
         _pools[run] = _RunPool(ProcessesPool(number, threads=setting.threads, memory=memory, places=places))
     return _pools[run]

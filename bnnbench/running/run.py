@@ -22,13 +22,15 @@ from bnnbench.pool.progress import Listener
 from bnnbench.running import manifest
 from bnnbench.running.dispatch import Ended, Tasks, dispatched
 from bnnbench.running.display import observer as shown
+from bnnbench.running.forgetting import forget
 from bnnbench.running.names import fit_name
 from bnnbench.running.observer import Observer, Silent
 from bnnbench.running.pools import local_pool, setting_of
 from bnnbench.running.preflight import check_device, tell
 from bnnbench.running.repeat import repeated
-from bnnbench.running.schedule import Schedule, forget
+from bnnbench.running.schedule import Schedule
 from bnnbench.running.task import Task
+from bnnbench.running.tasks import stored_memory
 from bnnbench.store.environment import environment
 from bnnbench.store.records import Ending, changed, record_of_cell, record_of_fit, record_of_part
 from bnnbench.store.store import CELLS, CHAINS, FITS, Store
@@ -201,6 +203,8 @@ def _collect(task: Task, ended: Ended, store: Store, setting: Setting) -> tuple[
         _record(task, ended, store, setting)
     if task.part is not None and ended.status != "ok":
         _record_fit(task.fit, store)
+    if task.part is None and not task.cells and ended.status == "ok":
+        stored_memory.tidied(task.fit, store)  # Not by the worker: on a cluster its store has none of the states.
     records = [record for kind, key in task.kept if (record := store.record(kind, key))]
     reasons = {str(record["reason"]): None for record in records}
     seconds = sum(float(record["seconds"]) for record in records) if ended.recorded else ended.seconds

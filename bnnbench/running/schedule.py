@@ -9,11 +9,10 @@ from typing import Any
 
 from bnnbench.core import dependencies
 from bnnbench.errors import StoreError
-from bnnbench.evidence.cell_reader import is_about
+from bnnbench.evidence.about_draws import is_about, other_draws
 from bnnbench.matrix.plan import CellSpec, FitSpec, Plan
 from bnnbench.running.names import fit_name, part_name
 from bnnbench.running.task import Independent, Task
-from bnnbench.running.tasks import stored_memory
 from bnnbench.store import codec
 from bnnbench.store.records import FINAL
 from bnnbench.store.store import CELLS, CHAINS, DRAWS, FITS, Store
@@ -42,8 +41,8 @@ class Schedule:
 
         Such a fit and its cells count as absent.
         """
-        self._draws_of: dict[str, str | None] = {}
-        """The checksum of the draws that each cell in the store was computed with, by the cell's key."""
+        self._kept: set[str] = set()
+        """The keys of the cells that the store has an outcome of."""
         self._followers: dict[str, list[Task]] = defaultdict(list)
         """The tasks that wait for a task, by its key."""
         self._needs: dict[str, set[str]] = {}
@@ -53,10 +52,17 @@ class Schedule:
         self._of_fits: dict[str, Task] = {}
         """The task of each fit that is made, by the fit's key."""
         self._uncertain: list[Task] = []
-        """Cells in the store whose fit has no record, grouped as tasks; `outdated` decides about them."""
+        """Cells in the store about fits that are made, grouped as tasks; `outdated` decides about them."""
         self._store, self._attempted = store, attempted
         for key in plan.fits:
             self._add_fit(plan, key)
+        # Afterwards, because a cell may compare with a fit that stands behind its own.
+        for task in self.tasks:
+            self._wait_for_others(task)
+        for key, fit in plan.fits.items():
+            kept = [[cell for cell in cells if cell.key in self._kept] for cells in plan.tasks[key]]
+            tasks = [_measurement(cells, fit, fit_name(fit, plan)) for cells in kept if cells]
+            self._uncertain += [task for task in tasks if key in self._of_fits or self._others(task)]
 
     @property
     def size(self) -> int:
@@ -94,15 +100,17 @@ class Schedule:
         return record is not None and record["status"] == "ok"
 
     def outdated(self) -> Independent | None:
-        """Tasks for the cells in the store whose fit had no record and, fitted in this run, has other draws.
+        """Tasks for the cells in the store that are about a fit which, made in this run, has other draws than before.
 
-        None if there are none.
+        The fit had no record, and is their own or one that they compare with. None if there are none.
         """
         tasks = []
         for task in self._uncertain:
             fit = self._store.record(FITS, task.fit.key)
-            old = [cell for cell in task.cells if fit and not is_about(self._draws_of[cell.key], fit)]
-            if fit and old and fit["status"] == "ok":
+            if fit is None or fit["status"] != "ok":
+                continue
+            records = [(cell, self._store.record(CELLS, cell.key)) for cell in task.cells]
+            if old := [cell for cell, record in records if not self._has_these_draws(cell, record, fit)]:
                 tasks.append(replace(task, cells=tuple(old)))
         return Independent(tasks) if tasks else None
 
@@ -115,38 +123,43 @@ class Schedule:
         measurements = [_measurement(cells, fit, name) for cells in missing]
         self.kept_fits += record is not None and record["status"] in FINAL
         if record is not None and record["status"] == "ok":
-            for task in measurements:
-                self._add([task], [], self._others(task))
+            self._add(measurements, [])
         elif record is not None and (record["status"] in FINAL or (FITS, key) in self._attempted):
             self.cached += sum(len(cells) for cells in missing)
         elif measurements or record is None or not groups:
             # The fit is computed even if all its cells have outcomes: its card is in its record. One without cells of
             # its own is needed by others.
-            kept = [[cell for cell in cells if cell.key in self._draws_of] for cells in groups]
-            self._uncertain += [_measurement(cells, fit, name) for cells in kept if cells]
             parts = list(self._missing_parts(fit, name))
             task = Task(name, fit)
-            self._add(parts, [], [])
-            self._add([task], parts, self._others(task))
+            self._add(parts, [])
+            self._add([task], parts)
+            self._add(measurements, [task])
             self._of_fits[key] = task
-            for measurement in measurements:
-                self._add([measurement], [task], self._others(measurement))
 
     def _others(self, task: Task) -> list[Task]:
         """The tasks of the fits that a fit is made of, or that cells compare with."""
         fits = task.cells[0].needs[1:] if task.cells else task.fit.needs
         return [self._of_fits[fit.key] for fit in fits if fit.key in self._of_fits]
 
-    def _add(self, tasks: list[Task], needs: list[Task], others: list[Task]) -> None:
-        """Add tasks, each of which waits for all of `needs` and `others`, and is lost without one of `needs`."""
+    def _add(self, tasks: list[Task], needs: list[Task]) -> None:
+        """Add tasks, each of which waits for all of `needs`, and is lost without one of them."""
         self.tasks += tasks
-        if not needs and not others:
-            self.ready += tasks
-            return
         for task in tasks:
-            self._needs[task.key] = {needed.key for needed in (*needs, *others)}
             self._essential |= {(task.key, needed.key) for needed in needs}
-            for needed in (*needs, *others):
+            self._wait(task, needs)
+
+    def _wait_for_others(self, task: Task) -> None:
+        """Let a task wait for the fits that it is made of or compares with, or be ready if it waits for nothing."""
+        self._wait(task, self._others(task))
+        if task.key not in self._needs:
+            self.ready.append(task)
+
+    def _wait(self, task: Task, needs: list[Task]) -> None:
+        """Let a task wait for others."""
+        known = self._needs.setdefault(task.key, set()) if needs else set()
+        for needed in needs:
+            if needed.key not in known:  # A cell may compare its fit with itself.
+                known.add(needed.key)
                 self._followers[needed.key].append(task)
 
     def _missing(self, groups: list[list[CellSpec]], fit: dict[str, Any] | None) -> Iterator[list[CellSpec]]:
@@ -169,22 +182,36 @@ class Schedule:
             return False
         if record["status"] not in FINAL:
             return (CELLS, cell.key) in self._attempted
-        draws = record.get("draws_sha256")
-        if fit and not is_about(draws, fit):
+        if not self._has_these_draws(cell, record, fit):
             return False
         if record["status"] == "ok" and not _is_restorable(self._store, cell, record):
             return False
-        self._draws_of[cell.key] = draws
+        self._kept.add(cell.key)
         return True
+
+    def _has_these_draws(self, cell: CellSpec, record: dict[str, Any] | None, fit: dict[str, Any] | None) -> bool:
+        """Whether the record of a cell is about the draws in the store: of its fit, and of those it compares with.
+
+        `fit` is the record of its fit.
+        """
+        if record is None or (fit and not is_about(record.get("draws_sha256"), fit)):
+            return False
+        return other_draws(record, cell.needs[1:], self._stored_fit) is None
+
+    def _stored_fit(self, key: str) -> dict[str, Any] | None:
+        return self._store.record(FITS, key)
 
     def _fit_record(self, fit: FitSpec) -> dict[str, Any] | None:
         """The record of a fit; None if there is none, if it is `ok` but has no draws, or if a file has changed.
 
-        The file is one that the fit's data set, network or posterior has read.
+        The file is one that the fit's data set, network or posterior has read. A fit that is made of other draws than
+        the store has now counts as absent too.
         """
         record = self._store.record(FITS, fit.key)
         if change := dependencies.changed(record, fit.dataset, fit.network, fit.posterior):
             self.changed[fit.key] = change.file
+            return None
+        if record and other_draws(record, fit.needs, self._stored_fit):
             return None
         return None if record and record["status"] == "ok" and DRAWS not in record["artefacts"] else record
 
@@ -195,25 +222,6 @@ class Schedule:
             absent = record is None or record["status"] != "ok" or DRAWS not in record["artefacts"]
             if absent or dependencies.changed(record, fit.dataset, fit.network, fit.posterior):
                 yield Task(part_name(name, fit, part), fit, part)
-
-
-def forget(plan: Plan, store: Store, everything: bool) -> None:
-    """Before a run, delete failed records of parts, so that only new failures are reported.
-
-    With `everything`, delete all records that the plan asks for. A run that is stopped can then be continued without
-    mixing old outcomes with new ones.
-    """
-    for key, fit in plan.fits.items():
-        for part in fit.part_keys:
-            record = store.record(CHAINS, part)
-            if record and (everything or record["status"] != "ok"):
-                store.remove(CHAINS, part)
-        if everything:
-            store.remove(FITS, key)
-    if everything:
-        stored_memory.forget(plan.fits.values(), store)
-        for cell in plan.cells:
-            store.remove(CELLS, cell.key)
 
 
 def _is_restorable(store: Store, cell: CellSpec, record: dict[str, Any]) -> bool:

@@ -39,7 +39,18 @@ VARIABLES = (
 )
 """The environment variables that are recorded: those that change numbers, and no others."""
 
-_DISTRIBUTIONS = ("bnnbench", "jax", "jaxlib", "numpy", "numpyro", "pyro-ppl", "scikit-learn", "torch")
+_DISTRIBUTIONS = (
+    "bnnbench",
+    "blackjax",
+    "jax",
+    "jaxlib",
+    "numpy",
+    "numpyro",
+    "pyro-ppl",
+    "scikit-learn",
+    "scipy",
+    "torch",
+)
 
 
 def environment(threads: int) -> dict[str, Any]:
@@ -80,7 +91,8 @@ def gives_the_same_bits(one: Mapping[str, Any], other: Mapping[str, Any]) -> boo
 
 
 def _has_gpu(environment: Mapping[str, Any]) -> bool:
-    return environment.get("kernels", {}).get("gpu") is not None
+    kernels = environment.get("kernels")  # A record from elsewhere may have anything there.
+    return isinstance(kernels, Mapping) and kernels.get("gpu") is not None
 
 
 def _kernels() -> dict[str, Any]:

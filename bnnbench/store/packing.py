@@ -7,6 +7,8 @@ data. Nothing is unpickled.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,18 +16,20 @@ from typing import Any
 import numpy as np
 
 from bnnbench.core.dependencies import field_of
+from bnnbench.core.draws import Draws
 from bnnbench.core.draws_file import read_draws, write_draws
-from bnnbench.core.predictive_header import header_of
+from bnnbench.core.predictive_header import check_format, header_of
 from bnnbench.core.rules import preparation
 from bnnbench.errors import StoreError, one_line
 from bnnbench.matrix.specs import FitSpec, key_of
 from bnnbench.plugins.kinds import FIT_KINDS
+from bnnbench.store.checks import LARGEST_RECORD
 from bnnbench.store.files import write_whole
 from bnnbench.store.records import changed, check_fields, with_defaults
-from bnnbench.store.store import DRAWS, FITS, Store
+from bnnbench.store.store import CHAINS, DRAWS, FITS, STATES, Store
 
-FIT = "fit"
-"""The entry of the header that holds the fit's record."""
+FIT, SUM = "fit", "draws_sha256"
+"""The entries of the header that hold the fit's record, and the checksum of its draws."""
 
 
 def pack(store: Store, fit: FitSpec, path: Path) -> None:
@@ -40,7 +44,7 @@ def pack(store: Store, fit: FitSpec, path: Path) -> None:
     draws = store.draws(FITS, fit.key, record)
     data = preparation.loaded(fit.dataset, fit.seed)
     network = preparation.built(fit.network, data, "cpu")
-    header = header_of(network, fit.posterior, data.bounds) | {FIT: changed(record)}
+    header = header_of(network, fit.posterior, data.bounds) | {FIT: changed(record), SUM: sum_of_draws(draws)}
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, lambda place: write_draws(place, draws, header))
 
@@ -50,20 +54,28 @@ def unpack(path: Path, store: Store) -> tuple[str, bool]:
 
     The key is computed from the identity that the file states. That the draws are what the identity says is taken from
     the file: only a fit on this computer could prove it. A run checks that the data have the checksum of the record and
-    that the network predicts what it predicted for the fit. Raises `StoreError` if the file is no packed fit, or holds
-    draws that are not finite.
+    that the network predicts what it predicted for the fit. What the store has of an unfinished fit of this key is
+    removed. Raises `StoreError` if the file is no packed fit, is damaged, is of a later format, or holds draws that are
+    not finite.
     """
     draws, header = read_draws(path)
     record = header.get(FIT)
     if not isinstance(record, dict):
         raise StoreError(f"{path} holds draws, but not the record of a fit: bnnbench draws pack writes such files")
+    check_format(path, header)
     key = _key(path, record)
+    if header.get(SUM) != sum_of_draws(draws):
+        raise StoreError(f"{path} is damaged: its draws do not have their checksum")
     bad = [name for name, array in (draws.shared | draws.arrays).items() if not np.isfinite(array).all()]
     if bad:
         raise StoreError(f"{path} holds draws that are not finite: {', '.join(bad)}")
     known = store.record(FITS, key)
     if known is not None and known["status"] == "ok":
         return key, True
+    # Chains that began here are not those of the file: a longer fit must not go on from their states.
+    for kind in (CHAINS, STATES):
+        for part in [part for part in store.keys(kind) if part.startswith(f"{key}-")]:
+            store.remove(kind, part)
     files = {field: record[field] for field in map(field_of, FIT_KINDS) if field in record}
     store.write(FITS, key, changed(record), {DRAWS: lambda place: write_draws(place, draws, files)})
     return key, False
@@ -76,14 +88,31 @@ def file_name(fit: FitSpec, labels: tuple[str, str, str], seeds: int) -> str:
     return f"{dataset}-{network}-{posterior}{seed}-{fit.key[:8]}.safetensors"
 
 
+def sum_of_draws(draws: Draws) -> str:
+    """The sha256 of the names, types, shapes and bytes of draws: safetensors has no checksum."""
+    total = hashlib.sha256()
+    for group in (draws.arrays, draws.shared):
+        for name, array in sorted(group.items()):
+            total.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+            total.update(np.ascontiguousarray(array).data)
+    return total.hexdigest()
+
+
 def _key(path: Path, record: dict[str, Any]) -> str:
     """The key of a fit by its record. Raises `StoreError` if the record cannot be that of a finished fit."""
     try:
         check_fields(with_defaults(record))
-        whole = record["kind"] == "fit" and record["status"] == "ok" and isinstance(record["card"], dict)
+        if len(json.dumps(record, indent=1, allow_nan=False)) > LARGEST_RECORD // 2:
+            raise ValueError("it is too large")
+        whole = record["kind"] == "fit" and record["status"] == "ok" and _is_card(record["card"])
         parts = ("schema", "kind", "dataset", "network", "posterior", "seed")
         if not whole or any(part not in record["identity"] for part in parts):
             raise ValueError("it is not that of a finished fit")
         return key_of(record["identity"])
     except (KeyError, TypeError, ValueError, StoreError, RecursionError) as error:
         raise StoreError(f"{path}: its record of a fit is wrong: {one_line(str(error), 200)}") from error
+
+
+def _is_card(card: Any) -> bool:
+    """Whether a value is a card that tables and messages can name."""
+    return isinstance(card, dict) and all(isinstance(card.get(name), str) for name in ("level", "why"))

@@ -16,8 +16,8 @@ def chain(value: float, **diagnostics: object) -> bb.Draws:
 def test_chains_are_put_one_behind_another_with_what_is_known_of_them() -> None:
     both = joined(
         [
-            chain(0.0, gradients=3, divergences=np.array([[True, False]]), unfinished="x", lost=[None, 1.0]),
-            chain(1.0, gradients=4, divergences=[[False, False]], unfinished="x", lost=[2.0, 3.0]),
+            chain(0.0, gradients=3, divergences=np.array([[True, False]]), unfinished="x", lost=[None, 1.0], bad=None),
+            chain(1.0, gradients=4, divergences=[[False, False]], unfinished="x", lost=[2.0, 3.0], bad=1),
         ]
     )
     assert both.arrays["w"].shape == (2, 2, 3)
@@ -27,6 +27,7 @@ def test_chains_are_put_one_behind_another_with_what_is_known_of_them() -> None:
     assert both.diagnostics["divergences"].tolist() == [[True, False], [False, False]]
     assert both.diagnostics["unfinished"] == "x"
     assert np.isnan(both.diagnostics["lost"][0])
+    assert np.isnan(both.diagnostics["bad"]), "a number that was not finite is null in a file"
 
 
 @pytest.mark.parametrize(

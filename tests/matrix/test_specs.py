@@ -60,3 +60,22 @@ def test_a_revision_of_cells_leaves_fits_valid_and_one_of_fits_changes_both(monk
     monkeypatch.setattr(specs, "FIT_REVISION", 2)
     assert fit().key != before[0]
     assert cell().key != before[1]
+
+
+def hamiltonian(**parameters: object) -> FitSpec:
+    return FitSpec(bb.dataset("half-moons"), bb.network("fc"), bb.posterior("pyro-hmc", **parameters), seed=3)
+
+
+def test_chains_begin_alike_if_only_their_length_and_number_differ() -> None:
+    short, long = hamiltonian(draws=4, chains=2), hamiltonian(draws=30, chains=3)
+    assert [short.beginning(chain) == long.beginning(chain) for chain in range(2)] == [True, True]
+    assert short.beginning(0) != short.beginning(1)
+    assert short.beginning(0) != hamiltonian(draws=4, chains=2, warmup=101).beginning(0)
+
+
+def test_chains_with_other_starts_begin_otherwise() -> None:
+    """The number of chains decides which of them share a start."""
+    few, more = hamiltonian(draws=8, chains=4, superchains=2), hamiltonian(draws=8, chains=8, superchains=2)
+    assert [few.beginning(chain) == more.beginning(chain) for chain in range(4)] == [True, True, False, False]
+    pairs = hamiltonian(draws=8, chains=8, superchains=4)
+    assert [few.beginning(chain) == pairs.beginning(chain) for chain in range(4)] == [True] * 4

@@ -72,8 +72,15 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert not Processes.running
 
 
-def payload(function: object, run: str, needed: dask_worker.Contents | None = None, device: str = "cpu") -> bytes:
-    job, setting = Job(function, (), (), 1.0), Setting("unused", device, 1)  # type: ignore[arg-type]
+def payload(
+    function: object,
+    run: str,
+    needed: dask_worker.Contents | None = None,
+    device: str = "cpu",
+    gpu_memory: int | None = None,
+) -> bytes:
+    setting = Setting("unused", device, 1, gpu_memory=gpu_memory)
+    job = Job(function, (), (), 1.0)  # type: ignore[arg-type]
     return pickle.dumps((job, setting, 2**30, run, needed or {}))
 
 
@@ -116,12 +123,19 @@ def test_a_run_that_sends_jobs_keeps_its_processes(monkeypatch: pytest.MonkeyPat
     assert Processes.running == {first}
 
 
-@pytest.mark.parametrize(("device", "places"), [("cpu", []), ("auto", [Place(0), Place(0)])])
+@pytest.mark.parametrize(
+    ("device", "gpu_memory", "places"),
+    [
+        ("cpu", None, []),
+        ("auto", None, [Place(0), Place(0)]),
+        ("auto", 2**32, [Place(0, 0.25), Place(0, 0.25)]),
+    ],
+)
 def test_the_processes_of_a_run_are_spread_over_the_gpus_of_the_machine(
-    monkeypatch: pytest.MonkeyPatch, device: str, places: list[Place]
+    monkeypatch: pytest.MonkeyPatch, device: str, gpu_memory: int | None, places: list[Place]
 ) -> None:
     monkeypatch.setattr(gpus, "inventory", lambda: [Gpu(0, 2**34)])
-    dask_worker.perform(payload(joining, "run", device=device))
+    dask_worker.perform(payload(joining, "run", device=device, gpu_memory=gpu_memory))
     assert [one.places for one in Processes.running] == [places]
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from bnnbench.matrix.config_reader import read_config
 from bnnbench.matrix.plan import Plan, make_plan
-from bnnbench.running.schedule import Schedule, forget
+from bnnbench.running.forgetting import forget
+from bnnbench.running.schedule import Schedule
 from bnnbench.store.store import CELLS, CHAINS, DRAWS, FITS, Store
 
 DRAWN = {DRAWS: lambda path: path.write_bytes(b"draws")}

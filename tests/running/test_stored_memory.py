@@ -13,7 +13,12 @@ from light import written
 
 from bnnbench.matrix.config_reader import read_config
 from bnnbench.matrix.plan import make_plan
+from bnnbench.pool.job import Setting
+from bnnbench.running.dispatch import Ended
+from bnnbench.running.run import _collect
+from bnnbench.running.task import Task
 from bnnbench.running.tasks import stored_memory
+from bnnbench.store.records import Ending, changed, record_of_part
 from bnnbench.store.store import DRAWS, FITS, STATES, Store
 
 pytestmark = pytest.mark.integration
@@ -116,6 +121,27 @@ def test_a_killed_chain_goes_on_to_the_same_bits(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (steps(folder, 0), steps(folder, 1)) == ([4, 5], [4, 5])
     assert same(drawn(folder), drawn(folder, "whole"))
+
+
+def test_a_chain_that_went_on_has_the_time_of_all_its_tasks_and_what_was_said_of_its_state(folder: Path) -> None:
+    (folder / "die-at").write_text("4")
+    assert run(folder).returncode == 1
+    (folder / "die-at").unlink()
+    store = Store(folder / "store")
+    for key in store.keys(STATES):
+        record = store.record(STATES, key)
+        assert record is not None
+        assert record["seconds"] > 0
+        before = {"seconds": 1000.0, "cpu_seconds": 900.0, "note": "continued after 2 draws"}
+        store.write_arrays(STATES, key, changed(record, **before), store.arrays(STATES, key, record))
+    assert called("run", "-j", "1", folder=folder).returncode == 0, "in a worker, as before"
+    (key,) = store.keys(FITS)
+    fit = store.record(FITS, key)
+    assert fit is not None
+    assert [1000 < chain["seconds"] < 1100 for chain in fit["chains"]] == [True, True]
+    assert [900 < chain["cpu_seconds"] < 1000 for chain in fit["chains"]] == [True, True]
+    assert 2000 < fit["seconds"] < 2200
+    assert fit["diagnostics"]["continued"] == "continued after 2 draws"
 
 
 def test_more_draws_go_on_from_those_that_are_there(folder: Path) -> None:
@@ -232,3 +258,15 @@ def test_states_of_other_fits_are_read_once_by_a_process(tmp_path: Path, monkeyp
         assert found("0") == []
         (store.place(STATES, "b" * 64 + "-0-0") / "record.json").unlink()
         assert sorted(found("1", "2")) == ["c", "d"]
+
+
+def test_states_that_came_from_a_cluster_are_tidied_where_the_run_is(folder: Path) -> None:
+    """The worker that joins the chains has a store of its own there, without their states."""
+    ((key, fit),) = make_plan(read_config(folder / "benchmarks.yaml")).fits.items()
+    store = Store(folder / "store")
+    with store.held():
+        for number, fields in enumerate(({"draws": 4}, {"draws": 6, "ended": True}, {}, {})):
+            record = record_of_part(fit, 0, Ending("ok"), **{"draws": 0, "ended": False, **fields})
+            store.write(STATES, f"{key}-0-{number}", record)
+        _collect(Task("walk", fit), Ended("ok", recorded=True), store, Setting(str(store.path), "cpu", 1))
+    assert list(store.keys(STATES)) == [f"{key}-0-1"]

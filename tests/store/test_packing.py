@@ -16,9 +16,10 @@ from bnnbench.core.draws_file import read_draws, write_draws
 from bnnbench.errors import StoreError
 from bnnbench.matrix.config_reader import read_config
 from bnnbench.matrix.plan import Plan, make_plan
-from bnnbench.store.packing import pack, unpack
-from bnnbench.store.records import Ending, record_of_fit
-from bnnbench.store.store import DRAWS, FITS, Store
+from bnnbench.store.checks import LARGEST_RECORD
+from bnnbench.store.packing import SUM, pack, sum_of_draws, unpack
+from bnnbench.store.records import Ending, record_of_fit, record_of_part
+from bnnbench.store.store import CHAINS, DRAWS, FITS, STATES, Store
 
 
 def fitted(folder: Path) -> tuple[Plan, Store, Path]:
@@ -75,6 +76,10 @@ def test_a_packed_fit_is_a_predictive(tmp_path: Path) -> None:
         ({"identity": {}}, "not that of a finished fit"),
         ({"identity": 3}, "record of a fit is wrong"),
         ({"seconds": -1.0}, "record of a fit is wrong"),
+        ({"card": {}}, "not that of a finished fit"),
+        ({"card": {"level": ["single"], "why": ""}}, "not that of a finished fit"),
+        ({"card": {"level": "single", "why": "", "rhat": float("nan")}}, "record of a fit is wrong"),
+        ({"more": "x" * (LARGEST_RECORD // 2)}, "too large"),
     ],
 )
 def test_a_file_that_is_no_finished_fit_is_refused(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
@@ -82,7 +87,43 @@ def test_a_file_that_is_no_finished_fit_is_refused(tmp_path: Path, changes: dict
     other = Store(tmp_path / "other")
     with other.held(), pytest.raises(StoreError, match=reason):
         unpack(repacked(path, **changes), other)
-    assert list(other.keys(FITS)) == []
+    assert list((tmp_path / "other" / FITS).iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["arrays", "shared"])
+def test_draws_that_were_changed_are_refused(tmp_path: Path, where: str) -> None:
+    _, _, path = fitted(tmp_path)
+    draws, header = read_draws(path)
+    arrays = getattr(draws, where)
+    if where == "shared":
+        arrays["more"] = np.ones(1)
+    else:
+        arrays[min(arrays)].flat[0] += 1
+    write_draws(path, draws, header)
+    with Store(tmp_path / "other").held(), pytest.raises(StoreError, match="do not have their checksum"):
+        unpack(path, Store(tmp_path / "other"))
+
+
+def test_a_later_format_is_refused(tmp_path: Path) -> None:
+    _, _, path = fitted(tmp_path)
+    draws, header = read_draws(path)
+    write_draws(path, draws, {**header, "format": 2})
+    with Store(tmp_path / "other").held(), pytest.raises(StoreError, match="is of format 2"):
+        unpack(path, Store(tmp_path / "other"))
+    with pytest.raises(StoreError, match="is of format 2"):
+        bb.load(path)
+
+
+def test_parts_of_the_fit_that_were_begun_here_are_removed(tmp_path: Path) -> None:
+    """They are other chains than those of the file, and a longer fit would go on from their states."""
+    plan, _, path = fitted(tmp_path)
+    ((key, fit),) = plan.fits.items()
+    other, own = Store(tmp_path / "other"), "0" * 64
+    with other.held():
+        for kind, part in ((STATES, f"{key}-0-1"), (CHAINS, f"{key}-0"), (STATES, f"{own}-0-1")):
+            other.write(kind, part, record_of_part(fit, 0, Ending("ok")))
+        unpack(path, other)
+    assert (list(other.keys(STATES)), list(other.keys(CHAINS))) == ([f"{own}-0-1"], [])
 
 
 def test_draws_that_are_not_finite_are_refused(tmp_path: Path) -> None:
@@ -90,7 +131,7 @@ def test_draws_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     draws, header = read_draws(path)
     first = next(iter(draws.arrays))
     draws.arrays[first] = np.full_like(draws.arrays[first], np.nan)
-    write_draws(path, draws, header)
+    write_draws(path, draws, {**header, SUM: sum_of_draws(draws)})
     other = Store(tmp_path / "other")
     with other.held(), pytest.raises(StoreError, match="not finite"):
         unpack(path, other)

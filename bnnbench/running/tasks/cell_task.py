@@ -12,6 +12,7 @@ from bnnbench.core.rules.own_fits import identity_text
 from bnnbench.core.threat import Threat
 from bnnbench.core.whole_box import refused_radius
 from bnnbench.errors import ContractBreach, QueriesSpent
+from bnnbench.evidence import about_draws
 from bnnbench.matrix.plan import CellSpec
 from bnnbench.measurements.defence import Defence
 from bnnbench.pool.job import Setting
@@ -29,7 +30,7 @@ def run_cells(cells: Sequence[CellSpec], setting: Setting) -> str:
     spent = []
     files: dependencies.Fields = {}
 
-    def work() -> tuple[list[Any], int, str]:
+    def work() -> tuple[list[Any], int, dict[str, Any]]:
         try:
             return _results(cells, setting, files)
         except QueriesSpent:
@@ -51,13 +52,15 @@ def run_cells(cells: Sequence[CellSpec], setting: Setting) -> str:
         if images < cell.images:
             warned = replace(share, warnings=[f"the test set has {images} images, not {cell.images}"])
         schema, result = cell.measurement.schema, results[number]
-        fields = codec.numbers(schema, result) | {"images": images, "draws_sha256": draws, **files}
+        fields = codec.numbers(schema, result) | {"images": images, **draws, **files}
         store.write_arrays(CELLS, cell.key, record_of_cell(cell, warned, **fields), codec.arrays(schema, result))
     return ending.status
 
 
-def _results(cells: Sequence[CellSpec], setting: Setting, files: dependencies.Fields) -> tuple[list[Any], int, str]:
-    """The result of each cell, the number of test images, and the checksum of the fit's draws.
+def _results(
+    cells: Sequence[CellSpec], setting: Setting, files: dependencies.Fields
+) -> tuple[list[Any], int, dict[str, Any]]:
+    """The result of each cell, the number of test images, and the checksums of draws, as fields of records.
 
     The files that the measured component reads go into `files`.
     """
@@ -67,11 +70,13 @@ def _results(cells: Sequence[CellSpec], setting: Setting, files: dependencies.Fi
     _check_radii(cells, data)
     threats = [cell.threat.with_box(data.bounds) for cell in cells if cell.threat is not None]
     defence, draws = _defence(first, setting)
+    others = {}
     for other in first.needs[1:]:
-        defence.others[identity_text(other.posterior)], _ = other_fit.predictive_of(other, data, setting)
+        predictive, others[other.key] = other_fit.predictive_of(other, data, setting)
+        defence.others[identity_text(other.posterior)] = predictive
     with dependencies.noted(first.component, files):
         results = first.measurement.run(defence, threats, first.keep)
-    return results, len(defence.sample.y), draws
+    return results, len(defence.sample.y), {"draws_sha256": draws, **about_draws.stated(others)}
 
 
 def _check_radii(cells: Sequence[CellSpec], data: Data) -> None:

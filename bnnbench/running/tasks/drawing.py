@@ -14,11 +14,12 @@ from bnnbench.core.derived import Derived
 from bnnbench.core.draws import Draws
 from bnnbench.core.rules import fit_run
 from bnnbench.errors import ContractBreach, DamagedArtefact
+from bnnbench.evidence import about_draws
 from bnnbench.matrix.plan import FitSpec
 from bnnbench.pool.job import Setting
 from bnnbench.pool.progress import Reporter
 from bnnbench.running.tasks import other_fit, same_network, stored_memory, worker
-from bnnbench.store.store import CHAINS, Store
+from bnnbench.store.store import CHAINS, FITS, Store
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,52 +34,75 @@ class Drawn:
     template: nn.Module
     stored: list[dict[str, Any]] = field(default_factory=list)
     """The records that the draws were loaded from; empty if they are new."""
+    needed: dict[str, Any] = field(default_factory=dict)
+    """The checksums of the draws that new ones were made of, as fields of records."""
+    earlier: tuple[float, float] = (0.0, 0.0)
+    """The seconds and CPU seconds of earlier tasks, from whose state new draws went on."""
 
 
-def part_of(spec: FitSpec, part: int, setting: Setting, files: dependencies.Fields) -> Draws:
+@dataclass(frozen=True)
+class _Work:
+    """How a fit is made."""
+
+    fit: Callable[[], Draws]
+    needed: dict[str, Any] = field(default_factory=dict)
+    """The checksum of the draws that the new ones are made of, as a field of records."""
+    memory: stored_memory.StoredMemory | None = None
+
+    @property
+    def earlier(self) -> tuple[float, float]:
+        """The seconds and CPU seconds of earlier tasks; known once the fit is made."""
+        return (0.0, 0.0) if self.memory is None else self.memory.earlier
+
+
+def part_of(spec: FitSpec, part: int, setting: Setting, files: dependencies.Fields) -> Drawn:
     """The draws of one part, checked against the rules for fits. The files that are read go into `files`."""
     posterior = spec.posterior
     assert isinstance(posterior, InParts)
     data, template, _, progress = _prepared(spec, setting, spec.part_key(part), files)
     with dependencies.noted(posterior, files):
-        work = functools.partial(posterior.fit_part, template, data, seed=spec.seed, part=part, progress=progress)
-        draws = fit_run.by_rules(posterior, template, data, _remembering(work, spec, part, setting, files))
+        fit = functools.partial(posterior.fit_part, template, data, seed=spec.seed, part=part, progress=progress)
+        work = _remembering(fit, spec, part, setting, files)
+        draws = fit_run.by_rules(posterior, template, data, work.fit)
     fit_run.check_draws(posterior, draws, posterior.draws // posterior.parts)
-    return draws
+    return Drawn(draws, data, template, earlier=work.earlier)
 
 
 def _remembering(
-    work: Callable[..., Draws], spec: FitSpec, part: int, setting: Setting, files: dependencies.Fields
-) -> Callable[[], Draws]:
-    """The function that fits a part, with the memory of the store if the posterior keeps states."""
+    fit: Callable[..., Draws], spec: FitSpec, part: int, setting: Setting, files: dependencies.Fields
+) -> _Work:
+    """How a part is fitted, with the memory of the store if the posterior keeps states."""
     if not (isinstance(spec.posterior, InParts) and spec.posterior.keeps_state):
-        return work
+        return _Work(fit)
     memory = stored_memory.StoredMemory(spec, part, setting, files)
 
     def remembering() -> Draws:
-        draws = work(memory=memory)
+        draws = fit(memory=memory)
         if memory.note:
             draws.diagnostics["continued"] = memory.note
         return draws
 
-    return remembering
+    return _Work(remembering, memory=memory)
 
 
 def drawn(spec: FitSpec, setting: Setting, files: dependencies.Fields) -> Drawn:
     """The draws of a fit: stored ones, or new ones. The files that are read go into `files`."""
     data, template, now, progress = _prepared(spec, setting, spec.key, files)
-    stored = _stored_parts(spec, setting, now)
+    stored, needed, earlier = _stored_parts(spec, setting, now), dict[str, Any](), (0.0, 0.0)
     if stored:
+        needed = {name: value for name, value in stored[0][0].items() if name == about_draws.NEEDED}
         try:
             draws = _of_parts(spec, [draws for _, draws in stored])
         except ValueError as error:
             raise ContractBreach(f"{fit_run.name_of(spec.posterior)}: {error}") from error
     else:
+        # The files of the store are none that the fit depends on.
+        work = _fit(spec, template, data, setting, files, progress)
         with dependencies.noted(spec.posterior, files):
-            work = _fit(spec, template, data, setting, files, progress)
-            draws = fit_run.by_rules(spec.posterior, template, data, work)
+            draws = fit_run.by_rules(spec.posterior, template, data, work.fit)
+        needed, earlier = work.needed, work.earlier
     fit_run.check_draws(spec.posterior, draws)
-    return Drawn(draws, data, template, [record for record, _ in stored])
+    return Drawn(draws, data, template, [record for record, _ in stored], needed, earlier)
 
 
 def _of_parts(spec: FitSpec, parts: list[Draws]) -> Draws:
@@ -93,20 +117,23 @@ def _fit(
     setting: Setting,
     files: dependencies.Fields,
     progress: Reporter,
-) -> Callable[[], Draws]:
-    """The function that fits, or derives the draws from those of the stored fit that this one is made of.
+) -> _Work:
+    """How the fit is made: fitted, or derived from the draws of the stored fit that this one is made of.
 
-    Raises `Incompatible` or `BnnbenchError` if there is no such fit, with the reason.
+    Raises `Incompatible` or `BnnbenchError` if there is no
+    such fit, with the reason.
     """
     posterior = spec.posterior
     if isinstance(posterior, InParts) and posterior.parts == 1:
         part = functools.partial(posterior.fit_part, template, data, seed=spec.seed, part=0, progress=progress)
-        remembering = _remembering(part, spec, 0, setting, files)
-        return lambda: posterior.together([remembering()])
+        work = _remembering(part, spec, 0, setting, files)
+        return _Work(lambda: posterior.together([work.fit()]), memory=work.memory)
     if not isinstance(posterior, Derived):
-        return lambda: posterior.fit(template, data, seed=spec.seed, progress=progress)
-    (draws,) = (other_fit.draws_of(other, setting) for other in spec.needs)
-    return lambda: posterior.derive(template, data, draws, seed=spec.seed, progress=progress)
+        return _Work(lambda: posterior.fit(template, data, seed=spec.seed, progress=progress))
+    (other,) = spec.needs
+    draws, record = other_fit.draws_of(other, setting)
+    derive = functools.partial(posterior.derive, template, data, draws, seed=spec.seed, progress=progress)
+    return _Work(derive, about_draws.stated({other.key: record}))
 
 
 def _stored_parts(spec: FitSpec, setting: Setting, now: dependencies.Files) -> list[tuple[dict[str, Any], Draws]]:
@@ -119,6 +146,8 @@ def _stored_parts(spec: FitSpec, setting: Setting, now: dependencies.Files) -> l
     records = [store.record(CHAINS, key) for key in spec.part_keys]
     stored = [record for record in records if record is not None and record["status"] == "ok"]
     if len(stored) < len(records):
+        return []
+    if any(about_draws.other_draws(record, spec.needs, lambda key: store.record(FITS, key)) for record in stored):
         return []
     try:
         _check_parts(spec, stored, now, setting)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from bnnbench.evidence.traces import write_traces
 from bnnbench.matrix.plan import FitSpec
 from bnnbench.measurements.sample import sample_of
 from bnnbench.pool.job import Setting
-from bnnbench.running.tasks import drawing, same_network, stored_memory, worker
+from bnnbench.running.tasks import drawing, same_network, worker
 from bnnbench.store.layout import TRACES
 from bnnbench.store.records import Ending, record_of_fit, record_of_part
 from bnnbench.store.store import CHAINS, DRAWS, FITS
@@ -32,8 +32,10 @@ def run_part(spec: FitSpec, part: int, setting: Setting) -> str:
     record must have one writer.
     """
     files: dependencies.Fields = {}
-    ending, draws = worker.timed(lambda: drawing.part_of(spec, part, setting, files), setting)
-    _write_part(spec, part, setting, ending, draws, files)
+    ending, drawn = worker.timed(lambda: drawing.part_of(spec, part, setting, files), setting)
+    if drawn is not None:
+        ending = _with_earlier(ending, drawn)
+    _write_part(spec, part, setting, ending, None if drawn is None else drawn.draws, files)
     return ending.status
 
 
@@ -47,8 +49,9 @@ def run_fit(spec: FitSpec, setting: Setting) -> str:
     record: dict[str, Any] = {}
     artefacts: dict[str, Callable[..., None]] = {}
     if drawn is not None:
+        ending = _with_earlier(ending, drawn)
         if not drawn.stored:
-            _write_part(spec, 0, setting, ending, drawn.draws, files)
+            _write_part(spec, 0, setting, ending, drawn.draws, files, drawn.needed)
         judging, judged = worker.timed(lambda: _judged(spec, drawn, files), setting)
         ending = _together(judging, ending, drawn.stored)
         if judged is not None:
@@ -68,21 +71,32 @@ def run_fit(spec: FitSpec, setting: Setting) -> str:
     if ending.status == "ok":
         for key in spec.part_keys:
             store.remove(CHAINS, key)
-        stored_memory.tidied(spec, store)
     return ending.status
 
 
 def _write_part(
-    spec: FitSpec, part: int, setting: Setting, ending: Ending, draws: Draws | None, files: dependencies.Fields
+    spec: FitSpec,
+    part: int,
+    setting: Setting,
+    ending: Ending,
+    draws: Draws | None,
+    files: dependencies.Fields,
+    needed: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the record of one part of a fit, or of all draws of a fit that is one task, as part 0."""
-    more: dict[str, Any] = dict(files)
+    more: dict[str, Any] = {**files, **(needed or {})}
     artefacts: dict[str, Callable[..., None]] = {}
     if draws is not None:
         more["data"] = worker.loaded_sum(spec.dataset, spec.seed)
         artefacts[DRAWS] = lambda path: draws_file.write_draws(path, draws)
     record = record_of_part(spec, part, ending, **more)
     worker.own_store(setting).write(CHAINS, spec.part_key(part), record, artefacts)
+
+
+def _with_earlier(ending: Ending, drawn: drawing.Drawn) -> Ending:
+    """The ending of a task with the times of earlier ones, from whose states its draws went on."""
+    seconds, cpu_seconds = drawn.earlier
+    return replace(ending, seconds=ending.seconds + seconds, cpu_seconds=(ending.cpu_seconds or 0.0) + cpu_seconds)
 
 
 def _together(judging: Ending, drawing: Ending, stored: list[dict[str, Any]]) -> Ending:
@@ -120,6 +134,7 @@ def _judged(spec: FitSpec, drawn: drawing.Drawn, files: dependencies.Fields) -> 
         "test_data": worker.loaded_test_sum(spec.dataset, spec.seed),
         "card": found.card,
         "traces": found.traces,
+        **drawn.needed,
         "diagnostics": _summary(drawn.draws.diagnostics),
         **same_network.seen_by(predictive, drawn.data),
     }

@@ -14,14 +14,15 @@ from bnnbench.running.tasks import same_network, worker
 from bnnbench.store.store import FITS, Store
 
 
-def draws_of(fit: FitSpec, setting: Setting) -> Draws:
-    """The draws of a stored fit.
+def draws_of(fit: FitSpec, setting: Setting) -> tuple[Draws, dict[str, Any]]:
+    """The draws of a stored fit, with the fit's record.
 
     Raises `Incompatible` if the fit was skipped, `BnnbenchError` if it has failed, and `DamagedArtefact` if it is not
     in the store any more.
     """
     store = Store(setting.store)
-    return store.draws(FITS, fit.key, record_of(fit, store))
+    record = record_of(fit, store)
+    return store.draws(FITS, fit.key, record), record
 
 
 def record_of(fit: FitSpec, store: Store) -> dict[str, Any]:

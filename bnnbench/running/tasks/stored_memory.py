@@ -52,6 +52,9 @@ class StoredMemory(PartMemory):
         self._slot, self._segments, self._kept = 0, 0, 0
         self.note = ""
         """What the record of the part must say of its state; empty if nothing."""
+        self.earlier = (0.0, 0.0)
+        """The seconds and CPU seconds that were spent before this task, on what it went on from."""
+        self._began = (time.perf_counter(), time.process_time())
         self._saved = time.monotonic()
 
     # The files of the store are none that the fit depends on.
@@ -86,12 +89,14 @@ class StoredMemory(PartMemory):
             segment = {name: np.stack([one[name] for one in draws[self._kept :]]) for name in draws[0]}
             store.write_arrays(STATES, self._key(SLOTS + self._segments), self._record(), segment)
             self._segments, self._kept = self._segments + 1, len(draws)
-        fields = {"draws": len(draws), "segments": self._segments, "ended": ended}
+        fields = {"draws": len(draws), "segments": self._segments, "ended": ended, "note": self.note}
         store.write_arrays(STATES, self._key(self._slot), self._record(**fields), dict(arrays))
         self._slot, self._saved = 1 - self._slot, time.monotonic()
 
     def _record(self, **more: Any) -> dict[str, Any]:
-        ending = Ending("ok", environment=self._environment)
+        spent = (time.perf_counter() - self._began[0], time.process_time() - self._began[1])
+        seconds, cpu_seconds = (before + now for before, now in zip(self.earlier, spent, strict=True))
+        ending = Ending("ok", seconds=seconds, cpu_seconds=cpu_seconds, environment=self._environment)
         data = worker.loaded_sum(self._spec.dataset, self._spec.seed)
         beginning = self._spec.beginning(self._part)
         return record_of_part(self._spec, self._part, ending, **self._files, data=data, beginning=beginning, **more) | {
@@ -104,6 +109,8 @@ class StoredMemory(PartMemory):
             state = PartState(store.arrays(STATES, record["key"], record), self._draws(store, record))
         except (DamagedArtefact, StoreError):
             return None  # An earlier state, or the beginning, leads to the same draws; `store verify` tells of damage.
+        self.note = str(record.get("note", ""))
+        self.earlier = (float(record["seconds"]), float(record.get("cpu_seconds", 0.0)))
         if not gives_the_same_bits(record["environment"], self._environment):
             self.note = f"continued after {record['draws']} draws where an unbroken chain may have other bits"
         return state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -75,6 +75,11 @@ class Ensemble(Members):
         return self.of.draws
 
     @property
+    def draws_at_most(self) -> bool:  # type: ignore[override]
+        """Whether the fit of a member may return fewer draws."""
+        return self.of.draws_at_most
+
+    @property
     def members_draw_independently(self) -> bool:
         """Whether a member has one draw, or independent ones by construction."""
         return self.of.draws == 1 or self.of.independent_draws
@@ -92,16 +97,28 @@ class Ensemble(Members):
     ) -> Draws:
         """The draws of one member: arrays (1, draws / members, *weight), with the diagnostics of its fit.
 
-        Several chains of a member are one after another. Raises what the fit of `of` raises.
+        Numbers among the diagnostics are lists of one, so that members keep their own, but for `seconds`. Several
+        chains of a member are one after another. Raises what the fit of `of` raises.
         """
         fit_seed, own_seed = member_seeds(seed, part)
         draws = self.of.fit(network, self.data_of(data, own_seed), seed=fit_seed, progress=progress)
         arrays = {name: array[None] for name, array in draws.flat().items()}
-        return Draws(arrays, shared=draws.shared, diagnostics=draws.diagnostics)
+        return Draws(arrays, shared=draws.shared, diagnostics=_of_one_member(draws.diagnostics))
 
     def predictive(self, network: nn.Module, draws: Draws) -> Predictive:
         """The predictive that `of` makes of the draws."""
         return self.of.predictive(network, draws)
+
+
+def _of_one_member(diagnostics: Mapping[str, Any]) -> dict[str, Any]:
+    """Diagnostics of a fit as those of one of several members: a number becomes a list, which is not added to others.
+
+    Times are added.
+    """
+    return {
+        name: [value] if np.ndim(value) == 0 and not isinstance(value, str) and name != "seconds" else value
+        for name, value in diagnostics.items()
+    }
 
 
 def _with_own_shared(parts: Sequence[Draws]) -> list[Draws]:

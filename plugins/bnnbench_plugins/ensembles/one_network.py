@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from bnnbench import Data, Derived, Draws, PosteriorParameter, Predictive, Progress, no_progress
+from bnnbench import Data, Derived, Draws, Incompatible, PosteriorParameter, Predictive, Progress, no_progress
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,15 +33,19 @@ class MeanNetwork(_OneNetwork):
 
     It shows what averaging over draws adds to robustness: the same knowledge of the weights, without the average over
     predictions. It is a good network only where the draws are around one mode. Arrays of whole numbers are those of the
-    first draw.
+    first draw. Draws of functions that are not of weights have no mean network.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
 
     def derive(
         self, network: nn.Module, data: Data, draws: Draws, *, seed: int, progress: Progress = no_progress
     ) -> Draws:
-        """The mean weights as one draw: arrays (1, 1, *weight)."""
+        """The mean weights as one draw: arrays (1, 1, *weight). Raises `Incompatible` if the draws are not weights."""
+        if not dict(network.named_parameters()).keys() <= draws.arrays.keys() | draws.shared.keys():
+            raise Incompatible(
+                "the draws of the other fit (of) are not weights of the network: they have no mean network"
+            )
         means = {name: _mean(array)[None, None] for name, array in draws.flat().items()}
         return Draws(means, shared=draws.shared)
 

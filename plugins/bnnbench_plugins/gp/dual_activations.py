@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn.functional import leaky_relu
 
 TERMS = 20
-"""Number of odd terms of the series of `Smooth`. At variance 1 the rest is below 1e-9, at variance 4 below 1e-5."""
+"""Number of odd terms of the series of `Smooth`. E[tanh(u)^2] misses 1e-8 at variance 1 of u, 5e-5 at variance 4, and
+less than 2e-3 at variances up to 100."""
 NODES = 100
 """Number of nodes of the quadrature of its coefficients."""
 _SMALLEST = 1e-30

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor
 from bnnbench_plugins.gp.dirichlet import Targets
 from bnnbench_plugins.gp.kernels import Kernel, normal
 
+SearchEnd = Literal["maximum", "edge", "early"]
+"""The end of a search: at a maximum, at the edge of the range, or before either, by the number of iterations."""
 FURTHEST = 300.0
 """Largest factor between a hyperparameter and its start."""
 _ITERATIONS = 50
@@ -36,8 +39,8 @@ def log_evidence(matrix: Tensor, targets: Targets) -> tuple[float, Tensor]:
 
 def with_most_evidence(
     kernel_of: Callable[[Tensor], Kernel], start: Sequence[float], x: Tensor, targets: Targets
-) -> tuple[list[float], bool]:
-    """The positive hyperparameters of a kernel with the largest evidence, and whether the search has ended at it.
+) -> tuple[list[float], SearchEnd]:
+    """The positive hyperparameters of a kernel with the largest evidence, and where the search for them has ended.
 
     `kernel_of` gives the kernel from a tensor of hyperparameters; `start` are values to begin with. The logarithms of
     the hyperparameters move, by L-BFGS, within a factor of `FURTHEST` of their start.
@@ -63,7 +66,8 @@ def with_most_evidence(
         options={"maxiter": _ITERATIONS},
     )
     inside = bool((np.abs(found.x - begin) < room - 1e-6).all())
-    return [float(value) for value in np.exp(found.x)], inside and bool(found.success)
+    end: SearchEnd = "early" if not found.success else "maximum" if inside else "edge"
+    return [float(value) for value in np.exp(found.x)], end
 
 
 def left_out(matrix: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:

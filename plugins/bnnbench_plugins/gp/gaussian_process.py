@@ -25,6 +25,7 @@ class RadialBasisProcess(GaussianProcess):
     """
 
     revision: ClassVar[int | None] = 1
+    hyperparameters: ClassVar[tuple[str, ...]] = ("lengthscale", "scale")
 
     lengthscale: float | None = Field(default=None, gt=0)
     """Distance over which the functions change. By default the one with the largest evidence."""

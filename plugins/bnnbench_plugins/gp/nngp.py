@@ -27,6 +27,7 @@ class Nngp(GaussianProcess):
     """
 
     revision: ClassVar[int | None] = 1
+    hyperparameters: ClassVar[tuple[str, ...]] = ("hidden_layers", "activation", "slope", "output_scale")
 
     hidden_layers: int | None = Field(default=None, ge=1, le=20)
     """Number of hidden layers. By default that of the network."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from bnnbench_plugins.gp.dirichlet import Targets
+    from bnnbench_plugins.gp.evidence import SearchEnd
     from bnnbench_plugins.gp.kernels import Kernel
 
 MEMORY = 4 * 2**30
@@ -27,12 +28,22 @@ _MATRICES = 4
 
 
 class _Choice(NamedTuple):
-    """A concentration, hyperparameters, whether their evidence is a maximum, and the loss of points left out."""
+    """A concentration, hyperparameters, where the search for them has ended, and the loss of points left out."""
 
     concentration: float
     found: dict[str, Tensor]
-    settled: bool
+    end: SearchEnd
     loss: float
+
+    @property
+    def doubt(self) -> str:
+        """Why the hyperparameters may not have the largest evidence; empty if they have."""
+        names = " and ".join(self.found)
+        return {
+            "maximum": "",
+            "edge": f"the evidence has no maximum of {names} in the range searched",
+            "early": f"the search for the largest evidence of {names} ended early",
+        }[self.end]
 
 
 class GaussianProcess(Posterior):
@@ -44,6 +55,8 @@ class GaussianProcess(Posterior):
     """
 
     independent_draws: ClassVar[bool] = True
+    hyperparameters: ClassVar[tuple[str, ...]]
+    """The names of the arrays that the kernel is made from."""
 
     concentration: float | None = Field(default=None, gt=0)
     """What the Dirichlet distribution of a label holds of each class that the label does not name. The smaller it is,
@@ -86,7 +99,7 @@ class GaussianProcess(Posterior):
 
         Diagnostics: each hyperparameter of the kernel that is one number, by its name; `concentration`; `inducing`, the
         number of inducing points; `seconds`, the wall time; `unfinished`, a text, if the evidence has no maximum in the
-        range that was searched. Raises `Incompatible` as `check` does.
+        range that was searched, or the search ended before it. Raises `Incompatible` as `check` does.
         """
         import torch
 
@@ -120,9 +133,8 @@ class GaussianProcess(Posterior):
             name: array.item() for name, array in best.found.items() if array.numel() == 1
         }
         diagnostics |= {"concentration": best.concentration, "inducing": len(regression.points)}
-        if not best.settled:
-            names = " and ".join(best.found)
-            diagnostics["unfinished"] = f"the evidence has no maximum of {names} in the range searched"
+        if best.doubt:
+            diagnostics["unfinished"] = best.doubt
         return Draws(
             {name: array[None] for name, array in arrays.items()},
             shared={name: array.float() for name, array in {**known, "points": regression.points}.items()},
@@ -148,22 +160,20 @@ class GaussianProcess(Posterior):
         starts = self.starts(x, targets)
         sizes = [len(values) for values in starts.values()]
         found: dict[str, Tensor] = {}
-        settled = True
+        end: SearchEnd = "maximum"
         if starts:
 
             def named(values: Tensor) -> dict[str, Tensor]:
                 return dict(zip(starts, values.split(sizes), strict=True))
 
             first = [value for values in starts.values() for value in values]
-            best, settled = with_most_evidence(
-                lambda values: self.kernel({**known, **named(values)}), first, x, targets
-            )
+            best, end = with_most_evidence(lambda values: self.kernel({**known, **named(values)}), first, x, targets)
             found = named(torch.tensor(best, dtype=x.dtype, device=x.device))
         loss = left_out_loss(self.kernel({**known, **found}).matrix(x, x), targets, y, noise)
-        return _Choice(concentration, found, settled, loss)
+        return _Choice(concentration, found, end, loss)
 
     def predictive(self, network: nn.Module, draws: Draws) -> Predictive:
         """The predictive of the drawn functions. The network is not evaluated."""
         from bnnbench_plugins.gp.functions import Functions
 
-        return Functions(network, draws, self.kernel)
+        return Functions(network, draws, self.kernel, self.hyperparameters)

@@ -31,25 +31,28 @@ class Linearised(Predictive):
     """An ensemble of the functions f(x, w*) + J(x) (w - w*), with the mode w* and J = df / dw there, for draws w.
 
     The precision of a Laplace approximation is that of this model (Khan et al. 2019; Immer et al. 2021). The functions
-    are differentiable in x.
+    are differentiable in x. The draws of an ensemble of such fits have a mode each.
     """
 
     def logits(self, x: Tensor, draws: slice | Sequence[int] = slice(None)) -> Tensor:
         """Logits (S, N, K) of the selected draws at inputs x (N, *shape), differentiable in x."""
         x = torch.as_tensor(x).to(self.device, self.dtype).contiguous()
-        mode = {name: self.shared[_MODE + name] for name in self.draws}
-        rest = {name: tensor for name, tensor in self.shared.items() if not name.startswith(_MODE)}
         chosen = self.indices(draws)
-        steps = {name: tensor[chosen] - mode[name] for name, tensor in self.draws.items()}
+        own = {name: tensor[chosen] for name, tensor in self.draws.items()}
 
-        def values(weights: dict[str, Tensor]) -> Tensor:
-            return functional_call(self.network, rest | weights, (x,))
+        def of_draw(own: dict[str, Tensor]) -> Tensor:
+            every = self.shared | own
+            mode = {name.removeprefix(_MODE): tensor for name, tensor in every.items() if name.startswith(_MODE)}
+            buffers = {name: every[name] for name in every.keys() - mode.keys() if not name.startswith(_MODE)}
+            step = {name: every[name] - tensor for name, tensor in mode.items()}
 
-        def of_step(step: dict[str, Tensor]) -> Tensor:
+            def values(weights: dict[str, Tensor]) -> Tensor:
+                return functional_call(self.network, buffers | weights, (x,))
+
             at_mode, change = jvp(values, (mode,), (step,))[:2]
             return at_mode + change
 
         with _SWAPPING, warnings.catch_warnings():
             # torch warns of its own code when it first loads forward derivatives.
             warnings.filterwarnings("ignore", ".*torch.jit.script", FutureWarning)
-            return vmap(of_step)(steps)
+            return vmap(of_draw)(own)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import torch
+from torch.nn.functional import cross_entropy
+
+from bnnbench_plugins.torch.own_dropout import dropout_layers
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor
 
@@ -57,20 +63,39 @@ def final_bound(
 ) -> FinalBound:
     """The bound of a trained distribution, estimated from some passes over the training data by minibatches.
 
-    `kl_weight` is the weight of the divergence in the bound that was trained, of which the slope is.
+    `kl_weight` is the weight of the divergence in the bound that was trained, of which the slope is. Dropout acted in
+    that bound, so it does in the estimate of the slope; it does not in the likelihood, as in the draws.
     """
-    from torch.nn.functional import cross_entropy
-
     widths = list(q.log_scales.values())
+    likelihood, slope = _likelihood(q, start, batch_size, passes)
+    if dropout_layers(start.network):
+        with _with_dropout(start):
+            slope = _likelihood(q, start, batch_size, passes)[1]
+    divergence = q.divergence(prior_scale)
+    slope -= kl_weight * _common_slope(divergence, widths)
+    return FinalBound(likelihood, divergence.item(), slope / sum(width.numel() for width in widths))
+
+
+def _likelihood(q: Distribution, start: Start, batch_size: int, passes: int) -> tuple[float, float]:
+    """The expected log-likelihood of all training data, and its slope."""
     likelihood, slope = 0.0, 0.0
     for _ in range(passes):
         for x, y in start.minibatches(batch_size):
             value = -cross_entropy(q.logits(x), y, reduction="sum")
-            slope += _common_slope(value, widths) / passes
+            slope += _common_slope(value, list(q.log_scales.values())) / passes
             likelihood += value.item() / passes
-    divergence = q.divergence(prior_scale)
-    slope -= kl_weight * _common_slope(divergence, widths)
-    return FinalBound(likelihood, divergence.item(), slope / sum(width.numel() for width in widths))
+    return likelihood, slope
+
+
+@contextlib.contextmanager
+def _with_dropout(start: Start) -> Iterator[None]:
+    """A context in which dropout acts, and batch norm keeps its statistics. The noise of the fit stays as it is."""
+    noise = start.noise.get_state()
+    with start.training():
+        for layer in start.network.modules():
+            layer.training &= getattr(layer, "running_mean", None) is None
+        yield
+    start.noise.set_state(noise)
 
 
 def _common_slope(value: Tensor, widths: list[Tensor]) -> float:
@@ -78,7 +103,5 @@ def _common_slope(value: Tensor, widths: list[Tensor]) -> float:
 
     Weights that the network does not use add nothing.
     """
-    import torch
-
     parts = torch.autograd.grad(value, widths, allow_unused=True)
     return sum(part.sum().item() for part in parts if part is not None)

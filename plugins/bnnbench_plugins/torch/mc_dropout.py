@@ -37,7 +37,7 @@ class McDropout(MinibatchTraining, BatchNormStatistics, NormalPrior, Posterior):
     own, all weights count as the others.
     """
 
-    revision: ClassVar[int | None] = 1
+    revision: ClassVar[int | None] = 2
     independent_draws: ClassVar[bool] = True
 
     rate: float = Field(default=0.1, gt=0, lt=1)

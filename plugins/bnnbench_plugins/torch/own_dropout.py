@@ -78,16 +78,19 @@ def dropout_layers(network: nn.Module) -> dict[str, Any]:
 def with_masks(network: nn.Module, draws: Draws) -> nn.Module:
     """A copy of the network with a `FixedMask` in place of each dropout layer that has masks among the draws.
 
-    It is the network itself if no layer has.
+    It is the network itself if no layer has. A layer that is held under several names has its mask under all of them.
     """
     names = [name for name in dropout_layers(network) if f"{name}.mask" in draws.arrays]
     if not names:
         return network
     masked = copy.deepcopy(network)
     device = next(network.parameters()).device
+    layers, all_names = dict(masked.named_modules()), list(masked.named_modules(remove_duplicate=False))
     for name in names:
         shape = draws.arrays[f"{name}.mask"].shape[2:]
-        masked.set_submodule(name, FixedMask(torch.ones(shape, device=device)))
+        mask = FixedMask(torch.ones(shape, device=device))
+        for other in [other for other, layer in all_names if layer is layers[name]]:
+            masked.set_submodule(other, mask)
     return masked
 
 

@@ -109,6 +109,20 @@ def test_anchored_weights_that_the_data_do_not_touch_have_the_prior() -> None:
     assert abs(unused.var() / 0.25 - 1) < 5 * np.sqrt(2 / 400)
 
 
+def test_a_training_that_does_not_reach_its_optimum_is_called_short() -> None:
+    """Of weights that the data do not touch, the shift is the distance from the anchor in standard deviations."""
+    x, y = np.zeros((30, 50), "f4"), np.arange(30) % 2
+    data, network = bb.Data(train=(x, y), test=(x, y), bounds=(-1, 1)), nn.Linear(50, 2, bias=False)
+    short = bb.fit(AnchoredEnsemble(members=2, epochs=1, learning_rate=1e-12, prior_scale=0.5), network, data, seed=3)
+    for member, shift in enumerate(short.diagnostics["shift"]):
+        fit_seed, anchor_seed = member_seeds(3, member)
+        anchor = 0.5 * torch.randn(2, 50, generator=torch.Generator().manual_seed(anchor_seed))
+        distance = bb.initialise(network, fit_seed).weight - anchor
+        assert shift == pytest.approx(distance.square().mean().sqrt().item() / 0.5, rel=1e-4)
+    assert bb.posterior_card(short, data)["level"] == "short"
+    assert bb.posterior_card(bb.fit(AnchoredEnsemble(members=2), network, data, seed=3), data)["level"] == "independent"
+
+
 def test_an_anchored_member_is_the_optimum_of_its_objective() -> None:
     """Logistic regression: the optimum by a second-order method in float64, for the anchor of each member."""
     data = three_classes()

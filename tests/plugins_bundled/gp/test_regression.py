@@ -7,16 +7,20 @@ import functools
 import numpy as np
 import pytest
 import torch
+from bnnbench_plugins.gp import evidence
 from bnnbench_plugins.gp.dirichlet import Targets, dirichlet_targets
 from bnnbench_plugins.gp.dual_activations import Rectified
 from bnnbench_plugins.gp.evidence import FURTHEST, left_out, left_out_loss, log_evidence, with_most_evidence
+from bnnbench_plugins.gp.gaussian_process import RadialBasisProcess
 from bnnbench_plugins.gp.kernels import Kernel, RadialBasis
 from bnnbench_plugins.gp.regression import Regression
 from bnnbench_plugins.gp.wide_networks import WideNetwork
 from scipy import stats
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel
-from torch import Tensor
+from torch import Tensor, nn
+
+import bnnbench as bb
 
 DRAWS = 6000
 
@@ -126,11 +130,11 @@ def test_hyperparameters_have_the_largest_evidence() -> None:
     x = torch.linspace(0, 1, 40, dtype=torch.float64)[:, None]
     noise = torch.full((40, 1), 0.01, dtype=torch.float64)
     values = (9 * x).sin() + 0.1 * torch.from_numpy(np.random.default_rng(0).standard_normal((40, 1)))
-    found, settled = with_most_evidence(
+    found, end = with_most_evidence(
         lambda given: RadialBasis(given[:1], given[1:], 1), [0.3, 0.5], x, Targets(values, noise)
     )
     fitted = GaussianProcessRegressor(ConstantKernel(0.25) * RBF(0.3), alpha=0.01).fit(x.numpy(), values[:, 0].numpy())
-    assert settled
+    assert end == "maximum"
     expected = [fitted.kernel_.k2.length_scale, np.sqrt(fitted.kernel_.k1.constant_value)]
     assert found == pytest.approx(expected, rel=1e-2)
 
@@ -139,9 +143,17 @@ def test_evidence_without_a_maximum_is_told() -> None:
     # Targets of zero are the more probable the smaller the scale is.
     x = torch.linspace(0, 1, 5, dtype=torch.float64)[:, None]
     nothing = Targets(torch.zeros(5, 1, dtype=torch.float64), torch.ones(5, 1, dtype=torch.float64))
-    found, settled = with_most_evidence(lambda scale: RadialBasis(tensor(1.0), scale, 1), [1.0], x, nothing)
-    assert not settled
+    found, end = with_most_evidence(lambda scale: RadialBasis(tensor(1.0), scale, 1), [1.0], x, nothing)
+    assert end == "edge"
     assert found[0] == pytest.approx(1 / FURTHEST)
+
+
+def test_a_search_that_ended_early_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence, "_ITERATIONS", 1)
+    x, y = torch.linspace(0, 1, 20)[:, None], torch.arange(20) % 2
+    data = bb.Data(train=(x, y), test=(x, y))
+    found = RadialBasisProcess(draws=2, concentration=0.1).fit(nn.Linear(1, 2), data, seed=0).diagnostics
+    assert found["unfinished"] == "the search for the largest evidence of lengthscale and scale ended early"
 
 
 def test_the_targets_have_the_moments_of_gamma_variables() -> None:

@@ -115,6 +115,14 @@ def test_functions_of_the_prior_have_the_covariance(layers: int) -> None:
     assert ((found - matrix).abs() < 5 * (2 / 4000) ** 0.5 * matrix.diagonal().max()).all()
 
 
+def test_without_weights_functions_of_the_prior_are_their_last_bias() -> None:
+    """Its variance is (output_scale bias_scale)^2, to five standard errors of 4,000 functions."""
+    kernel = WideNetwork(2, Rectified(), 1e-6, 0.4, torch.tensor([1.5], dtype=torch.float64), 4)
+    values = kernel.prior_values(inputs(), kernel.prior(200, 3, 20, torch.Generator().manual_seed(1)))
+    for variances in (values.square().mean((0, 2)), kernel.matrix(inputs(), inputs()).diagonal()):
+        assert ((variances / (1.5 * 0.4) ** 2 - 1).abs() < 5 * (2 / 4000) ** 0.5).all()
+
+
 def test_sums_of_waves_have_the_radial_basis_kernel() -> None:
     x, kernel = inputs(), RadialBasis(torch.tensor([0.9]).double(), torch.tensor([1.3]).double(), 4)
     values = kernel.prior_values(x, kernel.prior(4000, 3, 1, torch.Generator().manual_seed(0)))[:, :, 0]

@@ -137,3 +137,19 @@ def test_blocks_are_the_normal_distributions_of_their_precisions(number: int) ->
     root = torch.linalg.cholesky(precision)
     error = (root.T @ (joint.T.cov() - covariance) @ root).abs().max()
     assert error < 5 * (2 / 40_000) ** 0.5
+
+
+def test_layers_that_are_no_product_of_two_factors_have_none() -> None:
+    """Convolutions in groups, padded otherwise than with zeros or by a word, and a layer that is called twice."""
+    again = nn.Conv2d(4, 4, 1)
+    network = nn.Sequential(
+        nn.Conv2d(1, 4, 3),
+        nn.Conv2d(4, 4, 3, groups=2),
+        nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"),
+        nn.Conv2d(4, 4, 3, padding="same"),
+        again,
+        again,
+        nn.Flatten(),
+        nn.Linear(64, 2),
+    )
+    assert curvature.kronecker_layers(network, torch.rand(2, 1, 8, 8)).keys() == {"0", "7"}

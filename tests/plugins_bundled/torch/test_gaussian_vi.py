@@ -152,6 +152,20 @@ def test_a_training_that_ended_early_is_called_short() -> None:
         assert posterior_card(predictive, data)["level"] == ("short" if slope else "independent")
 
 
+def test_the_slope_is_that_of_the_bound_with_dropout() -> None:
+    """Dropout of all values leaves the divergence alone, whose slope is 0 where the scales are the prior's."""
+    posterior = GaussianVI(covariance="full", epochs=1, learning_rate=1e-12, prior_scale=0.4, initial_scale=0.4)
+    dropped, plain = (
+        posterior.fit(nn.Sequential(layer, nn.Linear(1, 2, bias=False)), two_classes(), seed=0)
+        for layer in (nn.Dropout(1.0), nn.Identity())
+    )
+    assert dropped.diagnostics["width_slope"] == pytest.approx(0, abs=1e-5)
+    assert plain.diagnostics["width_slope"] < -0.15
+    # The estimate does not change what is drawn after it.
+    np.testing.assert_allclose(dropped.arrays["1.weight"], plain.arrays["1.weight"], atol=1e-6)
+    assert dropped.diagnostics["elbo"] == pytest.approx(plain.diagnostics["elbo"], abs=1e-4)
+
+
 def test_a_full_covariance_of_too_many_weights_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGEST_FULL", 5)
     with pytest.raises(bb.Incompatible, match=r"at most 5 weights, and there are 6: .*low-rank"):
