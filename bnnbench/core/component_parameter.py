@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,12 @@ def component_parameter(kind: str) -> tuple[Any, Any, Any]:
     """
 
     def resolved(value: Any, info: ValidationInfo) -> Any:
+        meant = ""
         if isinstance(value, str):
             labelled = (info.context or {}).get("labelled")
             if labelled and (component := labelled(kind, value)) is not None:
                 return component
+            meant = _label_like(kind, value, info.context or {})
             value = {"use": value}
         if not isinstance(value, dict):
             return value
@@ -40,7 +43,10 @@ def component_parameter(kind: str) -> tuple[Any, Any, Any]:
         use = parameters.pop("use", None)
         if not isinstance(use, str):
             raise ValueError(f"one {kind} is a name, or a mapping with 'use' and its parameters")
-        return _made(kind, use, parameters, info.context or {})
+        try:
+            return _made(kind, use, parameters, info.context or {})
+        except UnknownComponent as error:
+            raise ValueError(meant or str(error)) from error
 
     def written(component: Component) -> dict[str, Any]:
         code = code_behind(type(component))
@@ -53,11 +59,18 @@ def component_parameter(kind: str) -> tuple[Any, Any, Any]:
     return BeforeValidator(resolved), PlainSerializer(written), WithJsonSchema({"type": ["string", "object"]})
 
 
+def _label_like(kind: str, name: str, context: Mapping[str, Any]) -> str:
+    """The message that a label of the benchmarks file may be meant by a name; empty if none is like it."""
+    labels = context.get("labels")
+    close = difflib.get_close_matches(name, labels(kind), 1) if labels else []
+    return f"no {kind} named '{name}'; did you mean '{close[0]}', a label of this file?" if close else ""
+
+
 def _made(kind: str, use: str, parameters: dict[str, Any], context: Mapping[str, Any]) -> Any:
     """The component of this kind, class and parameters.
 
     The context tells the folder of the benchmarks file and finds its labels; it is empty elsewhere. Raises
-    `ValueError`.
+    `UnknownComponent` if there is no such component, `ValueError` for other mistakes.
     """
     folder = context.get("folder")
     try:
@@ -67,8 +80,6 @@ def _made(kind: str, use: str, parameters: dict[str, Any], context: Mapping[str,
             raise ValueError(f"only a benchmarks file may name a class of a file: give an instance of {use}")
         else:
             model = registry().find(kind, use).load()
-    except UnknownComponent as error:
-        raise ValueError(str(error)) from error
     except PluginError as error:
         if ":" in use:
             raise ValueError(str(error)) from error

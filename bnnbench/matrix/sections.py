@@ -88,6 +88,10 @@ class Sections:
             raise ValueError(f"{dotted(entry.path)} is wrong")
         return component
 
+    def labels(self, kind: str) -> list[str]:
+        """The labels of a kind, in the order of the file."""
+        return list(dict.fromkeys(entry.label for entry in self._entries.get(kind, [])))
+
     def _read(self, section: str, kind: str) -> list[Entry]:
         """The entries of a section."""
         entries = []
@@ -112,7 +116,7 @@ class Sections:
         try:
             with contained(), host_kept():
                 model, parameters = used(entry.kind, use, self._folder, parameters)
-                context = {"folder": str(self._folder), "labelled": self.labelled}
+                context = {"folder": str(self._folder), "labelled": self.labelled, "labels": self.labels}
                 component = model.model_validate(parameters, context=context)
                 # Its files, if it has any, are looked at now: a missing one is a mistake in this line.
                 component.identity()

@@ -65,6 +65,14 @@ def test_a_swept_label_is_named_with_its_value(tmp_path: Path) -> None:
     assert found["mean"].of.epochs == 9
 
 
+def test_a_label_that_may_be_meant_is_named(tmp_path: Path) -> None:
+    text = FILE.replace("vi: {use", "hmc: {use").replace("of: vi", "of: hmcc")
+    (line,) = problems(tmp_path, text)
+    assert line.endswith("no posterior named 'hmcc'; did you mean 'hmc', a label of this file?")
+    (line,) = problems(tmp_path, text.replace("of: hmcc", "of: bayes-by-backdrop"))
+    assert line.endswith("no posterior named 'bayes-by-backdrop'; did you mean 'bayes-by-backprop'?")
+
+
 def test_a_component_that_is_made_of_itself_is_refused(tmp_path: Path) -> None:
     lines = problems(tmp_path, FILE.replace("use: bayes-by-backprop, epochs: 7", "use: one-draw, of: mean"))
     assert any("made of itself" in line for line in lines)
