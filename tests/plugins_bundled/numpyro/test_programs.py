@@ -176,3 +176,16 @@ def test_a_prior_that_is_an_argument_gives_the_bits_of_a_constant(prior: float, 
         values = [jax.jit(function)(weights, *of_data) for function in (constant, argument)]
     assert all(np.array_equal(slopes[0][name], slopes[1][name]) for name in weights)
     assert times != 1 or values[0] == values[1]
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_layers_of_other_names_compute_the_same_from_other_arguments(name: str, programs: dict[Any, Any]) -> None:
+    data = problem(2)
+    layers = [nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 2)]
+    posterior(name).fit(nn.Sequential(*layers), data, seed=0)
+    other = nn.Sequential(layers[0], layers[1], nn.Identity(), layers[2])
+    after = posterior(name).fit(other, data, seed=0)
+    programs.clear()
+    alone = posterior(name).fit(other, data, seed=0)
+    assert set(after.arrays) == {"0.weight", "0.bias", "3.weight", "3.bias"}
+    assert all(np.array_equal(array, alone.arrays[weight]) for weight, array in after.arrays.items())
