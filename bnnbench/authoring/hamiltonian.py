@@ -126,7 +126,7 @@ class FixedLength(HamiltonianSampler):
 
     It takes the place of `leapfrog_steps`, except in the initial stage of the warm-up, where steps may be far shorter.
     Lengths vary between 0.8 and 1.2 times the mean, because trajectories of one length may return to where they began
-    (Neal 2011, section 3.2). 0.8 times `prior_scale` is a good start; pi / 2 times is the longest that can be of use,
+    (Neal 2011, section 3.2). 0.8 to pi / 2 times `prior_scale` suited the networks that were measured; pi / 2 is
     for weights that the data hardly inform (Izmailov et al. 2021).
     """
 
